@@ -1,0 +1,125 @@
+#pragma once
+
+// The log of one group: entries by index, kept once, served by index and by shard offset.
+//
+// A Log belongs to one replica and is called from its lane; the two kinds of value it hands out,
+// FlushJob and ReadPlan, do the input and output and may run on any thread. Nothing here blocks
+// the lane. Rules B, C, E of the contract are kept below this interface: docs/log_format.md tells
+// the bytes, segmented_log.h the life of a directory.
+//
+// Durability: append() and truncate_after() only stage. take_flush() hands over everything staged
+// as one job; the job is run once, elsewhere; complete_flush() is then called on the lane, and
+// durable() has risen. At most one job of a log is out at a time: what is staged meanwhile goes
+// with the next one (group commit).
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/types.h"
+
+namespace lignum::storage {
+
+// Writes and syncs staged changes. Owned by whoever runs it; touches no state of the lane.
+class FlushJob {
+ public:
+  virtual ~FlushJob() = default;
+  // Runs once. An error means a failed write or sync of live data: the caller stops the process.
+  virtual Result<void> run() = 0;
+};
+
+// Reads entries that were looked up on the lane. Holds the segments it needs open.
+class ReadPlan {
+ public:
+  virtual ~ReadPlan() = default;
+  // True when run() does no input: the lane may run it inline.
+  [[nodiscard]] virtual bool in_memory() const = 0;
+  // The entries in order, every checksum verified. kCorrupt (naming file and byte) or kIo.
+  virtual Result<std::vector<Entry>> run() = 0;
+};
+
+// Whether `append` can take more bytes now.
+enum class Room : std::uint8_t {
+  kReady,
+  kPreparing,  // a segment is being pre-written; ask again soon
+  kNoSpace,    // the disk is full: refuse appends, keep serving reads and trims
+};
+
+struct ShardReadOptions {
+  Offset from;
+  // Entries whose first offset is at or above this are not returned: the watermark.
+  Offset below;
+  // At least one entry is returned where one exists, however large.
+  std::size_t bytes_max = 1 << 20;
+  // Entries whose level mask has no bit of this are skipped.
+  std::uint32_t level_mask = kLevelMaskAll;
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+
+  // Contents, staged entries included.
+  [[nodiscard]] virtual Index first_index() const = 0;   // lowest index that can be read
+  [[nodiscard]] virtual LogId last() const = 0;          // index 0 when empty
+  [[nodiscard]] virtual Hash128 last_chain() const = 0;  // group chain after last()
+  [[nodiscard]] virtual TimeUs last_append_time() const = 0;
+  [[nodiscard]] virtual Index durable() const = 0;
+
+  // Asks for room before admitting `bytes` of entries (headers included). Starts the preparation
+  // of a segment where one will be needed.
+  [[nodiscard]] virtual Room room(std::size_t bytes) = 0;
+  // Stages entries with consecutive indexes after last(); each header's previous_chain equals the
+  // chain so far (CHECKed). The caller has asked room().
+  virtual void append(std::span<const Entry> entries) = 0;
+  // Stages the removal of every entry above `last_kept`, which is not below the commit index.
+  virtual void truncate_after(Index last_kept) = 0;
+
+  // Nothing when nothing is staged or a job is out.
+  [[nodiscard]] virtual std::unique_ptr<FlushJob> take_flush() = 0;
+  // `job` came from take_flush() and ran ok.
+  virtual void complete_flush(std::unique_ptr<FlushJob> job) = 0;
+  // Stages a marker frame covering durable(), if none does yet; called when the log has been idle
+  // for kMarkerDelayMs and at shutdown. True when there is something to flush.
+  virtual bool stage_marker() = 0;
+
+  // Term and chain of one entry; none below first_index() - 1 or above last().
+  [[nodiscard]] virtual std::optional<LogId> id_at(Index index) const = 0;
+  // Entries [from, to], fewer once bytes_max is passed, at least one.
+  [[nodiscard]] virtual std::unique_ptr<ReadPlan> read(Index from, Index to,
+                                                       std::size_t bytes_max) = 0;
+  // Entries of one shard. An entry that contains `from` in its middle is returned whole.
+  [[nodiscard]] virtual std::unique_ptr<ReadPlan> read_shard(ShardKey shard,
+                                                             const ShardReadOptions& options) = 0;
+  // First offset of the first entry of the shard whose append time is >= `time`; none if no such
+  // entry is in the log.
+  [[nodiscard]] virtual std::optional<Offset> find_time(ShardKey shard, TimeUs time) const = 0;
+
+  // Tells what no reader needs any more: records of `shard` below `start` (an entry that holds
+  // `start` is kept whole). A dropped shard is trimmed to the highest offset.
+  virtual void set_shard_start(ShardKey shard, Offset start) = 0;
+  // Frees sealed segments that hold nothing alive and lie wholly at or below `durable_image`, and
+  // rewrites those under half alive. Returns a job (input and output, any thread) or nothing.
+  [[nodiscard]] virtual std::unique_ptr<FlushJob> take_clean(Index durable_image) = 0;
+  // `job` came from take_clean() and ran; on failure the log is as before.
+  virtual void complete_clean(std::unique_ptr<FlushJob> job, bool ok) = 0;
+
+  struct Usage {
+    std::uint64_t bytes = 0;       // on disk, segments only
+    std::uint64_t live_bytes = 0;  // of entries still needed
+    std::uint64_t segments = 0;
+  };
+  [[nodiscard]] virtual Usage usage() const = 0;
+  // Bytes of live entries of one shard at or above its start.
+  [[nodiscard]] virtual std::uint64_t shard_bytes(ShardKey shard) const = 0;
+};
+
+// How long a log is idle before its marker is written (rules of the torn tail).
+inline constexpr std::uint32_t kMarkerDelayMs = 10;
+
+}  // namespace lignum::storage
