@@ -1,0 +1,88 @@
+#pragma once
+
+// The durable copies of a group's state: its part of the state store, and two image files.
+//
+// A checkpoint is one atomic batch of the pairs that changed since the last one, together with the
+// applied mark. An image holds all pairs as of one index in a file of the group's directory, so
+// that a damaged state store is rebuilt from image + log. Two verified images are kept, and the
+// log from the older one (rules D1 - D3). Neither is ever the only copy of a record.
+//
+// Owned by a replica, called from its lane; writing happens on the background pool, one piece of
+// work at a time. A failed write is reported and tried again with everything at the next
+// opportunity: until then the log is simply kept longer.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "raft/error.h"
+#include "raft/types.h"
+#include "server/group/ports.h"
+#include "server/group/state_machine.h"
+#include "storage/file.h"
+#include "storage/state_store.h"
+
+namespace lignum::server {
+
+// How far a state reaches: its last applied entry.
+struct AppliedMark {
+  LogId id;
+  TimeUs append_time = 0;
+  friend bool operator==(const AppliedMark&, const AppliedMark&) = default;
+};
+
+class Checkpoints {
+ public:
+  // `images` is the group's own directory. References outlive the object.
+  Checkpoints(GroupId group, GroupIncarnation incarnation, storage::StateStore& store,
+              std::unique_ptr<storage::Directory> images, Ports& ports);
+
+  struct Restored {
+    AppliedMark mark;
+    // What was used and what was found damaged, for the operator: empty when all was well.
+    std::string remark;
+  };
+  // Called once, before anything else: brings `machine` to the newest state that is whole and
+  // lies within (log_floor - 1 .. log_last): first the state store, then the images. An empty
+  // machine at index 0 is a state too where log_floor is 1. kCorrupt when there is none: then
+  // records would be missing. Blocks; boot only.
+  Result<Restored> restore(StateMachine& machine, Index log_floor, Index log_last);
+
+  [[nodiscard]] bool busy() const { return busy_; }
+  // Takes the changes out of `machine`, whose state is that of `mark`, and writes checkpoint and
+  // image. `done` is told on the lane when both are durable (or the error). Precondition: !busy().
+  void begin(const AppliedMark& mark, StateMachine& machine, WorkDone done);
+
+  // The index up to which the log may be forgotten: the older of two durable images (0 while
+  // there are fewer).
+  [[nodiscard]] Index durable_image() const;
+  // The newest durable checkpoint.
+  [[nodiscard]] Index durable_checkpoint() const { return checkpoint_; }
+
+  static constexpr std::size_t kImagesKept = 2;
+
+ private:
+  Result<std::optional<AppliedMark>> restore_from_store(StateMachine& machine) const;
+  Result<AppliedMark> restore_from_image(StateMachine& machine, Index index) const;
+  [[nodiscard]] std::string key(std::string_view suffix) const;
+  void completed(const AppliedMark& mark, Result<void> outcome, WorkDone done);
+
+  const GroupId group_;
+  const GroupIncarnation incarnation_;
+  storage::StateStore& store_;
+  std::unique_ptr<storage::Directory> images_;
+  Ports& ports_;
+  // Indexes of image files believed whole, ascending.
+  std::vector<Index> kept_;
+  Index checkpoint_;
+  // The next checkpoint writes every pair: the changes of a failed one are lost.
+  bool rewrite_ = false;
+  bool busy_ = false;
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace lignum::server

@@ -1,0 +1,66 @@
+#pragma once
+
+// What a replica needs from the world outside its lane: time, threads, a timer, a place for news.
+//
+// The driver above is deterministic: same calls, same answers, same behaviour. In production
+// server/lane_ports.h stands behind these with Asio and thread pools; in tests and simulations a
+// queue of events that is run by hand does. A replica owns none of it and is called back on its
+// own lane only.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "raft/error.h"
+#include "raft/types.h"
+
+namespace lignum::server {
+
+// One reading of both clocks. The wall clock stamps and retains; the monotonic one waits.
+struct Now {
+  TimeUs wall_us = 0;
+  std::int64_t monotonic_us = 0;
+};
+
+// Runs on a lane, once.
+using Task = std::move_only_function<void()>;
+// Runs once on a thread of a pool; touches no state of a lane.
+using Work = std::move_only_function<Result<void>()>;
+// Runs once on the lane that submitted the work.
+using WorkDone = std::move_only_function<void(Result<void>)>;
+
+// Which threads run a piece of work.
+enum class Pool : std::uint8_t {
+  kFlush,       // writes and syncs of live data; wide, so that groups flush side by side
+  kRead,        // cold reads; never waits behind a flush
+  kBackground,  // checkpoints, images, cleaning: one thread, in the order of submission
+};
+
+enum class Severity : std::uint8_t { kDebug, kInfo, kWarn, kError };
+
+// All methods are called from the lane of the replica that holds the ports.
+class Ports {
+ public:
+  virtual ~Ports() = default;
+
+  [[nodiscard]] virtual Now now() const = 0;
+
+  // Runs `task` on this lane after the current one has returned; tasks keep their order. Used to
+  // gather everything that already waits on the lane before a flush leaves.
+  virtual void post(Task task) = 0;
+
+  // Runs `work` on a pool and then `done` on this lane. Work submitted by one replica to kFlush
+  // never overlaps itself, because the replica has at most one flush out. kRead and kBackground
+  // may be refused when their bounded queue is full: then `done` is posted with kOverloaded and
+  // `work` never ran. kFlush is never refused.
+  virtual void run(Pool pool, Work work, WorkDone done) = 0;
+
+  // Asks for one call of Replica::on_timer at or soon after `monotonic_us`. A later call replaces
+  // an earlier one; the timer is one-shot.
+  virtual void wake_at(std::int64_t monotonic_us) = 0;
+
+  // News for the operator, already phrased. Never blocks for long; never fails.
+  virtual void report(Severity severity, std::string text) = 0;
+};
+
+}  // namespace lignum::server
