@@ -15,7 +15,7 @@
 // retries by itself, without ever duplicating, until AppendOptions::deadline.
 //
 // Sources: producer sessions and the window of five batches follow KIP-98; the batch format is
-// Kafka's record batch v2 (docs/log_format.md).
+// Kafka's record batch v2 (docs/log_format.md). docs/client.md is the guide.
 
 #include <chrono>
 #include <cstdint>
@@ -25,7 +25,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -56,12 +55,35 @@ struct Record {
 
 [[nodiscard]] std::vector<std::byte> to_bytes(std::string_view text);
 
+// A record borrowed from the caller; what it points to must live until append_view returns.
+struct FieldView {
+  std::string_view name;
+  std::string_view value;
+};
+struct RecordView {
+  std::optional<TimeMs> time;
+  std::optional<Bytes> key;
+  Bytes value;
+  std::optional<Level> level;
+  std::span<const FieldView> fields;
+};
+
 // Where a record went.
 struct AppendAck {
   StreamId stream;
   ShardNumber shard;
   Offset offset;
   TimeUs append_time = 0;
+};
+
+// Receiver of the outcomes of append_view: one call per batch instead of one per record. Owned by
+// the caller; must outlive every append that names it. Called on the client's thread.
+class AppendListener {
+ public:
+  virtual ~AppendListener() = default;
+  // The outcome of tags.size() records which were appended with these tags, in the order of
+  // append_view. `first` is the ack of tags[0]; tags[i] has offset first->offset + i.
+  virtual void on_appended(std::span<const std::uint64_t> tags, const Result<AppendAck>& first) = 0;
 };
 
 struct ClientOptions {
@@ -73,8 +95,9 @@ struct ClientOptions {
   std::chrono::milliseconds request_timeout{10000};
   // An append that is not acknowledged by then ends as failed or unknown.
   std::chrono::milliseconds append_deadline{30000};
-  // A batch leaves when it holds this many bytes, when linger has passed, or as soon as no batch
-  // of its shard is on its way and linger is zero.
+  // A batch leaves when it holds this many bytes or when linger has passed. With linger zero it
+  // leaves as soon as fewer than two batches of its shard are on their way, so that a lone append
+  // waits for nothing and a burst gathers behind the batches before it.
   std::size_t batch_bytes = 256 << 10;
   std::chrono::microseconds linger{0};
   // Bytes of records accepted and not yet acknowledged; append() beyond it fails with
@@ -121,7 +144,8 @@ struct ReadRecord {
   std::optional<Bytes> key;
   Bytes value;
   std::optional<Level> level;
-  std::vector<std::pair<std::string_view, std::string_view>> fields;
+  // Without the level.
+  std::span<const FieldView> fields;
 };
 
 // Records that a reader asked for and that are not there any more.
@@ -167,7 +191,12 @@ class Tail {
  public:
   virtual ~Tail() = default;
   struct End {};
-  struct Idle {};  // nothing within `wait`: output may be flushed
+  // Nothing within `wait`: output may be flushed. `stalled` says what holds the tail up where
+  // something does: kSkew (a node's clock is behind), kUnavailable, kNotLeader ... It goes on by
+  // itself when that passes.
+  struct Idle {
+    std::optional<Error> stalled;
+  };
   using Item = std::variant<ReadRecord, Gap, Idle, End>;
   // The next item. Blocks up to `wait`. An error ends the tail.
   virtual Result<Item> next(std::chrono::milliseconds wait) = 0;
@@ -208,11 +237,20 @@ class Client {
 
   // Connects and shakes hands with one endpoint. kUnavailable names each endpoint and its error.
   static Result<std::unique_ptr<Client>> connect(ClientOptions options);
+  // Stops at once: an append without outcome ends as kCancelled if it never left, else as
+  // kUnknownOutcome; open tails end with kCancelled. Call flush() first to keep them. Must not be
+  // called from a callback.
   virtual ~Client() = default;
 
   // Queues one record; `done` is called exactly once, on the client's thread, unless this returns
   // an error (kOverloaded, kTooLarge, kInvalidArgument). The stream must exist.
   virtual Result<void> append(std::string_view stream, Record record, AppendCallback done) = 0;
+  // The cheap path: nothing is allocated per record, the bytes are encoded into the batch before
+  // this returns, and `listener` gets `tag` back together with its whole batch. Errors as append;
+  // then the listener is not called for this record.
+  virtual Result<void> append_view(std::string_view stream, const RecordView& record,
+                                   AppendListener& listener, std::uint64_t tag) = 0;
+  // Blocks while the buffer is full, then until the outcome.
   virtual Result<AppendAck> append_wait(std::string_view stream, Record record) = 0;
   // Conditional append of one batch to one shard: refused with kOffsetMismatch unless `expected`
   // is the shard's next offset. Not coalesced; returns the ack of the first record.
