@@ -1,0 +1,116 @@
+#pragma once
+
+// Term and vote of every group of a node, in one file (rules B9).
+//
+//   block 0, 1     header, two copies: how many groups the file holds
+//   then a group:  slot 0 copy 0 | slot 0 copy 1 | slot 1 copy 0 | slot 1 copy 1   (4 KiB each)
+//
+// Every block carries its own CRC-32C over all its bytes. The n-th state of a group goes to slot
+// n mod 2, both copies, and is acknowledged when both are flushed; the state before it stays whole
+// in the other slot. So a crash can spoil only the slot being written, and one bad block never
+// loses a state:
+//
+//   newest slot     other slot    result
+//   a copy is good  any           the highest good one; bad copies are reported and healed
+//   both bad        a copy good   the other slot's state, reported as torn: the crash hit store()
+//   both bad        both bad      kCorrupt: the replica rejoins as a new incarnation
+//
+// Owned by the node's storage. store() may be called for different groups from different threads
+// at the same moment (concurrent calls share one flush); for one group by one thread at a time.
+// load() may be called from any thread. Never retries a failed write: after one, every later
+// store() fails with the same error.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "raft/error.h"
+#include "raft/mutex.h"
+#include "raft/output.h"
+#include "raft/types.h"
+#include "storage/aligned_buffer.h"
+#include "storage/file.h"
+
+namespace lignum::storage {
+
+inline constexpr const char* kHardStateFileName = "hard-state";
+// Groups a new file has room for, and the step by which it grows.
+inline constexpr std::uint32_t kHardStateGroupStep = 64;
+inline constexpr std::uint32_t kHardStateGroupsMax = 65536;
+
+class HardStateFile {
+ public:
+  struct Loaded {
+    // None when nothing was ever stored for the group.
+    std::optional<raft::HardState> state;
+    // True when a store() was cut short by a crash and its state was given up (it was never
+    // acknowledged). The caller takes term = max(state, last entry).
+    bool torn = false;
+    // One sentence per bad block, with file and byte; empty when all is well.
+    std::vector<std::string> damage;
+  };
+
+  // Makes the file of a new node: durable when it returns. kAlreadyExists when there is one.
+  [[nodiscard]] static Result<std::unique_ptr<HardStateFile>> create(Directory& directory);
+  // Opens the file of a known node. Makes what it read durable (a killed process may have left
+  // unsynced bytes in the page cache) and rewrites damaged states that have a good copy. kNotFound
+  // when the file is gone: then no group of this node may vote under its old incarnation; kCorrupt
+  // when both headers are bad or the file is too short; kUnsupported for another format version.
+  [[nodiscard]] static Result<std::unique_ptr<HardStateFile>> open(Directory& directory);
+
+  ~HardStateFile() = default;
+  HardStateFile(const HardStateFile&) = delete;
+  HardStateFile& operator=(const HardStateFile&) = delete;
+
+  // What open() found for the group, or the last state stored since. kCorrupt when all its copies
+  // are bad; the message names the bytes.
+  [[nodiscard]] Result<Loaded> load(GroupId group) const EXCLUDES(mutex_);
+
+  // Writes both copies and flushes; the state is durable when this returns ok. Also repairs a group
+  // whose load() was kCorrupt (a new incarnation starts with its first vote). kIo or kNoSpace:
+  // nothing is known about the state on disk; the caller stops the process. kInvalidArgument for
+  // a group number of kHardStateGroupsMax or more.
+  [[nodiscard]] Result<void> store(GroupId group, const raft::HardState& state) EXCLUDES(mutex_);
+
+ private:
+  struct GroupRecord {
+    std::uint64_t sequence = 0;  // of the newest good state
+    Loaded loaded;
+    bool lost = false;  // all four copies bad
+    bool heal = false;  // newest slot not wholly good
+  };
+  struct Request {
+    GroupId group;
+    raft::HardState state;
+    std::uint64_t ticket = 0;
+  };
+
+  explicit HardStateFile(std::unique_ptr<File> file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+
+  [[nodiscard]] Result<void> read_header();
+  [[nodiscard]] Result<void> read_groups() EXCLUDES(mutex_);
+  [[nodiscard]] Result<GroupRecord> read_group(std::uint32_t group) const;
+  [[nodiscard]] Result<void> heal() EXCLUDES(mutex_);
+  [[nodiscard]] Result<void> write_requests(const std::vector<Request>& requests) EXCLUDES(mutex_);
+  [[nodiscard]] Result<void> grow(std::uint32_t groups);
+
+  std::unique_ptr<File> file_;  // written by the one thread for which flushing_ is set
+  std::string path_;
+  std::uint32_t capacity_ = 0;  // groups; as file_
+
+  mutable Mutex mutex_;
+  ConditionVariable changed_;
+  bool flushing_ GUARDED_BY(mutex_) = false;
+  std::uint64_t next_ticket_ GUARDED_BY(mutex_) = 1;
+  std::uint64_t done_ticket_ GUARDED_BY(mutex_) = 0;
+  std::vector<Request> waiting_ GUARDED_BY(mutex_);
+  std::optional<Error> failure_ GUARDED_BY(mutex_);
+  std::map<GroupId, GroupRecord> groups_ GUARDED_BY(mutex_);
+};
+
+}  // namespace lignum::storage

@@ -1,0 +1,48 @@
+#pragma once
+
+// Who this data directory belongs to: written once, when the directory is made.
+//
+// Two copies in different 4 KiB blocks of one file, each with its own CRC-32C; the file appears by
+// rename, so it is whole or absent. Called from one thread at a time; keeps nothing open.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/file.h"
+
+namespace lignum::storage {
+
+inline constexpr const char* kIdentityFileName = "identity";
+// Version of everything below a data directory; a change of any format bumps it.
+inline constexpr std::uint32_t kDataFormatVersion = 1;
+
+// A random 16-byte number, minted by the first node of a cluster.
+struct ClusterId {
+  std::array<std::byte, 16> bytes{};
+  // 32 hexadecimal digits.
+  [[nodiscard]] std::string text() const;
+  friend bool operator==(const ClusterId&, const ClusterId&) = default;
+};
+
+struct NodeIdentity {
+  ClusterId cluster;
+  NodeId node;
+  NodeIncarnation incarnation;
+  std::uint32_t format_version = kDataFormatVersion;
+  friend bool operator==(const NodeIdentity&, const NodeIdentity&) = default;
+};
+
+// None when the directory has no identity yet. kCorrupt when both copies are bad, kUnsupported for
+// a format version this build cannot read; messages say what to do. One bad copy is healed by the
+// other, through a new file.
+[[nodiscard]] Result<std::optional<NodeIdentity>> load_identity(Directory& directory);
+
+// Makes the identity durable. kAlreadyExists when there is one; kNoSpace and kIo as the directory.
+[[nodiscard]] Result<void> store_identity(Directory& directory, const NodeIdentity& identity);
+
+}  // namespace lignum::storage
