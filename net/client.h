@@ -60,7 +60,7 @@ struct FieldView {
   std::string_view name;
   std::string_view value;
 };
-struct RecordView {
+struct BorrowedRecord {
   std::optional<TimeMs> time;
   std::optional<Bytes> key;
   Bytes value;
@@ -248,7 +248,7 @@ class Client {
   // The cheap path: nothing is allocated per record, the bytes are encoded into the batch before
   // this returns, and `listener` gets `tag` back together with its whole batch. Errors as append;
   // then the listener is not called for this record.
-  virtual Result<void> append_view(std::string_view stream, const RecordView& record,
+  virtual Result<void> append_view(std::string_view stream, const BorrowedRecord& record,
                                    AppendListener& listener, std::uint64_t tag) = 0;
   // Blocks while the buffer is full, then until the outcome.
   virtual Result<AppendAck> append_wait(std::string_view stream, Record record) = 0;
