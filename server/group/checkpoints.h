@@ -17,6 +17,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "raft/error.h"
@@ -24,14 +26,16 @@
 #include "server/group/ports.h"
 #include "server/group/state_machine.h"
 #include "storage/file.h"
+#include "storage/snapshot_image.h"
 #include "storage/state_store.h"
 
 namespace lignum::server {
 
-// How far a state reaches: its last applied entry.
+// How far a state reaches: its last applied entry, that entry's stamp, and the group chain after it.
 struct AppliedMark {
   LogId id;
   TimeUs append_time = 0;
+  Hash128 chain;
   friend bool operator==(const AppliedMark&, const AppliedMark&) = default;
 };
 
@@ -40,17 +44,26 @@ class Checkpoints {
   // `images` is the group's own directory. References outlive the object.
   Checkpoints(GroupId group, GroupIncarnation incarnation, storage::StateStore& store,
               std::unique_ptr<storage::Directory> images, Ports& ports);
+  ~Checkpoints();
+  Checkpoints(const Checkpoints&) = delete;
+  Checkpoints& operator=(const Checkpoints&) = delete;
 
   struct Restored {
     AppliedMark mark;
-    // What was used and what was found damaged, for the operator: empty when all was well.
+    // What was found damaged and what was used instead, for the operator: empty when all was well.
     std::string remark;
+    // The state store returned damage: whoever owns it drops it and calls store_was_replaced() on
+    // every group that shares it.
+    bool store_damaged = false;
   };
   // Called once, before anything else: brings `machine` to the newest state that is whole and
   // lies within (log_floor - 1 .. log_last): first the state store, then the images. An empty
   // machine at index 0 is a state too where log_floor is 1. kCorrupt when there is none: then
   // records would be missing. Blocks; boot only.
   Result<Restored> restore(StateMachine& machine, Index log_floor, Index log_last);
+
+  // The store was dropped and is empty: the next checkpoint writes every pair.
+  void store_was_replaced();
 
   [[nodiscard]] bool busy() const { return busy_; }
   // Takes the changes out of `machine`, whose state is that of `mark`, and writes checkpoint and
@@ -63,16 +76,24 @@ class Checkpoints {
   // The newest durable checkpoint.
   [[nodiscard]] Index durable_checkpoint() const { return checkpoint_; }
 
-  static constexpr std::size_t kImagesKept = 2;
+  // What one checkpoint writes, gathered on the lane.
+  struct Plan {
+    storage::ImageInfo info;
+    std::vector<storage::StateWrite> batch;
+    std::vector<std::pair<std::string, std::string>> pairs;
+    bool rewrite = false;
+  };
 
  private:
   Result<std::optional<AppliedMark>> restore_from_store(StateMachine& machine) const;
-  Result<AppliedMark> restore_from_image(StateMachine& machine, Index index) const;
-  [[nodiscard]] std::string key(std::string_view suffix) const;
-  void completed(const AppliedMark& mark, Result<void> outcome, WorkDone done);
+  Result<AppliedMark> restore_from_image(StateMachine& machine, std::string_view name) const;
+  [[nodiscard]] Result<void> write(const Plan& plan) const;
+  void completed(const AppliedMark& mark, const Result<void>& outcome, WorkDone done);
 
   const GroupId group_;
   const GroupIncarnation incarnation_;
+  // Of this group's keys in the store.
+  const std::string prefix_;
   storage::StateStore& store_;
   std::unique_ptr<storage::Directory> images_;
   Ports& ports_;

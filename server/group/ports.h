@@ -59,6 +59,10 @@ class Ports {
   // an earlier one; the timer is one-shot.
   virtual void wake_at(std::int64_t monotonic_us) = 0;
 
+  // A write or sync of live data failed. In production this does not return: the process stops
+  // (docs/operating/disk-failure.md). A simulation kills the node.
+  virtual void disk_failed(std::string text) = 0;
+
   // News for the operator, already phrased. Never blocks for long; never fails.
   virtual void report(Severity severity, std::string text) = 0;
 };

@@ -117,6 +117,8 @@ class Replica {
 
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
   void checkpoint();
+  // Frees what nobody needs any more, unless that is on its way already.
+  void clean();
 
   [[nodiscard]] GroupId group() const { return group_; }
   [[nodiscard]] LogId applied() const { return applied_.id; }
@@ -143,12 +145,12 @@ class Replica {
   void flushed(Result<void> outcome);
   void on_role_change(const raft::RoleChange& change);
   void apply_committed();
-  bool apply_one(const Entry& entry);
+  bool apply_one(const Entry& entry, const Hash128& chain);
+  // The chain that entry `index` starts from, where memory holds it.
+  [[nodiscard]] Hash128 chain_before(Index index) const;
   // Reads entries after the applied one back from the log, up to `to`.
   bool replay(Index to);
-  void clean();
   void advance_stop();
-  void arm();
 
   const GroupId group_;
   Ports& ports_;
@@ -164,7 +166,11 @@ class Replica {
   AppliedMark applied_;
   // Accepted by the core, not yet applied, in index order. Bounded by the core's
   // uncommitted_bytes_max.
-  std::deque<Entry> unapplied_;
+  struct Pending {
+    Entry entry;
+    Hash128 chain;  // after it
+  };
+  std::deque<Pending> unapplied_;
   // Tokens staged for the next flush, and those of the flush that is out.
   std::vector<raft::PersistOp> staged_;
   std::vector<raft::PersistOp> flying_;
@@ -173,10 +179,11 @@ class Replica {
   bool pump_posted_ = false;
   bool admitting_ = false;
   std::size_t bytes_since_checkpoint_ = 0;
+  // Stopping goes on without one rather than try for ever.
+  bool checkpoint_failed_ = false;
   bool clean_out_ = false;
   std::unique_ptr<storage::FlushJob> clean_job_;
   std::optional<std::int64_t> marker_at_;
-  std::optional<std::int64_t> owner_wants_;
   std::optional<std::int64_t> armed_for_;
   std::string damage_;
   bool stopping_ = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -43,13 +42,17 @@ void Waiters::fail_all() {
 
 void Waiters::expire(std::int64_t monotonic_us) {
   if (waiters_.empty() || monotonic_us < earliest_) return;
-  const auto split = std::stable_partition(
-      waiters_.begin(), waiters_.end(),
-      [monotonic_us](const Waiter& waiter) { return waiter.deadline > monotonic_us; });
-  std::vector<Waiter> late(std::make_move_iterator(split), std::make_move_iterator(waiters_.end()));
-  waiters_.erase(split, waiters_.end());
+  std::deque<Waiter> all = std::exchange(waiters_, {});
+  std::vector<Waiter> late;
   earliest_ = std::numeric_limits<std::int64_t>::max();
-  for (const Waiter& waiter : waiters_) earliest_ = std::min(earliest_, waiter.deadline);
+  for (Waiter& waiter : all) {
+    if (waiter.deadline <= monotonic_us) {
+      late.push_back(std::move(waiter));
+    } else {
+      earliest_ = std::min(earliest_, waiter.deadline);
+      waiters_.push_back(std::move(waiter));
+    }
+  }
   for (Waiter& waiter : late) waiter.callback(Fate::kUnknown);
 }
 

@@ -1,0 +1,351 @@
+#include "server/options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cctype>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <toml++/toml.h>
+#include <utility>
+#include <vector>
+
+#include "fmt/format.h"
+#include "raft/error.h"
+
+namespace lignum::server {
+
+namespace {
+
+// How a value is read and printed. Printed text parses back to the same value.
+struct Setting {
+  std::string_view name;
+  std::string_view help;
+  // The TOML type of the printed value: text is quoted, the others are not.
+  enum class Shape : std::uint8_t { kText, kNumber, kSwitch } shape;
+  Result<void> (*parse)(Options&, std::string_view);
+  std::string (*print)(const Options&);
+};
+
+using Shape = Setting::Shape;
+
+template <std::uint32_t Options::*kMember, std::uint32_t kLow, std::uint32_t kHigh>
+Result<void> parse_count(Options& options, std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || rest != text.data() + text.size() || value < kLow || value > kHigh) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' is not a whole number from {} to {}", text, kLow, kHigh));
+  }
+  options.*kMember = value;
+  return {};
+}
+
+template <std::uint32_t Options::*kMember>
+std::string print_count(const Options& options) {
+  return fmt::format("{}", options.*kMember);
+}
+
+template <std::string Options::*kMember>
+std::string print_text(const Options& options) {
+  return options.*kMember;
+}
+
+Result<void> parse_listen(Options& options, std::string_view text) {
+  TRY(parse_host_port(text));
+  options.listen = text;
+  return {};
+}
+
+Result<void> parse_data(Options& options, std::string_view text) {
+  if (text.empty()) return fail(Errc::kInvalidArgument, "the data directory has no name");
+  options.data = text;
+  return {};
+}
+
+Result<void> parse_port_file(Options& options, std::string_view text) {
+  options.port_file = text;
+  return {};
+}
+
+Result<void> parse_insecure(Options& options, std::string_view text) {
+  if (text != "true" && text != "false") {
+    return fail(Errc::kInvalidArgument, fmt::format("'{}' is neither true nor false", text));
+  }
+  options.insecure = text == "true";
+  return {};
+}
+
+constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info", "warn", "error"};
+
+Result<void> parse_log_level(Options& options, std::string_view text) {
+  if (std::ranges::find(kLogLevels, text) == kLogLevels.end()) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' is not one of {}", text, fmt::join(kLogLevels, ", ")));
+  }
+  options.log_level = text;
+  return {};
+}
+
+Result<void> parse_log_format(Options& options, std::string_view text) {
+  if (text == "human") {
+    options.log_format = LogFormat::kHuman;
+  } else if (text == "json") {
+    options.log_format = LogFormat::kJson;
+  } else if (text == "logfmt") {
+    options.log_format = LogFormat::kLogfmt;
+  } else {
+    return fail(Errc::kInvalidArgument, fmt::format("'{}' is not one of human, json, logfmt", text));
+  }
+  return {};
+}
+
+std::string print_log_format(const Options& options) {
+  switch (options.log_format) {
+    case LogFormat::kHuman:
+      return "human";
+    case LogFormat::kJson:
+      return "json";
+    case LogFormat::kLogfmt:
+      return "logfmt";
+  }
+  return "human";
+}
+
+Result<void> parse_retention(Options& options, std::string_view text) {
+  if (text == "forever") {
+    options.stream_retention.reset();
+    return {};
+  }
+  TRY_ASSIGN(duration, parse_duration(text));
+  if (duration <= std::chrono::milliseconds(0)) {
+    return fail(Errc::kInvalidArgument, "a retention of 0 would keep nothing; write forever for no "
+                                        "limit");
+  }
+  options.stream_retention = duration;
+  return {};
+}
+
+Result<void> parse_retention_bytes(Options& options, std::string_view text) {
+  if (text == "unlimited") {
+    options.stream_retention_bytes.reset();
+    return {};
+  }
+  TRY_ASSIGN(bytes, parse_size(text));
+  if (bytes == 0) {
+    return fail(Errc::kInvalidArgument, "a retention of 0 bytes would keep nothing; write unlimited "
+                                        "for no limit");
+  }
+  options.stream_retention_bytes = bytes;
+  return {};
+}
+
+constexpr std::array kSettings = {
+    Setting{"listen", "address to serve clients on (HOST:PORT; port 0: any free one)", Shape::kText,
+            parse_listen, print_text<&Options::listen>},
+    Setting{"data", "data directory; made where it does not exist", Shape::kText, parse_data,
+            print_text<&Options::data>},
+    Setting{"insecure", "serve beyond loopback without TLS and authentication", Shape::kSwitch,
+            parse_insecure,
+            [](const Options& o) { return std::string(o.insecure ? "true" : "false"); }},
+    Setting{"groups", "data groups of a new data directory (1-1024)", Shape::kNumber,
+            parse_count<&Options::groups, 1, 1024>, print_count<&Options::groups>},
+    Setting{"lanes", "threads that run connections and groups; 0: one for each core",
+            Shape::kNumber, parse_count<&Options::lanes, 0, 256>, print_count<&Options::lanes>},
+    Setting{"flush_workers", "threads that write and sync (1-256)", Shape::kNumber,
+            parse_count<&Options::flush_workers, 1, 256>, print_count<&Options::flush_workers>},
+    Setting{"port_file", "write the bound port to this file once serving", Shape::kText,
+            parse_port_file, print_text<&Options::port_file>},
+    Setting{"log.level", "trace, debug, info, warn or error", Shape::kText, parse_log_level,
+            print_text<&Options::log_level>},
+    Setting{"log.format", "human, json or logfmt", Shape::kText, parse_log_format,
+            print_log_format},
+    Setting{"streams.shards", "shards of a stream whose creator does not say (1-1024)",
+            Shape::kNumber, parse_count<&Options::stream_shards, 1, 1024>,
+            print_count<&Options::stream_shards>},
+    Setting{"streams.retention", "age at which records go (7d, 12h ... or forever)", Shape::kText,
+            parse_retention,
+            [](const Options& o) {
+              return o.stream_retention ? print_duration(*o.stream_retention) : "forever";
+            }},
+    Setting{"streams.retention_bytes", "size at which a stream's oldest records go (or unlimited)",
+            Shape::kText, parse_retention_bytes,
+            [](const Options& o) {
+              return o.stream_retention_bytes ? print_size(*o.stream_retention_bytes) : "unlimited";
+            }},
+    Setting{"limits.connections", "connections served at once (1-65536)", Shape::kNumber,
+            parse_count<&Options::connections_max, 1, 65536>,
+            print_count<&Options::connections_max>},
+};
+
+const Setting* find_setting(std::string_view name) {
+  const auto* found = std::ranges::find(kSettings, name, &Setting::name);
+  return found == kSettings.end() ? nullptr : found;
+}
+
+std::string respell(std::string_view name, std::string_view prefix, char separator, bool upper) {
+  std::string out(prefix);
+  for (const char c : name) {
+    if (c == '.' || c == '_') {
+      out.push_back(separator);
+    } else {
+      out.push_back(upper ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c);
+    }
+  }
+  return out;
+}
+
+std::unexpected<Error> unknown_name(const std::string& source, std::string_view what,
+                                    std::string_view name, std::span<const std::string> known) {
+  const auto near = nearest_name(name, known);
+  return fail(Errc::kInvalidArgument,
+              fmt::format("{}: unknown {} '{}'{}", source, what, name,
+                          near ? fmt::format("; did you mean '{}'?", *near)
+                               : "; see logd --help for the known ones"));
+}
+
+// A TOML value as the text that the same setting takes elsewhere.
+std::optional<std::string> text_of(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  return std::nullopt;
+}
+
+Result<void> apply_table(Settings& settings, const toml::table& table, const std::string& prefix,
+                         const std::string& file) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    const std::string where = fmt::format("{}:{}", file, key.source().begin.line);
+    const bool known_table = std::ranges::any_of(kSettings, [&name](const Setting& setting) {
+      return setting.name.starts_with(name + ".");
+    });
+    if (known_table && node.is_table()) {
+      TRY(apply_table(settings, *node.as_table(), name + ".", file));
+      continue;
+    }
+    if (find_setting(name) == nullptr) {
+      std::vector<std::string> known;
+      for (const Setting& setting : kSettings) known.emplace_back(setting.name);
+      return unknown_name(where, "setting", name, known);
+    }
+    const auto text = text_of(node);
+    if (!text) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("{}: {} takes one value: a text, a number, true or false", where,
+                              name));
+    }
+    TRY(apply_setting(settings, name, *text, where));
+  }
+  return {};
+}
+
+// toml++ throws in this configuration; nothing leaves this function.
+Result<toml::table> parse_toml(std::string_view text, const std::string& file) {
+  try {
+    return toml::parse(text, file);
+  } catch (const toml::parse_error& error) {
+    return fail(Errc::kInvalidArgument, fmt::format("{}:{}: {}", file, error.source().begin.line,
+                                                    error.description()));
+  }
+}
+
+}  // namespace
+
+std::vector<SettingInfo> setting_infos() {
+  std::vector<SettingInfo> infos;
+  infos.reserve(kSettings.size());
+  for (const Setting& setting : kSettings) {
+    infos.push_back({.name = setting.name,
+                     .flag = respell(setting.name, "--", '-', false),
+                     .variable = respell(setting.name, "LOGD_", '_', true),
+                     .help = setting.help,
+                     .is_switch = setting.shape == Shape::kSwitch});
+  }
+  return infos;
+}
+
+Result<void> apply_setting(Settings& settings, std::string_view name, std::string_view value,
+                           const std::string& source) {
+  const Setting* setting = find_setting(name);
+  if (setting == nullptr) {
+    return fail(Errc::kInvalidArgument, fmt::format("{}: unknown setting '{}'", source, name));
+  }
+  const Result<void> parsed = setting->parse(settings.options, value);
+  if (!parsed) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{}: {}: {}", source, name, parsed.error().message()));
+  }
+  settings.sources.insert_or_assign(std::string(name), source);
+  return {};
+}
+
+Result<void> apply_toml(Settings& settings, std::string_view text, const std::string& file) {
+  TRY_ASSIGN(table, parse_toml(text, file));
+  return apply_table(settings, table, "", file);
+}
+
+Result<void> apply_environment(Settings& settings,
+                               std::span<const std::pair<std::string, std::string>> variables) {
+  const std::vector<SettingInfo> infos = setting_infos();
+  for (const auto& [variable, value] : variables) {
+    if (!variable.starts_with("LOGD_") || variable == "LOGD_CONFIG") continue;
+    const auto info = std::ranges::find(infos, variable, &SettingInfo::variable);
+    if (info == infos.end()) {
+      std::vector<std::string> known = {"LOGD_CONFIG"};
+      for (const SettingInfo& each : infos) known.push_back(each.variable);
+      return unknown_name("environment", "variable", variable, known);
+    }
+    TRY(apply_setting(settings, info->name, value, variable));
+  }
+  return {};
+}
+
+Result<void> validate(const Settings& settings) {
+  TRY_ASSIGN(address, parse_host_port(settings.options.listen));
+  if (is_loopback(address.host) || settings.options.insecure) return {};
+  const auto source = settings.sources.find("listen");
+  return fail(Errc::kInvalidArgument,
+              fmt::format("{}: listen: {} is reachable from other machines, and this version has "
+                          "neither TLS nor authentication: anybody there could read and write "
+                          "every stream. Listen on 127.0.0.1, or say --insecure if the network is "
+                          "trusted",
+                          source == settings.sources.end() ? "default" : source->second,
+                          settings.options.listen));
+}
+
+std::string print_config(const Settings& settings) {
+  std::string out;
+  std::string_view table;
+  for (const Setting& setting : kSettings) {
+    std::string_view key = setting.name;
+    if (const auto dot = key.find('.'); dot != std::string_view::npos) {
+      if (key.substr(0, dot) != table) {
+        table = key.substr(0, dot);
+        out += fmt::format("\n[{}]\n", table);
+      }
+      key.remove_prefix(dot + 1);
+    }
+    std::string value = setting.print(settings.options);
+    if (setting.shape == Shape::kText) {
+      std::string quoted;
+      for (const char c : value) {
+        if (c == '"' || c == '\\') quoted.push_back('\\');
+        quoted.push_back(c);
+      }
+      value = fmt::format("\"{}\"", quoted);
+    }
+    const auto source = settings.sources.find(setting.name);
+    const std::string line = fmt::format("{} = {}", key, value);
+    out += fmt::format("{:<36} # {}\n", line,
+                       source == settings.sources.end() ? "default" : source->second);
+  }
+  return out;
+}
+
+}  // namespace lignum::server
