@@ -1,0 +1,144 @@
+#include "server/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fmt/format.h"
+#include "raft/error.h"
+#include "server/options.h"
+
+namespace lignum::server {
+
+namespace {
+
+constexpr std::string_view kFooter = R"(
+Settings come from four places, the later ones win: defaults, the file given with
+--config (or LOGD_CONFIG), LOGD_* variables, flags.
+
+Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads log.level again.
+
+Exit codes:
+  0  stopped as asked        5  the address is in use or cannot be served
+  2  wrong flag or setting   7  data directory: damaged, full, in use or unreadable
+  1  anything else)";
+
+struct Flags {
+  std::map<std::string, std::string, std::less<>> values;
+  std::string config;
+  bool print_config = false;
+  bool version = false;
+};
+
+void declare(CLI::App& app, Flags& flags) {
+  app.add_option("--config", flags.config, "configuration file (TOML)")->type_name("FILE");
+  for (const SettingInfo& info : setting_infos()) {
+    std::string help = fmt::format("{} [{}]", info.help, info.variable);
+    if (info.is_switch) {
+      app.add_flag_callback(
+          info.flag, [&flags, name = std::string(info.name)] { flags.values[name] = "true"; },
+          help);
+      continue;
+    }
+    app.add_option_function<std::string>(
+           info.flag,
+           [&flags, name = std::string(info.name)](const std::string& value) {
+             flags.values[name] = value;
+           },
+           help)
+        ->type_name("VALUE");
+  }
+}
+
+std::string flag_of(std::string_view name) {
+  for (const SettingInfo& info : setting_infos()) {
+    if (info.name == name) return info.flag;
+  }
+  return std::string(name);
+}
+
+// CLI11's own message names the flag but suggests nothing.
+std::unexpected<Error> refuse(const CommandInput& input, const CLI::ParseError& error) {
+  std::vector<std::string> known = {"--config", "--print-config", "--version", "--help"};
+  for (const SettingInfo& info : setting_infos()) known.push_back(info.flag);
+  for (const std::string& argument : input.arguments) {
+    const std::string flag = argument.substr(0, argument.find('='));
+    if (!flag.starts_with("-") || std::ranges::find(known, flag) != known.end()) continue;
+    const auto near = nearest_name(flag, known);
+    return fail(Errc::kInvalidArgument,
+                fmt::format("unknown flag '{}'{}", flag,
+                            near ? fmt::format("; did you mean '{}'?", *near)
+                                 : "; see logd --help"));
+  }
+  return fail(Errc::kInvalidArgument, fmt::format("{}; see logd --help", error.what()));
+}
+
+Result<Settings> gather(const CommandInput& input, const Flags& flags) {
+  Settings settings;
+  std::string file = flags.config;
+  for (const auto& [variable, value] : input.environment) {
+    if (variable == "LOGD_CONFIG" && file.empty()) file = value;
+  }
+  if (!file.empty()) {
+    TRY_ASSIGN(text, input.read_file(file));
+    TRY(apply_toml(settings, text, file));
+  }
+  TRY(apply_environment(settings, input.environment));
+  for (const auto& [name, value] : flags.values) {
+    TRY(apply_setting(settings, name, value, flag_of(name)));
+  }
+  TRY(validate(settings));
+  return settings;
+}
+
+}  // namespace
+
+std::string version_text() {
+  return fmt::format("logd {} (data format 1, protocol 1)\n", kServerVersion);
+}
+
+// CLI11 throws to say what it found; nothing leaves this function.
+Result<Command> parse_command_line(const CommandInput& input) {
+  Flags flags;
+  CLI::App app("Lignum's server: a durable log.", "logd");
+  app.footer(std::string(kFooter));
+  app.set_help_flag("--help,-h", "print this and end");
+  app.add_flag("--version", flags.version, "print the version and end");
+  app.add_flag("--print-config", flags.print_config,
+               "print the settings in effect and where each came from, and end");
+  CLI::App* check = app.add_subcommand("check-config", "check the configuration and end");
+  declare(app, flags);
+  check->fallthrough();
+  std::vector<std::string> reversed(input.arguments.rbegin(), input.arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return Command{.action = Action::kPrint, .text = app.help(), .settings = {}};
+  } catch (const CLI::ParseError& error) {
+    return refuse(input, error);
+  }
+  if (flags.version) {
+    return Command{.action = Action::kPrint, .text = version_text(), .settings = {}};
+  }
+  TRY_ASSIGN(settings, gather(input, flags));
+  if (check->parsed()) {
+    return Command{.action = Action::kPrint,
+                   .text = fmt::format("the configuration is fine ({} of {} settings differ from "
+                                       "the defaults)\n",
+                                       settings.sources.size(), setting_infos().size()),
+                   .settings = std::move(settings)};
+  }
+  if (flags.print_config) {
+    std::string text = print_config(settings);
+    return Command{
+        .action = Action::kPrint, .text = std::move(text), .settings = std::move(settings)};
+  }
+  return Command{.action = Action::kServe, .text = {}, .settings = std::move(settings)};
+}
+
+}  // namespace lignum::server

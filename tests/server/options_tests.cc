@@ -1,0 +1,158 @@
+// Every layer of the settings, and every sentence a wrong one is answered with.
+
+#include <chrono>
+#include <cstdint>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "raft/error.h"
+#include "server/command_line.h"
+#include "server/options.h"
+
+namespace lignum::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct World {
+  std::vector<std::pair<std::string, std::string>> environment = {};
+  std::string file = {};
+
+  [[nodiscard]] Result<Command> parse(std::vector<std::string> arguments) const {
+    return parse_command_line(
+        {.arguments = std::move(arguments),
+         .environment = environment,
+         .read_file = [this](const std::string& name) -> Result<std::string> {
+           if (name != "logd.toml") return fail(Errc::kNotFound, name + " does not exist");
+           return file;
+         }});
+  }
+  [[nodiscard]] std::string error(std::vector<std::string> arguments) const {
+    const auto command = parse(std::move(arguments));
+    return command ? "no error" : command.error().message();
+  }
+};
+
+TEST(Options, DefaultsServeOnLoopback) {
+  const auto command = World{}.parse({});
+  ASSERT_TRUE(command);
+  EXPECT_EQ(command->action, Action::kServe);
+  const Options& options = command->settings.options;
+  EXPECT_EQ(options.listen, "127.0.0.1:7400");
+  EXPECT_EQ(options.data, "./lignum-data");
+  EXPECT_EQ(options.groups, 8U);
+  EXPECT_EQ(options.stream_shards, 4U);
+  EXPECT_EQ(options.stream_retention, std::chrono::days(7));
+  EXPECT_FALSE(options.stream_retention_bytes);
+}
+
+TEST(Options, LaterLayersWin) {
+  World world{.environment = {{"LOGD_CONFIG", "logd.toml"}, {"LOGD_GROUPS", "3"}, {"HOME", "/"}},
+              .file = "groups = 2\nlanes = 5\n[log]\nlevel = \"debug\"\n"};
+  const auto command = world.parse({"--lanes", "7"});
+  ASSERT_TRUE(command) << command.error().message();
+  EXPECT_EQ(command->settings.options.groups, 3U);
+  EXPECT_EQ(command->settings.options.lanes, 7U);
+  EXPECT_EQ(command->settings.options.log_level, "debug");
+  EXPECT_EQ(command->settings.sources.at("groups"), "LOGD_GROUPS");
+  EXPECT_EQ(command->settings.sources.at("lanes"), "--lanes");
+  EXPECT_EQ(command->settings.sources.at("log.level"), "logd.toml:4");
+}
+
+TEST(Options, PrintedConfigurationParsesBackToTheSame) {
+  World world{.file = "data = \"/srv/a \\\"b\\\"\"\n[streams]\nretention = \"forever\"\n"
+                      "retention_bytes = \"3GiB\"\n"};
+  const auto printed = world.parse({"--config=logd.toml", "--print-config", "--log-format", "json"});
+  ASSERT_TRUE(printed) << printed.error().message();
+  EXPECT_EQ(printed->action, Action::kPrint);
+  EXPECT_THAT(printed->text, HasSubstr("# default"));
+  EXPECT_THAT(printed->text, HasSubstr("# logd.toml:3"));
+  EXPECT_THAT(printed->text, HasSubstr("# --log-format"));
+  Settings again;
+  const auto applied = apply_toml(again, printed->text, "printed");
+  ASSERT_TRUE(applied) << applied.error().message() << printed->text;
+  EXPECT_EQ(again.options.data, "/srv/a \"b\"");
+  EXPECT_FALSE(again.options.stream_retention);
+  EXPECT_EQ(again.options.stream_retention_bytes, std::uint64_t{3} << 30);
+  EXPECT_EQ(again.options.log_format, LogFormat::kJson);
+}
+
+TEST(Options, UnknownNamesAreRefusedWithTheNearest) {
+  EXPECT_EQ(World{}.error({"--lsten", "x"}), "unknown flag '--lsten'; did you mean '--listen'?");
+  EXPECT_EQ(World{}.error({"--zzzzzzzzzzzzzz"}),
+            "unknown flag '--zzzzzzzzzzzzzz'; see logd --help");
+  World world{.environment = {{"LOGD_LISTN", "x"}}};
+  EXPECT_EQ(world.error({}),
+            "environment: unknown variable 'LOGD_LISTN'; did you mean 'LOGD_LISTEN'?");
+  world = {.file = "groups = 1\n\n[log]\nlevle = \"info\"\n"};
+  EXPECT_EQ(world.error({"--config", "logd.toml"}),
+            "logd.toml:4: unknown setting 'log.levle'; did you mean 'log.level'?");
+  world = {.file = "[lgo]\nlevel = \"info\"\n"};
+  EXPECT_THAT(world.error({"--config", "logd.toml"}), HasSubstr("logd.toml:1: unknown setting"));
+}
+
+TEST(Options, WrongValuesSayWhatIsRight) {
+  EXPECT_EQ(World{}.error({"--groups", "0"}),
+            "--groups: groups: '0' is not a whole number from 1 to 1024");
+  EXPECT_EQ(World{}.error({"--listen", "7400"}),
+            "--listen: listen: '7400' is not an address: write HOST:PORT, such as 127.0.0.1:7400, "
+            "[::1]:7400 or localhost:7400");
+  EXPECT_EQ(World{}.error({"--log-level", "loud"}),
+            "--log-level: log.level: 'loud' is not one of trace, debug, info, warn, error");
+  EXPECT_EQ(World{}.error({"--log-format", "xml"}),
+            "--log-format: log.format: 'xml' is not one of human, json, logfmt");
+  EXPECT_THAT(World{}.error({"--streams-retention", "7 weeks"}), HasSubstr("is not a duration"));
+  EXPECT_THAT(World{}.error({"--streams-retention", "0s"}), HasSubstr("would keep nothing"));
+  EXPECT_THAT(World{}.error({"--streams-retention-bytes", "many"}), HasSubstr("is not a size"));
+  EXPECT_THAT(World{}.error({"--streams-retention-bytes", "0"}), HasSubstr("would keep nothing"));
+  EXPECT_THAT(World{}.error({"--data", ""}), HasSubstr("data directory has no name"));
+  EXPECT_THAT(World{}.error({"stray"}), HasSubstr("see logd --help"));
+  EXPECT_THAT(World{}.error({"--config", "gone.toml"}), HasSubstr("gone.toml does not exist"));
+  World world{.environment = {{"LOGD_INSECURE", "maybe"}}};
+  EXPECT_EQ(world.error({}), "LOGD_INSECURE: insecure: 'maybe' is neither true nor false");
+  world = {.file = "groups = \n"};
+  EXPECT_THAT(world.error({"--config", "logd.toml"}), HasSubstr("logd.toml:1: "));
+  world = {.file = "groups = [1]\n"};
+  EXPECT_EQ(world.error({"--config", "logd.toml"}),
+            "logd.toml:1: groups takes one value: a text, a number, true or false");
+}
+
+TEST(Options, BeyondLoopbackOnlyWhenTold) {
+  EXPECT_THAT(World{}.error({"--listen", "0.0.0.0:7400"}), HasSubstr("--insecure"));
+  EXPECT_THAT(World{}.error({"--listen", "127.evil.example:1"}), HasSubstr("--insecure"));
+  EXPECT_EQ(World{}.error({"--listen", "0.0.0.0:7400", "--insecure"}), "no error");
+  EXPECT_EQ(World{}.error({"--listen", "[::1]:0"}), "no error");
+  EXPECT_EQ(World{}.error({"--listen", "localhost:1"}), "no error");
+}
+
+TEST(Options, CheckConfigVersionAndHelp) {
+  World world{.file = "groups = 2\n"};
+  const auto checked = world.parse({"check-config", "--config", "logd.toml"});
+  ASSERT_TRUE(checked) << checked.error().message();
+  EXPECT_EQ(checked->action, Action::kPrint);
+  EXPECT_THAT(checked->text, HasSubstr("is fine"));
+  const auto version = world.parse({"--version"});
+  ASSERT_TRUE(version);
+  EXPECT_THAT(version->text, HasSubstr("logd 0.1.0"));
+  const auto help = world.parse({"--help"});
+  ASSERT_TRUE(help);
+  EXPECT_THAT(help->text, HasSubstr("Exit codes"));
+  EXPECT_THAT(help->text, HasSubstr("LOGD_STREAMS_RETENTION"));
+}
+
+TEST(Options, SizesAndDurations) {
+  EXPECT_EQ(parse_size("64MiB"), std::uint64_t{64} << 20);
+  EXPECT_EQ(parse_size("1GB"), 1'000'000'000U);
+  EXPECT_EQ(parse_size("4096"), 4096U);
+  EXPECT_FALSE(parse_size("99999999999TiB"));
+  EXPECT_EQ(parse_duration("90m"), std::chrono::minutes(90));
+  EXPECT_FALSE(parse_duration("90"));
+  EXPECT_EQ(print_size(std::uint64_t{3} << 20), "3MiB");
+  EXPECT_EQ(print_duration(std::chrono::hours(36)), "36h");
+}
+
+}  // namespace
+}  // namespace lignum::server
