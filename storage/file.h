@@ -72,6 +72,7 @@ class Directory {
   virtual Result<std::unique_ptr<File>> open(std::string_view name, OpenMode mode) = 0;
   // Replaces `to` atomically where it exists.
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;
+  // Removes a file, or an empty directory. An open file keeps its bytes until it is closed.
   virtual Result<void> remove(std::string_view name) = 0;
   [[nodiscard]] virtual Result<bool> exists(std::string_view name) const = 0;
   // Names of files and subdirectories, sorted.

@@ -37,6 +37,8 @@
 namespace lignum::jepsen {
 
 inline constexpr std::size_t kSectorBytes = 512;
+// A run beyond this many mutating calls is a mistake (CHECKed): every one is remembered.
+inline constexpr std::size_t kDiskCallsMax = std::size_t{1} << 24;
 
 // Calls that change the disk, and (last two) calls that do not. Only the former are numbered.
 enum class DiskOp : std::uint8_t {
@@ -84,7 +86,7 @@ struct DiskFault {
   Errc error = Errc::kIo;
   FaultSpan span = FaultSpan::kOnce;
   // Only calls on paths that contain this; empty: all.
-  std::string path_part;
+  std::string path_part{};
 };
 
 struct SimDiskOptions {
