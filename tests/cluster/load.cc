@@ -1,0 +1,65 @@
+#include "tests/cluster/load.h"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "net/client.h"
+#include "raft/error.h"
+#include "storage/level.h"
+#include "tests/cluster/ledger.h"
+
+namespace lignum::cluster {
+
+namespace {
+
+constexpr std::uint64_t kKeys = 8;
+// Longer than any restart: an append survives it or the proof says so.
+constexpr std::chrono::milliseconds kAppendDeadline{120000};
+
+}  // namespace
+
+Load::Load(Options options, Ledger& ledger) : options_(std::move(options)), ledger_(ledger) {}
+
+Result<void> Load::start() {
+  for (std::uint32_t writer = 0; writer < options_.writers; ++writer) {
+    TRY_ASSIGN(client, Client::connect({.endpoints = {options_.endpoint},
+                                        .name = "load " + std::to_string(writer),
+                                        .append_deadline = kAppendDeadline}));
+    clients_.push_back(std::move(client));
+  }
+  for (std::uint32_t writer = 0; writer < options_.writers; ++writer) {
+    threads_.emplace_back(&Load::write, this, writer);
+  }
+  return {};
+}
+
+void Load::write(std::uint32_t writer) {
+  while (!stopping_) {
+    const RecordName name = ledger_.begin(writer, options_.pending_max);
+    const std::string key = std::to_string(writer) + "-" + std::to_string(name.sequence % kKeys);
+    Record record{.key = to_bytes(key), .value = to_bytes(value_of(name)), .level = Level::kInfo};
+    const auto queued = clients_[writer]->append(
+        options_.stream, std::move(record),
+        [this, name](Result<AppendAck> outcome) { ledger_.end(name, outcome); });
+    if (!queued) {
+      ledger_.end(name, std::unexpected(queued.error()));
+    }
+  }
+}
+
+void Load::stop() {
+  stopping_ = true;
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+  threads_.clear();
+  for (const auto& client : clients_) {
+    client->flush();
+  }
+  clients_.clear();
+}
+
+}  // namespace lignum::cluster
