@@ -55,8 +55,10 @@ class Ports {
   // `work` never ran. kFlush is never refused.
   virtual void run(Pool pool, Work work, WorkDone done) = 0;
 
-  // Asks for one call of Replica::on_timer at or soon after `monotonic_us`. A later call replaces
-  // an earlier one; the timer is one-shot.
+  // Says what the timer calls. Set once, by the replica, before the first wake_at.
+  virtual void on_wake(std::function<void()> callback) = 0;
+  // Asks for one call of the above at or soon after `monotonic_us`. A later call replaces an
+  // earlier one; the timer is one-shot.
   virtual void wake_at(std::int64_t monotonic_us) = 0;
 
   // A write or sync of live data failed. In production this does not return: the process stops

@@ -64,6 +64,9 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
       applied_(applied),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);
+  ports_.on_wake([this, alive = alive_] {
+    if (*alive) on_timer();
+  });
 }
 
 Replica::~Replica() { *alive_ = false; }
@@ -369,6 +372,10 @@ void Replica::advance_stop() {
   }
   waiters_.fail_all();
   ports_.post(std::exchange(stopped_, nullptr));
+}
+
+TimeUs Replica::last_stamp() const {
+  return core_.last().index > applied_.id.index ? clock_.last() : applied_.append_time;
 }
 
 ReplicaStatus Replica::status() const {

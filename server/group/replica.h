@@ -92,8 +92,6 @@ class Replica {
 
   // Campaigns. Serving begins with ReplicaOwner::on_admitting.
   void start();
-  // To be called when the time asked for with Ports::wake_at has come.
-  void on_timer();
   // Refuses proposals, lets what is in flight finish, takes a last checkpoint, stages a marker,
   // then calls `done`. Called once.
   void stop(Task done);
@@ -124,6 +122,8 @@ class Replica {
   [[nodiscard]] LogId applied() const { return applied_.id; }
   // Append time of the last applied entry: every later entry is stamped above it.
   [[nodiscard]] TimeUs closed_time() const { return applied_.append_time; }
+  // Append time of the last entry in flight, or closed_time() when none is.
+  [[nodiscard]] TimeUs last_stamp() const;
   [[nodiscard]] storage::Log& log() { return *log_; }
   [[nodiscard]] const Checkpoints& checkpoints() const { return *checkpoints_; }
   [[nodiscard]] ReplicaStatus status() const;
@@ -139,6 +139,7 @@ class Replica {
   // The order of durability.
   void execute(raft::Output output);
   void stage(raft::PersistOp op);
+  void on_timer();
   void schedule_pump();
   void pump();
   void launch_flush();

@@ -1,0 +1,49 @@
+#include "server/work_pool.h"
+
+#include <cstddef>
+#include <thread>
+#include <utility>
+
+#include "raft/mutex.h"
+
+namespace lignum::server {
+
+WorkPool::WorkPool(const WorkPoolOptions& options) : queue_max_(options.queue_max) {
+  threads_.reserve(options.threads);
+  for (std::size_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { run_thread(); });
+}
+
+WorkPool::~WorkPool() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+bool WorkPool::submit(Item& item) {
+  {
+    const MutexLock lock(mutex_);
+    if (queue_.size() >= queue_max_) return false;
+    queue_.push_back(std::move(item));
+  }
+  changed_.notify_one();
+  return true;
+}
+
+void WorkPool::run_thread() {
+  while (true) {
+    Item item;
+    {
+      const MutexLock lock(mutex_);
+      while (queue_.empty() && !stopping_) changed_.wait(mutex_);
+      if (queue_.empty()) return;
+      item = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    item();
+  }
+}
+
+}  // namespace lignum::server
