@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -88,6 +89,14 @@ inline constexpr std::uint16_t kBatchDeleteHorizonBit = 0x40;
 // bytes or `length` does not end exactly at the end of `batch`, kUnsupported for another magic.
 // Does not check the CRC.
 [[nodiscard]] Result<BatchHeader> parse_batch_header(Bytes batch);
+
+// kCorrupt when the bytes from 21 on do not match the header's CRC.
+[[nodiscard]] Result<void> check_batch_crc(Bytes batch, const BatchHeader& header);
+
+// The records of a batch whose codec is not kNone, decompressed: kCorrupt or, over the limits,
+// kTooLarge. `batch` was parsed.
+[[nodiscard]] Result<std::vector<std::byte>> decompress_records(Bytes batch, Codec codec,
+                                                                const BatchLimits& limits);
 
 // What the front door learned about a batch; it goes into the entry header.
 struct BatchSummary {

@@ -10,6 +10,7 @@
 #include "raft/payload.h"
 #include "storage/record.h"
 #include "storage/record_batch.h"
+#include "storage/record_codec.h"
 
 namespace lignum {
 
@@ -41,8 +42,7 @@ class BatchReader {
 
   BatchHeader header_;
   std::vector<std::byte> decompressed_;
-  Bytes records_;
-  std::size_t position_ = 0;
+  RecordCursor records_;
   std::int32_t next_record_ = 0;
   std::vector<HeaderView> headers_;
   RecordView current_;

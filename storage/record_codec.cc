@@ -1,0 +1,115 @@
+#include "storage/record_codec.h"
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "raft/payload.h"
+#include "storage/record.h"
+#include "storage/record_batch.h"
+
+namespace lignum {
+
+namespace {
+
+constexpr unsigned kVarintBytesMax = 10;
+
+std::uint64_t zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1U) ^ static_cast<std::uint64_t>(value >> 63);
+}
+
+}  // namespace
+
+std::size_t varint_bytes(std::int64_t value) {
+  const auto bits = static_cast<std::size_t>(std::bit_width(zigzag(value) | 1U));
+  return (bits + 6) / 7;
+}
+
+void append_varint(std::vector<std::byte>& out, std::int64_t value) {
+  std::uint64_t rest = zigzag(value);
+  while (rest >= 0x80) {
+    out.push_back(static_cast<std::byte>((rest & 0x7FU) | 0x80U));
+    rest >>= 7U;
+  }
+  out.push_back(static_cast<std::byte>(rest));
+}
+
+std::int64_t RecordCursor::varint() {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < kVarintBytesMax && i < bytes_.size(); ++i) {
+    const auto byte = std::to_integer<std::uint64_t>(bytes_[i]);
+    value |= (byte & 0x7FU) << (7U * i);
+    if (byte < 0x80) {
+      bytes_ = bytes_.subspan(i + 1);
+      return static_cast<std::int64_t>(value >> 1U) ^ -static_cast<std::int64_t>(value & 1U);
+    }
+  }
+  broken_ = true;
+  bytes_ = {};
+  return 0;
+}
+
+std::uint8_t RecordCursor::byte() {
+  const Bytes one = take(1);
+  return one.empty() ? std::uint8_t{0} : std::to_integer<std::uint8_t>(one[0]);
+}
+
+std::optional<Bytes> RecordCursor::nullable_bytes() {
+  const std::int64_t length = varint();
+  if (length == -1) {
+    return std::nullopt;
+  }
+  return take(length);
+}
+
+Bytes RecordCursor::take(std::int64_t count) {
+  if (count < 0 || static_cast<std::uint64_t>(count) > bytes_.size()) {
+    broken_ = true;
+    bytes_ = {};
+    return {};
+  }
+  const Bytes taken = bytes_.first(static_cast<std::size_t>(count));
+  bytes_ = bytes_.subspan(taken.size());
+  return taken;
+}
+
+std::optional<std::string_view> parse_record(RecordCursor& records, RecordFields& fields) {
+  const Bytes bytes = records.take(records.varint());
+  if (records.broken()) {
+    return "its length passes the end of the batch";
+  }
+  RecordCursor body(bytes);
+  fields.body_bytes = bytes.size();
+  if (body.byte() != 0) {
+    return "its attributes are not 0";
+  }
+  fields.timestamp_delta = body.varint();
+  fields.offset_delta = body.varint();
+  fields.key = body.nullable_bytes();
+  fields.value = body.nullable_bytes();
+  fields.header_count = body.varint();
+  if (body.broken()) {
+    return "a field passes its end";
+  }
+  if (fields.header_count < 0 ||
+      static_cast<std::uint64_t>(fields.header_count) > kRecordHeadersMax) {
+    return "its number of headers is negative or over 1024";
+  }
+  fields.headers = body;
+  return std::nullopt;
+}
+
+std::optional<std::string_view> parse_header(RecordCursor& headers, HeaderView& header) {
+  const Bytes key = headers.take(headers.varint());
+  header.key = std::string_view(reinterpret_cast<const char*>(key.data()), key.size());
+  header.value = headers.nullable_bytes();
+  if (headers.broken()) {
+    return "a header passes its end";
+  }
+  return std::nullopt;
+}
+
+}  // namespace lignum
