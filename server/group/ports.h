@@ -38,15 +38,17 @@ enum class Pool : std::uint8_t {
 
 enum class Severity : std::uint8_t { kDebug, kInfo, kWarn, kError };
 
-// All methods are called from the lane of the replica that holds the ports.
+// Methods are called from the lane of the replica that holds the ports, except where they say so.
 class Ports {
  public:
   virtual ~Ports() = default;
 
+  // From any thread.
   [[nodiscard]] virtual Now now() const = 0;
 
   // Runs `task` on this lane after the current one has returned; tasks keep their order. Used to
-  // gather everything that already waits on the lane before a flush leaves.
+  // gather everything that already waits on the lane before a flush leaves, and to come to the
+  // lane from elsewhere. From any thread.
   virtual void post(Task task) = 0;
 
   // Runs `work` on a pool and then `done` on this lane. Work submitted by one replica to kFlush

@@ -154,6 +154,8 @@ void Replica::stage(raft::PersistOp op) {
     }
   }
   for (Entry& entry : op.append) {
+    // The core's own no-op: the core knows no clock.
+    if (entry.header.append_time == 0) entry.header.append_time = clock_.stamp(ports_.now());
     entry.header.previous_chain = log_->last_chain();
     log_->append({&entry, 1});
     unapplied_.push_back({.entry = std::move(entry), .chain = log_->last_chain()});

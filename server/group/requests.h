@@ -15,6 +15,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/record_batch.h"
 
 namespace lignum::server {
 
@@ -43,8 +44,10 @@ using Reply = std::move_only_function<void(std::expected<T, Refusal>)>;
 
 struct AppendRequest {
   ShardKey shard;
-  // One record batch v2, exclusively owned: its base offset is filled in here.
+  // One record batch v2, exclusively owned: its base offset is filled in by the group.
   std::vector<std::byte> batch;
+  // What the front door learned about it.
+  BatchSummary summary;
   std::optional<Offset> expected_offset;
   std::int64_t deadline_monotonic_us = 0;
 };

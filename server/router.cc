@@ -1,0 +1,42 @@
+#include "server/router.h"
+
+#include <functional>
+#include <utility>
+
+#include "fmt/format.h"
+#include "raft/error.h"
+#include "raft/mutex.h"
+#include "raft/types.h"
+
+namespace lignum::server {
+
+Router::TablePtr Router::table() const {
+  const MutexLock lock(mutex_);
+  return table_;
+}
+
+void Router::set_table(TablePtr table) {
+  const MutexLock lock(mutex_);
+  table_ = std::move(table);
+}
+
+Result<void> Router::on_group(GroupId group,
+                              std::move_only_function<void(DataGroup&)> use) const {
+  const auto seat = seats_.find(group);
+  if (seat == seats_.end()) {
+    return fail(Errc::kNotFound, fmt::format("this node has no group {}", group.value()));
+  }
+  if (seat->second.group == nullptr) {
+    return fail(Errc::kCorrupt,
+                fmt::format("group {} is halted: {}", group.value(), seat->second.damage));
+  }
+  seat->second.ports->post(
+      [target = seat->second.group, use = std::move(use)]() mutable { use(*target); });
+  return {};
+}
+
+void Router::on_meta(std::move_only_function<void(MetaGroup&)> use) const {
+  meta_ports_->post([target = meta_, use = std::move(use)]() mutable { use(*target); });
+}
+
+}  // namespace lignum::server

@@ -1,0 +1,68 @@
+#pragma once
+
+// The one place where a request finds its group: from any thread to the group's lane.
+//
+// Made by the group host at start, immutable afterwards except for the routing table, which group 0
+// swaps in as it changes. A group that could not be opened has a seat without a group: callers are
+// told why. Owned by App; outlives the connections.
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "net/routing_table.h"
+#include "raft/error.h"
+#include "raft/mutex.h"
+#include "raft/types.h"
+#include "server/group/ports.h"
+
+namespace lignum::server {
+
+class DataGroup;
+class MetaGroup;
+
+class Router {
+ public:
+  using TablePtr = std::shared_ptr<const net::RoutingTable>;
+
+  struct Seat {
+    Ports* ports = nullptr;
+    DataGroup* group = nullptr;
+    // Why there is no group; empty where there is one.
+    std::string damage;
+  };
+
+  // Setup, before any request.
+  void add_group(GroupId id, Seat seat) { seats_.insert_or_assign(id, std::move(seat)); }
+  void set_meta(Ports* ports, MetaGroup* group) {
+    meta_ports_ = ports;
+    meta_ = group;
+  }
+
+  // The newest routing table; never null. From any thread.
+  [[nodiscard]] TablePtr table() const EXCLUDES(mutex_);
+  // By the meta group's lane.
+  void set_table(TablePtr table) EXCLUDES(mutex_);
+
+  // Runs `use` on the lane of `group`. kCorrupt for a group that could not be opened, kNotFound for
+  // one that does not exist; then `use` is not called.
+  Result<void> on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const;
+  // Runs `use` on the lane of the meta group.
+  void on_meta(std::move_only_function<void(MetaGroup&)> use) const;
+
+  [[nodiscard]] const std::map<GroupId, Seat>& seats() const { return seats_; }
+  [[nodiscard]] Now now() const { return meta_ports_->now(); }
+
+ private:
+  std::map<GroupId, Seat> seats_;
+  Ports* meta_ports_ = nullptr;
+  MetaGroup* meta_ = nullptr;
+  mutable Mutex mutex_;
+  TablePtr table_ GUARDED_BY(mutex_);
+};
+
+}  // namespace lignum::server

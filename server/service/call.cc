@@ -1,0 +1,42 @@
+#include "server/service/call.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "raft/error.h"
+#include "raft/types.h"
+#include "server/group/requests.h"
+#include "storage/byte_order.h"
+
+namespace lignum::server {
+
+Answer failure(const Error& error) {
+  Answer answer;
+  wire::Failure& failure = *answer.response.mutable_failure();
+  failure.set_code(static_cast<std::uint32_t>(error.code()));
+  failure.set_message(error.message());
+  return answer;
+}
+
+Answer failure(const Refusal& refusal) {
+  Answer answer = failure(refusal.error);
+  if (refusal.bounds) {
+    answer.response.mutable_failure()->set_start_offset(refusal.bounds->start.value());
+    answer.response.mutable_failure()->set_next_offset(refusal.bounds->next.value());
+  }
+  return answer;
+}
+
+std::string chain_bytes(const Hash128& chain) {
+  std::array<std::byte, 16> bytes{};
+  store_le<std::uint64_t>(bytes, 0, chain.low);
+  store_le<std::uint64_t>(bytes, 8, chain.high);
+  std::string text(bytes.size(), '\0');
+  std::memcpy(text.data(), bytes.data(), bytes.size());
+  return text;
+}
+
+}  // namespace lignum::server
