@@ -1,0 +1,48 @@
+#include "net/producer_batch.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "net/client.h"
+#include "raft/error.h"
+
+namespace lignum::net {
+
+void AppendWaiters::add(AppendWaiter waiter) {
+  if (waiter.listener == nullptr) {
+    waiter.tag = callbacks_.size();
+    callbacks_.push_back(std::move(waiter.callback));
+  }
+  tags_.push_back(waiter.tag);
+  if (!runs_.empty() && runs_.back().listener == waiter.listener) {
+    ++runs_.back().count;
+  } else {
+    runs_.push_back({.listener = waiter.listener, .count = 1});
+  }
+}
+
+void AppendWaiters::deliver(const Result<AppendAck>& first) const {
+  Result<AppendAck> ack = first;
+  std::size_t done = 0;
+  for (const Run& run : runs_) {
+    const auto tags = std::span(tags_).subspan(done, run.count);
+    if (run.listener != nullptr) {
+      if (first) {
+        ack->offset = first->offset + done;
+      }
+      run.listener->on_appended(tags, ack);
+    } else {
+      for (std::size_t i = 0; i < tags.size(); ++i) {
+        if (first) {
+          ack->offset = first->offset + done + i;
+        }
+        callbacks_.at(tags[i])(ack);
+      }
+    }
+    done += run.count;
+  }
+}
+
+}  // namespace lignum::net

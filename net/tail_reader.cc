@@ -1,0 +1,261 @@
+#include "net/tail_reader.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "net/call.h"
+#include "net/client.h"
+#include "net/moment.h"
+#include "net/proto/client.pb.h"
+#include "net/tail_cursor.h"
+#include "net/tail_last.h"
+#include "net/tail_merge.h"
+#include "net/tail_shard.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/level.h"
+#include "storage/record.h"
+#include "storage/record_batch_reader.h"
+
+namespace lignum::net {
+
+namespace {
+
+constexpr std::uint32_t kAllLevels = 0xFFFFFFFFU;
+
+std::string_view text_of(const std::optional<Bytes>& bytes) {
+  if (!bytes || bytes->empty()) {
+    return {};
+  }
+  // NOLINTNEXTLINE(bugprone-casting-through-void): bytes are read as the text they hold.
+  return {static_cast<const char*>(static_cast<const void*>(bytes->data())), bytes->size()};
+}
+
+}  // namespace
+
+TailReader::TailReader(Options options)
+    : options_(std::move(options)), backoff_(options_.backoff, options_.seed) {}
+
+void TailReader::fail(Error error) {
+  if (!error_) {
+    error_ = std::move(error);
+  }
+}
+
+void TailReader::on_reply(std::uint64_t token, const CallResult& result, Moment now) {
+  if (error_) {
+    return;
+  }
+  const std::uint64_t owner = token >> 32U;
+  if (owner == 0) {
+    on_own_reply(token, result, now);
+    return;
+  }
+  TailShard& shard = *shards_.at(owner - 1);
+  switch (shard.on_reply(token, result, now)) {
+    case TailShard::Effect::kNone:
+      return;
+    case TailShard::Effect::kStreamMayBeGone:
+      if (!resolving_ && !resolve_at_) {
+        resolve_at_ = now + backoff_.next();
+      }
+      return;
+    case TailShard::Effect::kFailed:
+      fail(shard.error());
+      return;
+  }
+}
+
+void TailReader::turn(Moment now) {
+  next_wakeup_ = kMomentMax;
+  if (error_) {
+    return;
+  }
+  switch (phase_) {
+    case Phase::kStart:
+      if (const auto checked = check_options(); !checked) {
+        fail(checked.error());
+        return;
+      }
+      send_resolve(now);
+      return;
+    case Phase::kResolving:
+    case Phase::kLocating:
+      return;
+    case Phase::kScanning:
+      scan(now);
+      break;
+    case Phase::kReading:
+      break;
+  }
+  follow_up(now);
+}
+
+void TailReader::follow_up(Moment now) {
+  if (phase_ != Phase::kScanning && phase_ != Phase::kReading) {
+    return;
+  }
+  for (const auto& shard : shards_) {
+    shard->turn(now, requests_);
+  }
+  close_target_.reset();
+  if (phase_ == Phase::kReading && options_.tail.follow && !current_) {
+    const MergeStep step = next_step(shards_, settings_.until);
+    if (step.kind == MergeStep::Kind::kBlocked) {
+      close_target_ = step.target;
+      // Nobody waits, but the end can only be known by a clock that has passed it.
+      const auto target =
+          step.target || !settings_.until ? step.target : std::optional(*settings_.until - 1);
+      for (const auto& shard : shards_) {
+        if (target && shard->head() == nullptr) {
+          shard->ask_close(*target, now, requests_);
+        }
+      }
+    }
+  }
+  for (const auto& shard : shards_) {
+    next_wakeup_ = std::min(next_wakeup_, shard->next_wakeup());
+  }
+  if (resolve_at_) {
+    if (now >= *resolve_at_) {
+      resolve_at_.reset();
+      send_resolve(now);
+    } else {
+      next_wakeup_ = std::min(next_wakeup_, *resolve_at_);
+    }
+  }
+}
+
+Result<std::optional<Tail::Item>> TailReader::next() {
+  while (!error_ && phase_ == Phase::kReading) {
+    if (current_) {
+      const auto record = next_record();
+      if (!record) {
+        fail(record.error());
+        break;
+      }
+      if (*record != nullptr) {
+        return Tail::Item(show(**record));
+      }
+      current_.reset();
+    }
+    const MergeStep step = next_step(shards_, settings_.until);
+    if (step.kind == MergeStep::Kind::kDone) {
+      return Tail::Item(Tail::End{});
+    }
+    if (step.kind == MergeStep::Kind::kBlocked) {
+      return std::optional<Tail::Item>();
+    }
+    if (step.kind == MergeStep::Kind::kGap) {
+      Gap gap = *step.shard->gap();
+      if (options_.tail.skip_gaps) {
+        step.shard->clear_gap();
+        return Tail::Item(std::move(gap));
+      }
+      fail(Error(Errc::kTrimmed, gap.stream + "/" + std::to_string(gap.shard.value()) +
+                                     ": offsets " + std::to_string(gap.from.value()) + " to " +
+                                     std::to_string(gap.to.value() - 1) +
+                                     " have been removed by retention"));
+    } else if (const auto opened = open(*step.shard); !opened) {
+      fail(opened.error());
+    }
+  }
+  if (error_) {
+    return std::unexpected(*error_);
+  }
+  return std::optional<Tail::Item>();
+}
+
+Result<void> TailReader::open(TailShard& shard) {
+  TailShard::Batch batch = shard.take();
+  if ((batch.level_mask & settings_.level_mask) == 0) {
+    shard.advance(batch.base + batch.record_count);
+    return {};
+  }
+  auto reader = BatchReader::open(batch.bytes.bytes());
+  if (!reader) {
+    return std::unexpected(Error(reader.error().code(),
+                                 shard.stream() + "/" + std::to_string(shard.key().shard.value()) +
+                                     ": batch at offset " + std::to_string(batch.base.value()) +
+                                     ": " + reader.error().message()));
+  }
+  if (Offset(static_cast<std::uint64_t>(reader->header().base_offset)) != batch.base) {
+    return lignum::fail(Errc::kProtocol, shard.stream() + ": a batch is not the one announced");
+  }
+  current_.emplace(
+      Current{.shard = &shard, .batch = std::move(batch), .reader = std::move(*reader)});
+  return {};
+}
+
+Result<const RecordView*> TailReader::next_record() {
+  TailShard& shard = *current_->shard;
+  while (true) {
+    TRY_ASSIGN(record, current_->reader.next());
+    if (record == nullptr || (shard.end() && record->offset >= *shard.end())) {
+      const Offset past = current_->batch.base + current_->batch.record_count;
+      shard.advance(shard.end() ? std::min(past, *shard.end()) : past);
+      return nullptr;
+    }
+    if (record->offset < shard.position()) {
+      continue;  // the batch began before the place asked for
+    }
+    shard.advance(record->offset.next());
+    if (settings_.level_mask == kAllLevels ||
+        (level_bit(record->level()) & settings_.level_mask) != 0) {
+      return record;
+    }
+  }
+}
+
+ReadRecord TailReader::show(const RecordView& record) {
+  fields_.clear();
+  for (const HeaderView& header : record.headers) {
+    if (header.key != kLevelHeader) {
+      fields_.push_back({.name = header.key, .value = text_of(header.value)});
+    }
+  }
+  const TailShard& shard = *current_->shard;
+  return {.stream = shard.stream(),
+          .stream_id = shard.key().stream,
+          .shard = shard.key().shard,
+          .offset = record.offset,
+          .append_time = current_->batch.append_time,
+          .event_time = record.timestamp,
+          .key = record.key,
+          .value = record.value.value_or(Bytes()),
+          .level = record.level(),
+          .fields = fields_};
+}
+
+std::string TailReader::cursor() const {
+  if (phase_ != Phase::kReading) {
+    return cursor_ ? format_cursor(*cursor_) : std::string();
+  }
+  TailPositions positions;
+  for (const auto& shard : shards_) {
+    const bool taken = current_ && current_->shard == shard.get();
+    positions.emplace(shard->key(), taken ? shard->position() : shard->resume_from());
+  }
+  return format_cursor(positions);
+}
+
+std::optional<Error> TailReader::stalled() const {
+  for (const auto& shard : shards_) {
+    const auto& stalled = shard->stalled();
+    // Waiting for `until` is no stall, though the nodes call it skew.
+    if (stalled && (stalled->code() != Errc::kSkew || close_target_)) {
+      return stalled;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace lignum::net
