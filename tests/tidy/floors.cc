@@ -21,8 +21,8 @@ bool matches(std::string_view path, const Names& names) {
 const Names kVocabulary = {"raft/types.h", "raft/error.",   "raft/check.",  "raft/random.",
                            "raft/mutex.h", "raft/options.", "raft/payload."};
 // Pure codecs, a small library of storage/.
-const Names kFormats = {"storage/record", "storage/crc32c", "storage/compression",
-                        "storage/byte_order", "storage/level."};
+const Names kFormats = {"storage/record",     "storage/crc32c", "storage/compression",
+                        "storage/byte_order", "storage/level.", "storage/chain."};
 // What of net/ is pure and known to the state machines.
 const Names kPureNet = {"net/hash_ring", "net/routing_table", "net/partitioner", "net/proto/"};
 const Names kCompression = {"zstd.h", "lz4.h",    "lz4frame.h", "snappy.h", "snappy-sinksource.h",
