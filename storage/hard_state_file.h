@@ -10,10 +10,14 @@
 // in the other slot. So a crash can spoil only the slot being written, and one bad block never
 // loses a state:
 //
-//   newest slot     other slot    result
-//   a copy is good  any           the highest good one; bad copies are reported and healed
-//   both bad        a copy good   the other slot's state, reported as torn: the crash hit store()
-//   both bad        both bad      kCorrupt: the replica rejoins as a new incarnation
+//   one slot           other slot          result
+//   a copy is good     a copy is good      the highest good state
+//   both copies bad    both copies good    that state, and `torn`: the crash hit store()
+//   both copies bad    a copy bad          kCorrupt: no torn write does this; the replica rejoins
+//                                          as a new incarnation
+//
+// open() heals: bad and stale copies of the newest slot are rewritten first, then the other slot,
+// so that the table holds after a crash in the middle of healing too.
 //
 // Owned by the node's storage. store() may be called for different groups from different threads
 // at the same moment (concurrent calls share one flush); for one group by one thread at a time.
@@ -57,9 +61,9 @@ class HardStateFile {
   // Makes the file of a new node: durable when it returns. kAlreadyExists when there is one.
   [[nodiscard]] static Result<std::unique_ptr<HardStateFile>> create(Directory& directory);
   // Opens the file of a known node. Makes what it read durable (a killed process may have left
-  // unsynced bytes in the page cache) and rewrites damaged states that have a good copy. kNotFound
-  // when the file is gone: then no group of this node may vote under its old incarnation; kCorrupt
-  // when both headers are bad or the file is too short; kUnsupported for another format version.
+  // unsynced bytes in the page cache) and heals. kNotFound when the file is gone: then no group of
+  // this node may vote under its old incarnation; kCorrupt when both headers are bad; kUnsupported
+  // for another format version. A file cut short is damage of the groups behind the cut.
   [[nodiscard]] static Result<std::unique_ptr<HardStateFile>> open(Directory& directory);
 
   ~HardStateFile() = default;
@@ -80,35 +84,48 @@ class HardStateFile {
   struct GroupRecord {
     std::uint64_t sequence = 0;  // of the newest good state
     Loaded loaded;
-    bool lost = false;  // all four copies bad
-    bool heal = false;  // newest slot not wholly good
+    bool lost = false;
+    // Blocks of the newest slot, or of the other one, that are to be rewritten.
+    std::vector<std::uint64_t> newest_bad;
+    std::vector<std::uint64_t> other_bad;
   };
   struct Request {
     GroupId group;
     raft::HardState state;
-    std::uint64_t ticket = 0;
+    std::uint64_t sequence = 0;
+    bool all_copies = false;  // nothing on disk is worth keeping: fill both slots
+  };
+  struct Batch {
+    std::vector<Request> requests;
+    std::uint64_t last_ticket = 0;
   };
 
-  explicit HardStateFile(std::unique_ptr<File> file, std::string path)
+  HardStateFile(std::unique_ptr<File> file, std::string path)
       : file_(std::move(file)), path_(std::move(path)) {}
 
   [[nodiscard]] Result<void> read_header();
-  [[nodiscard]] Result<void> read_groups() EXCLUDES(mutex_);
-  [[nodiscard]] Result<GroupRecord> read_group(std::uint32_t group) const;
-  [[nodiscard]] Result<void> heal() EXCLUDES(mutex_);
-  [[nodiscard]] Result<void> write_requests(const std::vector<Request>& requests) EXCLUDES(mutex_);
+  [[nodiscard]] Result<GroupRecord> read_group(GroupId group) const;
+  [[nodiscard]] Result<void> heal(const std::map<GroupId, GroupRecord>& groups);
+
+  std::uint64_t enqueue(GroupId group, const raft::HardState& state) EXCLUDES(mutex_);
+  // Waits until the ticket is done (then nothing) or this thread is the one to flush for all.
+  std::optional<Batch> wait_turn(std::uint64_t ticket) EXCLUDES(mutex_);
+  void finish(const Batch& batch, const Result<void>& result) EXCLUDES(mutex_);
+  [[nodiscard]] Result<void> outcome() const EXCLUDES(mutex_);
+  [[nodiscard]] Result<void> write_requests(const std::vector<Request>& requests);
   [[nodiscard]] Result<void> grow(std::uint32_t groups);
 
-  std::unique_ptr<File> file_;  // written by the one thread for which flushing_ is set
+  // Both used by the one thread for which flushing_ is set, or before anybody has the object.
+  std::unique_ptr<File> file_;
+  std::uint32_t capacity_ = 0;  // groups
   std::string path_;
-  std::uint32_t capacity_ = 0;  // groups; as file_
 
   mutable Mutex mutex_;
   ConditionVariable changed_;
   bool flushing_ GUARDED_BY(mutex_) = false;
   std::uint64_t next_ticket_ GUARDED_BY(mutex_) = 1;
   std::uint64_t done_ticket_ GUARDED_BY(mutex_) = 0;
-  std::vector<Request> waiting_ GUARDED_BY(mutex_);
+  std::vector<Request> waiting_ GUARDED_BY(mutex_);  // at most one a group
   std::optional<Error> failure_ GUARDED_BY(mutex_);
   std::map<GroupId, GroupRecord> groups_ GUARDED_BY(mutex_);
 };

@@ -2,9 +2,9 @@
 
 // A snapshot's image: the state of one group's state machine as of one applied entry, in one file.
 //
-//   image-<index>   header block | chunk | chunk | ... | end
+//   image-<index>   header | chunk | chunk | ... | end
 //   chunk           length, CRC-32C, then key/value pairs (a pair is never split)
-//   end             an empty chunk that states how many pairs and bytes came before it
+//   end             a chunk of length 0 that states how many pairs came before it
 //
 // It is written under a temporary name, synced, renamed, and the directory synced: an image is
 // whole or absent. The newest kImagesKept stay. docs/log_format.md gives the bytes.
@@ -49,12 +49,15 @@ class ImageWriter {
   // Pairs come in key order (CHECKed), as StateMachine::for_each() gives them. kTooLarge when a
   // pair does not fit kImageChunkMax; kIo or kNoSpace: drop the writer, the image never existed.
   [[nodiscard]] Result<void> add(std::string_view key, std::string_view value);
-  // Makes the image durable under its name, then removes images beyond the newest kImagesKept.
+  // Makes the image durable under its name, then removes images beyond the newest kImagesKept. A
+  // failure of the removal is returned too; the image stands all the same.
   [[nodiscard]] Result<void> finish();
 
  private:
   ImageWriter(Directory& directory, std::unique_ptr<File> file, const ImageInfo& info)
       : directory_(directory), file_(std::move(file)), info_(info) {}
+  enum class ChunkKind : std::uint8_t { kPairs, kEnd };
+  [[nodiscard]] Result<void> write_chunk(ChunkKind kind);
   [[nodiscard]] Result<void> flush_chunk();
 
   Directory& directory_;
@@ -62,6 +65,7 @@ class ImageWriter {
   ImageInfo info_;
   std::string last_key_;
   std::vector<std::byte> chunk_;
+  std::uint32_t image_crc_ = 0;
   std::uint64_t position_ = 0;
   std::uint64_t pairs_ = 0;
 };

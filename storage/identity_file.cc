@@ -1,0 +1,130 @@
+#include "storage/identity_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/aligned_buffer.h"
+#include "storage/byte_order.h"
+#include "storage/crc32c.h"
+#include "storage/file.h"
+
+namespace lignum::storage {
+
+namespace {
+
+constexpr const char* kTemporaryName = "identity.tmp";
+// "LGID" as it stands in the file.
+constexpr std::uint32_t kMagic = 0x4449474C;
+constexpr std::size_t kCopies = 2;
+constexpr std::size_t kClusterAt = 8;
+constexpr std::size_t kCrcAt = kBlockBytes - sizeof(std::uint32_t);
+
+void encode(const NodeIdentity& identity, std::span<std::byte> block) {
+  store_le<std::uint32_t>(block, 0, kMagic);
+  store_le<std::uint32_t>(block, 4, identity.format_version);
+  std::ranges::copy(identity.cluster.bytes, block.subspan(kClusterAt).begin());
+  store_le<std::uint32_t>(block, 24, identity.node.value());
+  store_le<std::uint64_t>(block, 32, identity.incarnation.value());
+  store_le<std::uint32_t>(block, kCrcAt, crc32c(block.first(kCrcAt)));
+}
+
+std::optional<NodeIdentity> decode(Bytes block) {
+  if (block.size() != kBlockBytes || load_le<std::uint32_t>(block, 0) != kMagic ||
+      load_le<std::uint32_t>(block, kCrcAt) != crc32c(block.first(kCrcAt))) {
+    return std::nullopt;
+  }
+  NodeIdentity identity{.cluster = {},
+                        .node = NodeId(load_le<std::uint32_t>(block, 24)),
+                        .incarnation = NodeIncarnation(load_le<std::uint64_t>(block, 32)),
+                        .format_version = load_le<std::uint32_t>(block, 4)};
+  std::ranges::copy(block.subspan(kClusterAt, identity.cluster.bytes.size()),
+                    identity.cluster.bytes.begin());
+  return identity;
+}
+
+Result<void> write_whole(Directory& directory, const NodeIdentity& identity) {
+  TRY_ASSIGN(leftover, directory.exists(kTemporaryName));
+  if (leftover) {
+    TRY(directory.remove(kTemporaryName));
+  }
+  AlignedBuffer buffer(kCopies * kBlockBytes);
+  for (std::size_t copy = 0; copy < kCopies; ++copy) {
+    encode(identity, buffer.span().subspan(copy * kBlockBytes, kBlockBytes));
+  }
+  {
+    TRY_ASSIGN(file, directory.open(kTemporaryName, OpenMode::kCreate));
+    TRY(file->write_at(0, buffer.bytes()));
+    TRY(file->sync());
+  }
+  TRY(directory.rename(kTemporaryName, kIdentityFileName));
+  return directory.sync();
+}
+
+}  // namespace
+
+std::string ClusterId::text() const {
+  constexpr std::array<char, 16> kDigits = {'0', '1', '2', '3', '4', '5', '6', '7',
+                                            '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
+  std::string result;
+  for (const std::byte byte : bytes) {
+    const auto value = std::to_integer<std::size_t>(byte);
+    result.push_back(kDigits.at(value / 16));
+    result.push_back(kDigits.at(value % 16));
+  }
+  return result;
+}
+
+Result<std::optional<NodeIdentity>> load_identity(Directory& directory) {
+  TRY_ASSIGN(present, directory.exists(kIdentityFileName));
+  if (!present) {
+    return std::nullopt;
+  }
+  const std::string path = directory.path() + "/" + kIdentityFileName;
+  // One block more than there should be: what was appended is damage too.
+  AlignedBuffer buffer((kCopies + 1) * kBlockBytes);
+  std::size_t bytes = 0;
+  {
+    TRY_ASSIGN(file, directory.open(kIdentityFileName, OpenMode::kRead));
+    TRY_ASSIGN(count, file->read_at(0, buffer.span()));
+    bytes = count;
+  }
+  const auto first = decode(buffer.bytes().first(kBlockBytes));
+  const auto second = decode(buffer.bytes().subspan(kBlockBytes, kBlockBytes));
+  if (!first && !second) {
+    return fail(Errc::kCorrupt,
+                path +
+                    ": both copies are damaged; this node's identity is lost: move the "
+                    "directory away and let the node join as a new one");
+  }
+  if (first && second && *first != *second) {
+    return fail(Errc::kCorrupt, path + ": its two copies name different nodes");
+  }
+  const NodeIdentity& identity = first ? *first : *second;
+  if (identity.format_version != kDataFormatVersion) {
+    return fail(Errc::kUnsupported,
+                path + ": the data has format version " + std::to_string(identity.format_version) +
+                    ", this build reads version " + std::to_string(kDataFormatVersion));
+  }
+  if (!first || !second || bytes != kCopies * kBlockBytes) {
+    TRY(write_whole(directory, identity));
+  }
+  return identity;
+}
+
+Result<void> store_identity(Directory& directory, const NodeIdentity& identity) {
+  TRY_ASSIGN(present, directory.exists(kIdentityFileName));
+  if (present) {
+    return fail(Errc::kAlreadyExists, directory.path() + ": has an identity already");
+  }
+  return write_whole(directory, identity);
+}
+
+}  // namespace lignum::storage

@@ -1,0 +1,385 @@
+#include "storage/posix_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "raft/check.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "storage/aligned_buffer.h"
+#include "storage/file.h"
+
+namespace lignum::storage {
+
+namespace {
+
+constexpr mode_t kDirectoryMode = 0750;
+constexpr mode_t kFileMode = 0640;
+constexpr std::string_view kLockName = "LOCK";
+
+Errc code_of(int number) {
+  switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+      return Errc::kNoSpace;
+    case ENOENT:
+      return Errc::kNotFound;
+    case EEXIST:
+      return Errc::kAlreadyExists;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return Errc::kPermissionDenied;
+    default:
+      return Errc::kIo;
+  }
+}
+
+std::unexpected<Error> failed(int number, std::string_view call, const std::string& path) {
+  return fail(code_of(number), path + ": " + std::string(call) + ": " +
+                                   std::generic_category().message(number) + " (errno " +
+                                   std::to_string(number) + ")");
+}
+
+// Repeats a call that a signal interrupted.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) {
+    result = call();
+  }
+  return result;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) {
+      ::close(number_);
+    }
+  }
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  [[nodiscard]] int get() const { return number_; }
+
+ private:
+  int number_;
+};
+
+bool block_aligned(const std::byte* data, std::uint64_t position, std::size_t bytes) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the address is the point.
+  return (reinterpret_cast<std::uintptr_t>(data) | position | bytes) % kBlockBytes == 0;
+}
+
+class PosixFile final : public File {
+ public:
+  PosixFile(Descriptor descriptor, std::string path, bool direct)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)), direct_(direct) {}
+
+  Result<std::size_t> read_at(std::uint64_t position, std::span<std::byte> out) const override {
+    if (!direct_ || block_aligned(out.data(), position, out.size())) {
+      return read_all(position, out);
+    }
+    const std::uint64_t begin = position / kBlockBytes * kBlockBytes;
+    const auto skipped = static_cast<std::size_t>(position - begin);
+    AlignedBuffer bounce(skipped + out.size());
+    TRY_ASSIGN(count, read_all(begin, bounce.span()));
+    const std::size_t useful = std::min(out.size(), count - std::min(count, skipped));
+    std::memcpy(out.data(), bounce.bytes().data() + skipped, useful);
+    return useful;
+  }
+
+  Result<void> write_at(std::uint64_t position, Bytes data) override {
+    CHECK(!direct_ || block_aligned(data.data(), position, data.size()));
+    while (!data.empty()) {
+      const ssize_t count = uninterrupted([&] {
+        return ::pwrite(descriptor_.get(), data.data(), data.size(), static_cast<off_t>(position));
+      });
+      if (count < 0) {
+        return failed(errno, "write at byte " + std::to_string(position), path_);
+      }
+      if (count == 0) {
+        return fail(Errc::kIo, path_ + ": a write made no progress");
+      }
+      position += static_cast<std::uint64_t>(count);
+      data = data.subspan(static_cast<std::size_t>(count));
+    }
+    return {};
+  }
+
+  Result<void> sync() override {
+    if (uninterrupted([&] { return ::fdatasync(descriptor_.get()); }) != 0) {
+      return failed(errno, "fdatasync", path_);
+    }
+    return {};
+  }
+
+  Result<std::uint64_t> size() const override {
+    struct stat status{};
+    if (::fstat(descriptor_.get(), &status) != 0) {
+      return failed(errno, "fstat", path_);
+    }
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  Result<void> resize(std::uint64_t bytes) override {
+    if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(bytes)); }) !=
+        0) {
+      return failed(errno, "ftruncate", path_);
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool direct() const override { return direct_; }
+
+ private:
+  Result<std::size_t> read_all(std::uint64_t position, std::span<std::byte> out) const {
+    std::size_t done = 0;
+    while (done < out.size()) {
+      const ssize_t count = uninterrupted([&] {
+        return ::pread(descriptor_.get(), out.data() + done, out.size() - done,
+                       static_cast<off_t>(position + done));
+      });
+      if (count < 0) {
+        return failed(errno, "read at byte " + std::to_string(position + done), path_);
+      }
+      done += static_cast<std::size_t>(count);
+      // A direct read that ends off a block boundary ended at the end of the file.
+      if (count == 0 || (direct_ && done % kBlockBytes != 0)) {
+        break;
+      }
+    }
+    return done;
+  }
+
+  Descriptor descriptor_;
+  std::string path_;
+  bool direct_;
+};
+
+class PosixLock final : public DirectoryLock {
+ public:
+  // flock is released with the descriptor.
+  explicit PosixLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
+
+ private:
+  Descriptor descriptor_;
+};
+
+Result<void> check_name(std::string_view name) {
+  if (name.empty() || name == "." || name == ".." || name.contains('/') || name.contains('\0')) {
+    return fail(Errc::kInvalidArgument, "not a file name: '" + std::string(name) + "'");
+  }
+  return {};
+}
+
+class PosixDirectory final : public Directory {
+ public:
+  PosixDirectory(Descriptor descriptor, std::string path)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+
+  Result<std::unique_ptr<File>> open(std::string_view name, OpenMode mode) override {
+    TRY(check_name(name));
+    switch (mode) {
+      case OpenMode::kRead:
+        return open_file(name, O_RDONLY);
+      case OpenMode::kReadWrite:
+        return open_file(name, O_RDWR);
+      case OpenMode::kCreate:
+        return open_file(name, O_RDWR | O_CREAT | O_EXCL);
+      case OpenMode::kWriteDirect:
+        break;
+    }
+    auto file = open_file(name, O_RDWR | O_DIRECT);
+    if (!file && !exists(name).value_or(false)) {
+      return file;
+    }
+    return file ? std::move(file) : open_file(name, O_RDWR);
+  }
+
+  Result<void> rename(std::string_view from, std::string_view to) override {
+    TRY(check_name(from));
+    TRY(check_name(to));
+    if (::renameat(descriptor_.get(), std::string(from).c_str(), descriptor_.get(),
+                   std::string(to).c_str()) != 0) {
+      return failed(errno, "rename to " + std::string(to), path_of(from));
+    }
+    return {};
+  }
+
+  Result<void> remove(std::string_view name) override {
+    TRY(check_name(name));
+    const std::string text(name);
+    if (::unlinkat(descriptor_.get(), text.c_str(), 0) != 0 &&
+        (errno != EISDIR || ::unlinkat(descriptor_.get(), text.c_str(), AT_REMOVEDIR) != 0)) {
+      return failed(errno, "unlink", path_of(name));
+    }
+    return {};
+  }
+
+  [[nodiscard]] Result<bool> exists(std::string_view name) const override {
+    TRY(check_name(name));
+    if (::faccessat(descriptor_.get(), std::string(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+      return true;
+    }
+    if (errno != ENOENT) {
+      return failed(errno, "faccessat", path_of(name));
+    }
+    return false;
+  }
+
+  [[nodiscard]] Result<std::vector<std::string>> list() const override {
+    // A descriptor of its own: reading moves the position, and any thread may list.
+    const int copy = ::openat(descriptor_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(copy < 0 ? nullptr : ::fdopendir(copy),
+                                                     ::closedir);
+    if (!stream) {
+      return failed(errno, "open", path_);
+    }
+    std::vector<std::string> names;
+    errno = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is local.
+    while (const dirent* entry = ::readdir(stream.get())) {
+      const std::string_view name = &entry->d_name[0];
+      if (name != "." && name != "..") {
+        names.emplace_back(name);
+      }
+    }
+    if (errno != 0) {
+      return failed(errno, "readdir", path_);
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+
+  Result<void> sync() override {
+    if (uninterrupted([&] { return ::fsync(descriptor_.get()); }) != 0) {
+      return failed(errno, "fsync", path_);
+    }
+    return {};
+  }
+
+  Result<std::unique_ptr<Directory>> open_directory(std::string_view name) override {
+    TRY(check_name(name));
+    const std::string text(name);
+    if (::mkdirat(descriptor_.get(), text.c_str(), kDirectoryMode) == 0) {
+      TRY(sync());
+    } else if (errno != EEXIST) {
+      return failed(errno, "mkdir", path_of(name));
+    }
+    Descriptor made(::openat(descriptor_.get(), text.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (made.get() < 0) {
+      return failed(errno, "open", path_of(name));
+    }
+    return std::make_unique<PosixDirectory>(std::move(made), path_of(name));
+  }
+
+  Result<std::unique_ptr<DirectoryLock>> lock() override {
+    Descriptor file(::openat(descriptor_.get(), std::string(kLockName).c_str(),
+                             O_RDWR | O_CREAT | O_CLOEXEC, kFileMode));
+    if (file.get() < 0) {
+      return failed(errno, "open", path_of(kLockName));
+    }
+    if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno == EWOULDBLOCK) {
+        return fail(Errc::kLocked, path_ + ": another process uses this directory");
+      }
+      return failed(errno, "flock", path_of(kLockName));
+    }
+    return std::make_unique<PosixLock>(std::move(file));
+  }
+
+  [[nodiscard]] Result<std::uint64_t> free_bytes() const override {
+    struct statvfs status{};
+    if (uninterrupted([&] { return ::fstatvfs(descriptor_.get(), &status); }) != 0) {
+      return failed(errno, "statvfs", path_);
+    }
+    return std::uint64_t{status.f_bavail} * status.f_frsize;
+  }
+
+  [[nodiscard]] std::string path() const override { return path_; }
+
+ private:
+  [[nodiscard]] std::string path_of(std::string_view name) const {
+    return path_ + "/" + std::string(name);
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<File>> open_file(std::string_view name, int flags) const {
+    Descriptor file(uninterrupted([&] {
+      return ::openat(descriptor_.get(), std::string(name).c_str(), flags | O_CLOEXEC | O_NOFOLLOW,
+                      kFileMode);
+    }));
+    if (file.get() < 0) {
+      return failed(errno, "open", path_of(name));
+    }
+    return std::make_unique<PosixFile>(std::move(file), path_of(name), (flags & O_DIRECT) != 0);
+  }
+
+  Descriptor descriptor_;
+  std::string path_;
+};
+
+Result<std::unique_ptr<Directory>> open_existing(const std::string& path) {
+  Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() < 0) {
+    return failed(errno, "open", path);
+  }
+  return std::make_unique<PosixDirectory>(std::move(descriptor), path);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Directory>> open_posix_directory(const std::string& path) {
+  if (path.empty() || path.contains('\0')) {
+    return fail(Errc::kInvalidArgument, "a directory needs a path");
+  }
+  if (auto found = open_existing(path); found || found.error().code() != Errc::kNotFound) {
+    return found;
+  }
+  TRY_ASSIGN(directory, open_existing(path.front() == '/' ? "/" : "."));
+  std::string_view rest = path;
+  std::string done = path.front() == '/' ? "/" : "";
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    if (part.empty() || part == ".") {
+      continue;
+    }
+    done += std::string(part);
+    if (part == "..") {
+      TRY_ASSIGN(above, open_existing(done));
+      directory = std::move(above);
+    } else {
+      TRY_ASSIGN(below, directory->open_directory(part));
+      directory = std::move(below);
+    }
+    done += "/";
+  }
+  // Opened anew under its whole name, so that messages say what the operator wrote.
+  return open_existing(path);
+}
+
+}  // namespace lignum::storage
