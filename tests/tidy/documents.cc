@@ -98,7 +98,7 @@ Findings check_links(const Tree& tree) {
   for (const auto& [path, text] : tree.files()) {
     int number = 0;
     for (const std::string_view line : lines_of(text)) {
-      const Finding place{path, ++number, ""};
+      const Finding place{.file = path, .line = ++number, .message = ""};
       if (is_document(path)) {
         check_document_links(tree, place, line, findings);
       }

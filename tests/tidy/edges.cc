@@ -22,26 +22,29 @@ struct Edge {
 
 const std::vector<Edge>& edges() {
   static const std::vector<Edge> kEdges = {
-      {"a thread",
-       {"std::thread", "std::jthread", "std::async", "pthread_create"},
-       {"storage/flush_workers", "net/", "server/app", "server/main", "server/lane_",
-        "server/work_pool", "cli/", "jepsen/live/", "tests/"}},
-      {"a lock outside the annotated Mutex",
-       {"std::mutex", "std::shared_mutex", "std::recursive_mutex", "std::condition_variable",
-        "std::lock_guard", "std::unique_lock", "std::scoped_lock"},
-       {"raft/mutex.h"}},
-      {"a clock",
-       {"steady_clock", "system_clock", "high_resolution_clock", "clock_gettime", "gettimeofday",
-        "std::time"},
-       {"storage/flush_workers", "net/", "server/app", "server/main", "server/lane_",
-        "server/work_pool", "server/clock", "server/logging", "cli/", "jepsen/live/", "tests/"}},
-      {"a random device",
-       {"std::random_device", "getrandom"},
-       {"net/", "server/app", "server/", "cli/", "tests/"}},
-      {"a sleep", {"sleep_for", "sleep_until", "usleep", "nanosleep"}, {}},
-      {"a system call on files",
-       {"::open", "::pread", "::pwrite", "::fdatasync", "::fsync", "::rename", "::unlink"},
-       {"storage/posix_", "server/", "cli/", "jepsen/live/", "tests/"}},
+      {.what = "a thread",
+       .words = {"std::thread", "std::jthread", "std::async", "pthread_create"},
+       .rooms = {"storage/flush_workers", "net/", "server/app", "server/main", "server/lane_",
+                 "server/work_pool", "cli/", "jepsen/live/", "tests/"}},
+      {.what = "a lock other than the annotated Mutex",
+       .words = {"std::mutex", "std::shared_mutex", "std::recursive_mutex",
+                 "std::condition_variable", "std::lock_guard", "std::unique_lock",
+                 "std::scoped_lock"},
+       .rooms = {"raft/mutex.h"}},
+      {.what = "a clock",
+       .words = {"steady_clock", "system_clock", "high_resolution_clock", "clock_gettime",
+                 "gettimeofday", "std::time"},
+       .rooms = {"storage/flush_workers", "net/", "server/app", "server/main", "server/lane_",
+                 "server/work_pool", "server/logging", "cli/", "jepsen/live/", "tests/"}},
+      {.what = "a random device",
+       .words = {"std::random_device", "getrandom"},
+       .rooms = {"net/", "server/", "cli/", "tests/"}},
+      {.what = "a sleep",
+       .words = {"sleep_for", "sleep_until", "usleep", "nanosleep"},
+       .rooms = {}},
+      {.what = "a system call on files",
+       .words = {"::open", "::pread", "::pwrite", "::fdatasync", "::fsync", "::rename", "::unlink"},
+       .rooms = {"storage/posix_", "server/", "cli/", "jepsen/live/", "tests/"}},
   };
   return kEdges;
 }
@@ -54,6 +57,16 @@ bool in_room(std::string_view path, const Names& rooms) {
 // other rooms of server/ may.
 bool is_deterministic(std::string_view path) {
   return in_room(path, {"server/group/", "server/shard/", "server/meta/"});
+}
+
+void check_line(const std::string& line, const Edge& edge, Finding place, Findings& findings) {
+  for (const std::string_view word : edge.words) {
+    if (has_word(line, word)) {
+      place.message = std::string(word) + ": " + std::string(edge.what) +
+                      " belongs at the edges (see tests/tidy/edges.cc)";
+      findings.push_back(place);
+    }
+  }
 }
 
 }  // namespace
@@ -69,14 +82,9 @@ Findings check_edges(const Tree& tree) {
       if (!is_deterministic(path) && in_room(path, edge.rooms)) {
         continue;
       }
-      for (std::size_t i = 0; i < lines.size(); ++i) {
-        for (const std::string_view word : edge.words) {
-          if (has_word(lines[i], word)) {
-            findings.push_back({path, static_cast<int>(i + 1),
-                                std::string(word) + ": " + std::string(edge.what) +
-                                    " belongs at the edges (see tests/tidy/edges.cc)"});
-          }
-        }
+      int number = 0;
+      for (const std::string& line : lines) {
+        check_line(line, edge, {.file = path, .line = ++number, .message = ""}, findings);
       }
     }
   }

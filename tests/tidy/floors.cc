@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/tidy/rules.h"
@@ -44,30 +45,34 @@ Names operator+(Names left, const Names& right) {
 
 const std::vector<Floor>& floors() {
   static const std::vector<Floor> kFloors = {
-      {"vocabulary", kVocabulary, kVocabulary, {}},
-      {"raft core", {"raft/"}, {"raft/"}, {}},
-      {"formats", kFormats, kVocabulary + kFormats, kCompression + Names{"fmt/"}},
-      {"storage",
-       {"storage/"},
-       // output.h for the hard state, which storage keeps
-       kVocabulary + Names{"raft/entry.h", "raft/output.h", "storage/"},
-       kCompression + Names{"fmt/", "leveldb/"}},
-      {"net",
-       {"net/"},
-       kVocabulary + kFormats + Names{"raft/entry.h", "raft/messages.h", "net/"},
-       {"fmt/", "boost/", "google/", "openssl/", "xxhash.h"}},
-      {"server core",
-       {"server/group/", "server/shard/", "server/meta/"},
-       Names{"raft/", "storage/", "server/group/", "server/shard/", "server/meta/"} + kPureNet,
-       {"fmt/", "google/", "xxhash.h"}},
-      {"server",
-       {"server/"},
-       {"raft/", "storage/", "net/", "server/"},
-       {"fmt/", "boost/", "google/", "spdlog/", "CLI/", "toml++/", "openssl/"}},
-      {"cli",
-       {"cli/"},
-       kVocabulary + Names{"raft/entry.h", "storage/", "net/", "cli/"},
-       {"fmt/", "boost/json", "CLI/", "toml++/", "re2/", "xxhash.h"}},
+      {.name = "vocabulary", .files = kVocabulary, .project = kVocabulary, .third_parties = {}},
+      {.name = "raft core", .files = {"raft/"}, .project = {"raft/"}, .third_parties = {}},
+      {.name = "formats",
+       .files = kFormats,
+       .project = kVocabulary + kFormats,
+       .third_parties = kCompression + Names{"fmt/"}},
+      {.name = "storage",
+       .files = {"storage/"},
+       // output.h for the hard state, which storage keeps.
+       .project = kVocabulary + Names{"raft/entry.h", "raft/output.h", "storage/"},
+       .third_parties = kCompression + Names{"fmt/", "leveldb/"}},
+      {.name = "net",
+       .files = {"net/"},
+       .project = kVocabulary + kFormats + Names{"raft/entry.h", "raft/messages.h", "net/"},
+       .third_parties = {"fmt/", "boost/", "google/", "openssl/", "xxhash.h"}},
+      {.name = "server core",
+       .files = {"server/group/", "server/shard/", "server/meta/"},
+       .project =
+           Names{"raft/", "storage/", "server/group/", "server/shard/", "server/meta/"} + kPureNet,
+       .third_parties = {"fmt/", "google/", "xxhash.h"}},
+      {.name = "server",
+       .files = {"server/"},
+       .project = {"raft/", "storage/", "net/", "server/"},
+       .third_parties = {"fmt/", "boost/", "google/", "spdlog/", "CLI/", "toml++/", "openssl/"}},
+      {.name = "cli",
+       .files = {"cli/"},
+       .project = kVocabulary + Names{"raft/entry.h", "storage/", "net/", "cli/"},
+       .third_parties = {"fmt/", "boost/json", "CLI/", "toml++/", "re2/", "xxhash.h"}},
   };
   return kFloors;
 }

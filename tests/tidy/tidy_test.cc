@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "tests/tidy/rules.h"
 #include "tests/tidy/tree.h"
