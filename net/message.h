@@ -1,0 +1,100 @@
+#pragma once
+
+// The wire message: a fixed prefix, a protobuf header, a raw payload (docs/wire_protocol.md).
+//
+//     magic u32 | version u8 | 0 0 0 | header length u32 | payload length u32 | CRC-32C u32
+//     header (protobuf: wire::Request or wire::Response)
+//     payload (record batches, back to back; never inside the protobuf)
+//
+// Little-endian. The CRC covers the first 16 bytes of the prefix, the header and the payload.
+// Lengths are checked against the limits before any memory is taken for them. Pure: no sockets.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "raft/error.h"
+#include "raft/payload.h"
+
+namespace google::protobuf {
+class MessageLite;
+}
+
+namespace lignum::net {
+
+inline constexpr std::uint32_t kMessageMagic = 0x4D4E474C;  // "LGNM"
+inline constexpr std::uint8_t kMessageVersion = 1;
+inline constexpr std::size_t kPrefixBytes = 20;
+
+struct MessageLimits {
+  std::size_t header_bytes_max = std::size_t{256} << 10;
+  // Prefix, header and payload together.
+  std::size_t message_bytes_max = std::size_t{16} << 20;
+
+  // What a peer that has not shaken hands may make us hold.
+  [[nodiscard]] static constexpr MessageLimits before_handshake() {
+    return {.header_bytes_max = 4096, .message_bytes_max = 8192};
+  }
+};
+
+// Prefix and header of a message whose payload is the given slices; the caller sends the slices
+// after it. CHECKs that the lengths fit 32 bits.
+[[nodiscard]] std::vector<std::byte> encode_message(const google::protobuf::MessageLite& header,
+                                                    std::span<const Payload> payload);
+
+struct ReceivedMessage {
+  // Valid as long as `payload` or this message lives.
+  Payload header;
+  Payload payload;
+};
+
+// Cuts a byte stream into messages. Owned by one connection; one thread. Usage: read into
+// prepare(), then commit(n), then next() until it returns nothing. An error is final.
+//
+// Memory: a reading buffer of kChunkBytes that grows only to the size of a message whose prefix
+// passed the limits; large messages are read in place, so their payload is not copied.
+class MessageReader {
+ public:
+  static constexpr std::size_t kChunkBytes = std::size_t{16} << 10;
+
+  explicit MessageReader(MessageLimits limits) : limits_(limits) {}
+
+  // After the handshake.
+  void set_limits(MessageLimits limits) { limits_ = limits; }
+
+  // Room for the next read; never empty.
+  [[nodiscard]] std::span<std::byte> prepare();
+  // `n` bytes of prepare()'s room were filled.
+  void commit(std::size_t n);
+  // The next complete message, or nothing yet. kProtocol, kUnsupported (version), kTooLarge or
+  // kCorrupt (CRC); then the stream cannot be followed any further.
+  [[nodiscard]] Result<std::optional<ReceivedMessage>> next();
+
+  // True between messages: no part of one has been read.
+  [[nodiscard]] bool at_boundary() const { return begin_ == end_; }
+
+ private:
+  struct Lengths {
+    std::size_t header = 0;
+    std::size_t payload = 0;
+    std::uint32_t crc = 0;
+    [[nodiscard]] std::size_t total() const { return kPrefixBytes + header + payload; }
+  };
+
+  [[nodiscard]] Result<Lengths> parse_prefix(Bytes prefix) const;
+  [[nodiscard]] std::size_t filled() const { return end_ - begin_; }
+  // Moves what is unread to the front of a buffer of at least `bytes`.
+  void relocate(std::size_t bytes);
+
+  MessageLimits limits_;
+  // Shared with the messages cut from it: replaced, never overwritten, while they live.
+  std::shared_ptr<std::vector<std::byte>> buffer_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t wanted_ = kPrefixBytes;
+};
+
+}  // namespace lignum::net

@@ -1,0 +1,93 @@
+#pragma once
+
+// Accepts connections and carries requests to a handler: the Asio shell around ServerSession.
+//
+// Owned by App. Connections are spread over the lanes it is given and live on one lane for life.
+// start(), drain() and stop() are called by one thread; the handler is called on lanes. Limits
+// come before memory: connections in all and for each address, the handshake's deadline, and the
+// bounds of ServerSession.
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/proto/client.pb.h"
+#include "net/server_session.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+
+namespace lignum::net {
+
+struct RpcServerOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 7400;  // 0: any free one
+  ServerSession::Options session;
+  std::size_t connections_max = 10'000;
+  std::size_t connections_per_address_max = 5'000;
+  std::chrono::milliseconds handshake_deadline{5000};
+};
+
+// What the handler may know about where a request came from. Cheap to copy; outlives the
+// connection.
+struct RequestContext {
+  std::uint64_t connection = 0;
+  std::string peer;
+  std::size_t lane = 0;
+  // Turns true when the connection is gone: whoever still works for it may give up.
+  std::shared_ptr<const std::atomic<bool>> closed;
+};
+
+// Answers one request; called once, from any thread. A Reply that is destroyed uncalled answers
+// kInternal, so that no client waits for ever.
+using Reply = std::move_only_function<void(wire::Response, std::vector<Payload>)>;
+
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+  // On the connection's lane; must not block or throw.
+  virtual void handle(const RequestContext& context, wire::Request request, Payload payload,
+                      Reply reply) = 0;
+};
+
+struct RpcCounters {
+  std::atomic<std::uint64_t> connections_open{0};
+  std::atomic<std::uint64_t> connections_accepted{0};
+  std::atomic<std::uint64_t> connections_refused{0};  // over a cap
+  std::atomic<std::uint64_t> connections_broken{0};   // broke the protocol
+  std::atomic<std::uint64_t> requests{0};
+};
+
+class RpcServer {
+ public:
+  // `lanes` is not empty; lanes and handler outlive the server and its connections.
+  RpcServer(RpcServerOptions options, std::vector<boost::asio::io_context*> lanes,
+            RequestHandler& handler);
+  ~RpcServer();
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+
+  // Binds and listens. kUnavailable names the address and what is wrong with it.
+  Result<void> start();
+  // The port that is listened on; after start().
+  [[nodiscard]] std::uint16_t port() const;
+
+  // Accepts no more connections and no more requests; outstanding requests are still answered and
+  // their connections then closed. Returns at once.
+  void drain();
+  // Closes everything now. The lanes must still run for the sockets to close.
+  void stop();
+
+  [[nodiscard]] const RpcCounters& counters() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace lignum::net
