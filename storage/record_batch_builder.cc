@@ -73,6 +73,11 @@ std::size_t BatchBuilder::bytes_with(const RecordInput& record) const {
 }
 
 Result<void> BatchBuilder::add(const RecordInput& record) {
+  if (record.headers.size() > kRecordHeadersMax) {
+    return fail(Errc::kInvalidArgument, "a record has " + std::to_string(record.headers.size()) +
+                                            " headers, the limit is " +
+                                            std::to_string(kRecordHeadersMax));
+  }
   const Sizes sizes = sizes_of(record);
   if (sizes.body > limits_.record_bytes_max) {
     return fail(Errc::kTooLarge, "a record of " + std::to_string(sizes.body) +
@@ -82,11 +87,6 @@ Result<void> BatchBuilder::add(const RecordInput& record) {
   if (bytes() + sizes.total > limits_.batch_bytes_max) {
     return fail(Errc::kTooLarge, "the batch would pass its limit of " +
                                      std::to_string(limits_.batch_bytes_max) + " bytes");
-  }
-  if (record.headers.size() > kRecordHeadersMax) {
-    return fail(Errc::kInvalidArgument, "a record has " + std::to_string(record.headers.size()) +
-                                            " headers, the limit is " +
-                                            std::to_string(kRecordHeadersMax));
   }
   TimeMs delta = 0;
   if (!empty() && __builtin_sub_overflow(record.timestamp, base_timestamp_, &delta)) {
