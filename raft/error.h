@@ -90,6 +90,7 @@ using Result = std::expected<T, Error>;
     }                                                                \
   } while (false)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration takes none.
 // Declares `variable` with the value of `expression`, or returns its error.
 #define TRY_ASSIGN(variable, expression)                          \
   auto variable##_result = (expression);                          \
@@ -97,3 +98,4 @@ using Result = std::expected<T, Error>;
     return std::unexpected(std::move(variable##_result).error()); \
   }                                                               \
   auto variable = std::move(*variable##_result)
+// NOLINTEND(bugprone-macro-parentheses)

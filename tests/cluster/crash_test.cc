@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -36,7 +37,7 @@ constexpr std::uint32_t kWriters = 4;
 
 // LIGNUM_SEED repeats the instants of a run, though not what the machine does in between.
 std::uint64_t seed() {
-  const char* text = std::getenv("LIGNUM_SEED");  // NOLINT(concurrency-mt-unsafe)
+  const char* text = std::getenv("LIGNUM_SEED");
   const std::uint64_t chosen = text != nullptr ? std::stoull(text) : std::random_device()();
   fmt::print("LIGNUM_SEED={}\n", chosen);
   return chosen;

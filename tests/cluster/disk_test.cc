@@ -8,11 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/types.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -22,9 +23,11 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "net/client.h"
 #include "raft/error.h"
+#include "raft/types.h"
 #include "tests/cluster/ledger.h"
 #include "tests/cluster/node.h"
 #include "tests/cluster/process.h"
@@ -40,7 +43,7 @@ class SmallDisk {
   explicit SmallDisk(std::string_view size) {
     const std::string options = fmt::format("size={}", size);
     if (::mount("none", directory_.path().c_str(), "tmpfs", 0, options.c_str()) != 0) {
-      refusal_ = std::strerror(errno);  // NOLINT(concurrency-mt-unsafe)
+      refusal_ = std::strerror(errno);
     }
   }
   SmallDisk(const SmallDisk&) = delete;

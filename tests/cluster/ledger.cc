@@ -2,19 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/mutex.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 
 namespace lignum::cluster {

@@ -1,13 +1,13 @@
 #include "tests/cluster/node.h"
 
-#include <poll.h>
+#include <signal.h>
 #include <sys/inotify.h>
+#include <sys/poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -15,6 +15,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 

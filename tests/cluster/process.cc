@@ -1,10 +1,11 @@
 #include "tests/cluster/process.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>  // NOLINT(modernize-deprecated-headers): mkdtemp and environ are POSIX
+#include <stdlib.h>  // mkdtemp
 #include <sys/pidfd.h>
+#include <sys/poll.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,15 +14,16 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -96,7 +98,7 @@ Process::Process(const ProcessOptions& options) {
   input_ = std::move(input);
   stdout_ = std::move(output);
   // A child that stops reading must end a write, not the test.
-  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
+  static_cast<void>(::signal(SIGPIPE, SIG_IGN));
 }
 
 Process::~Process() {
@@ -217,7 +219,7 @@ void write_file(const std::filesystem::path& path, std::string_view text) {
 }
 
 bool full_proof() {
-  const char* proof = std::getenv("LIGNUM_PROOF");  // NOLINT(concurrency-mt-unsafe)
+  const char* proof = std::getenv("LIGNUM_PROOF");
   return proof != nullptr && std::string_view(proof) == "full";
 }
 
