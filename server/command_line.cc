@@ -2,7 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstddef>
+#include <expected>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -70,10 +71,10 @@ std::unexpected<Error> refuse(const CommandInput& input, const CLI::ParseError& 
     const std::string flag = argument.substr(0, argument.find('='));
     if (!flag.starts_with("-") || std::ranges::find(known, flag) != known.end()) continue;
     const auto near = nearest_name(flag, known);
-    return fail(Errc::kInvalidArgument,
-                fmt::format("unknown flag '{}'{}", flag,
-                            near ? fmt::format("; did you mean '{}'?", *near)
-                                 : "; see logd --help"));
+    return fail(
+        Errc::kInvalidArgument,
+        fmt::format("unknown flag '{}'{}", flag,
+                    near ? fmt::format("; did you mean '{}'?", *near) : "; see logd --help"));
   }
   return fail(Errc::kInvalidArgument, fmt::format("{}; see logd --help", error.what()));
 }

@@ -22,12 +22,11 @@ namespace lignum::server {
 Now read_clocks() {
   using std::chrono::duration_cast;
   using std::chrono::microseconds;
-  return {.wall_us = duration_cast<microseconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count(),
-          .monotonic_us = duration_cast<microseconds>(
-                              std::chrono::steady_clock::now().time_since_epoch())
-                              .count()};
+  return {
+      .wall_us =
+          duration_cast<microseconds>(std::chrono::system_clock::now().time_since_epoch()).count(),
+      .monotonic_us =
+          duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count()};
 }
 
 LanePorts::LanePorts(boost::asio::io_context& lane, const Pools& pools, Logging& logging)
@@ -56,10 +55,10 @@ void LanePorts::run(Pool pool, Work work, WorkDone done) {
     work = nullptr;
     // On this thread already, so that nothing at all happens after a failed sync.
     if (!outcome && pool == Pool::kFlush) disk_failed(outcome.error().describe());
-    boost::asio::post(lane_, [completion = std::move(completion),
-                              outcome = std::move(outcome)]() mutable {
-      (*completion)(std::move(outcome));
-    });
+    boost::asio::post(lane_,
+                      [completion = std::move(completion), outcome = std::move(outcome)]() mutable {
+                        (*completion)(std::move(outcome));
+                      });
   };
   if (threads->submit(item)) return;
   CHECK(pool != Pool::kFlush);
@@ -73,12 +72,12 @@ void LanePorts::on_wake(std::function<void()> callback) { on_wake_ = std::move(c
 void LanePorts::wake_at(std::int64_t monotonic_us) {
   const std::uint64_t generation = ++*generation_;
   timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::microseconds(monotonic_us)));
-  timer_.async_wait([this, current = generation_,
-                     generation](const boost::system::error_code& error) {
-    // Set anew or destroyed since; the object is not touched then.
-    if (error || *current != generation) return;
-    on_wake_();
-  });
+  timer_.async_wait(
+      [this, current = generation_, generation](const boost::system::error_code& error) {
+        // Set anew or destroyed since; the object is not touched then.
+        if (error || *current != generation) return;
+        on_wake_();
+      });
 }
 
 void LanePorts::disk_failed(std::string text) {

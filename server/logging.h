@@ -22,7 +22,7 @@
 #include "server/options.h"
 
 namespace spdlog {
-class logger;
+class logger;  // NOLINT(readability-identifier-naming): spdlog's name
 }  // namespace spdlog
 
 namespace lignum::server {

@@ -1,17 +1,18 @@
 #include "server/options.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <chrono>
-#include <cctype>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <toml++/toml.h>
 #include <utility>
 #include <vector>
 
@@ -34,7 +35,7 @@ struct Setting {
 
 using Shape = Setting::Shape;
 
-template <std::uint32_t Options::*kMember, std::uint32_t kLow, std::uint32_t kHigh>
+template <std::uint32_t Options::* kMember, std::uint32_t kLow, std::uint32_t kHigh>
 Result<void> parse_count(Options& options, std::string_view text) {
   std::uint32_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -46,12 +47,12 @@ Result<void> parse_count(Options& options, std::string_view text) {
   return {};
 }
 
-template <std::uint32_t Options::*kMember>
+template <std::uint32_t Options::* kMember>
 std::string print_count(const Options& options) {
   return fmt::format("{}", options.*kMember);
 }
 
-template <std::string Options::*kMember>
+template <std::string Options::* kMember>
 std::string print_text(const Options& options) {
   return options.*kMember;
 }
@@ -100,7 +101,8 @@ Result<void> parse_log_format(Options& options, std::string_view text) {
   } else if (text == "logfmt") {
     options.log_format = LogFormat::kLogfmt;
   } else {
-    return fail(Errc::kInvalidArgument, fmt::format("'{}' is not one of human, json, logfmt", text));
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' is not one of human, json, logfmt", text));
   }
   return {};
 }
@@ -124,8 +126,9 @@ Result<void> parse_retention(Options& options, std::string_view text) {
   }
   TRY_ASSIGN(duration, parse_duration(text));
   if (duration <= std::chrono::milliseconds(0)) {
-    return fail(Errc::kInvalidArgument, "a retention of 0 would keep nothing; write forever for no "
-                                        "limit");
+    return fail(Errc::kInvalidArgument,
+                "a retention of 0 would keep nothing; write forever for no "
+                "limit");
   }
   options.stream_retention = duration;
   return {};
@@ -138,49 +141,87 @@ Result<void> parse_retention_bytes(Options& options, std::string_view text) {
   }
   TRY_ASSIGN(bytes, parse_size(text));
   if (bytes == 0) {
-    return fail(Errc::kInvalidArgument, "a retention of 0 bytes would keep nothing; write unlimited "
-                                        "for no limit");
+    return fail(Errc::kInvalidArgument,
+                "a retention of 0 bytes would keep nothing; write unlimited "
+                "for no limit");
   }
   options.stream_retention_bytes = bytes;
   return {};
 }
 
 constexpr std::array kSettings = {
-    Setting{"listen", "address to serve clients on (HOST:PORT; port 0: any free one)", Shape::kText,
-            parse_listen, print_text<&Options::listen>},
-    Setting{"data", "data directory; made where it does not exist", Shape::kText, parse_data,
-            print_text<&Options::data>},
-    Setting{"insecure", "serve beyond loopback without TLS and authentication", Shape::kSwitch,
-            parse_insecure,
-            [](const Options& o) { return std::string(o.insecure ? "true" : "false"); }},
-    Setting{"groups", "data groups of a new data directory (1-1024)", Shape::kNumber,
-            parse_count<&Options::groups, 1, 1024>, print_count<&Options::groups>},
-    Setting{"lanes", "threads that run connections and groups; 0: one for each core",
-            Shape::kNumber, parse_count<&Options::lanes, 0, 256>, print_count<&Options::lanes>},
-    Setting{"flush_workers", "threads that write and sync (1-256)", Shape::kNumber,
-            parse_count<&Options::flush_workers, 1, 256>, print_count<&Options::flush_workers>},
-    Setting{"port_file", "write the bound port to this file once serving", Shape::kText,
-            parse_port_file, print_text<&Options::port_file>},
-    Setting{"log.level", "trace, debug, info, warn or error", Shape::kText, parse_log_level,
-            print_text<&Options::log_level>},
-    Setting{"log.format", "human, json or logfmt", Shape::kText, parse_log_format,
-            print_log_format},
-    Setting{"streams.shards", "shards of a stream whose creator does not say (1-1024)",
-            Shape::kNumber, parse_count<&Options::stream_shards, 1, 1024>,
-            print_count<&Options::stream_shards>},
-    Setting{"streams.retention", "age at which records go (7d, 12h ... or forever)", Shape::kText,
-            parse_retention,
-            [](const Options& o) {
-              return o.stream_retention ? print_duration(*o.stream_retention) : "forever";
-            }},
-    Setting{"streams.retention_bytes", "size at which a stream's oldest records go (or unlimited)",
-            Shape::kText, parse_retention_bytes,
-            [](const Options& o) {
-              return o.stream_retention_bytes ? print_size(*o.stream_retention_bytes) : "unlimited";
-            }},
-    Setting{"limits.connections", "connections served at once (1-65536)", Shape::kNumber,
-            parse_count<&Options::connections_max, 1, 65536>,
-            print_count<&Options::connections_max>},
+    Setting{.name = "listen",
+            .help = "address to serve clients on (HOST:PORT; port 0: any free one)",
+            .shape = Shape::kText,
+            .parse = parse_listen,
+            .print = print_text<&Options::listen>},
+    Setting{.name = "data",
+            .help = "data directory; made where it does not exist",
+            .shape = Shape::kText,
+            .parse = parse_data,
+            .print = print_text<&Options::data>},
+    Setting{.name = "insecure",
+            .help = "serve beyond loopback without TLS and authentication",
+            .shape = Shape::kSwitch,
+            .parse = parse_insecure,
+            .print = [](const Options& o) { return std::string(o.insecure ? "true" : "false"); }},
+    Setting{.name = "groups",
+            .help = "data groups of a new data directory (1-1024)",
+            .shape = Shape::kNumber,
+            .parse = parse_count<&Options::groups, 1, 1024>,
+            .print = print_count<&Options::groups>},
+    Setting{.name = "lanes",
+            .help = "threads that run connections and groups; 0: one for each core",
+            .shape = Shape::kNumber,
+            .parse = parse_count<&Options::lanes, 0, 256>,
+            .print = print_count<&Options::lanes>},
+    Setting{.name = "flush_workers",
+            .help = "threads that write and sync (1-256)",
+            .shape = Shape::kNumber,
+            .parse = parse_count<&Options::flush_workers, 1, 256>,
+            .print = print_count<&Options::flush_workers>},
+    Setting{.name = "port_file",
+            .help = "write the bound port to this file once serving",
+            .shape = Shape::kText,
+            .parse = parse_port_file,
+            .print = print_text<&Options::port_file>},
+    Setting{.name = "log.level",
+            .help = "trace, debug, info, warn or error",
+            .shape = Shape::kText,
+            .parse = parse_log_level,
+            .print = print_text<&Options::log_level>},
+    Setting{.name = "log.format",
+            .help = "human, json or logfmt",
+            .shape = Shape::kText,
+            .parse = parse_log_format,
+            .print = print_log_format},
+    Setting{.name = "streams.shards",
+            .help = "shards of a stream whose creator does not say (1-1024)",
+            .shape = Shape::kNumber,
+            .parse = parse_count<&Options::stream_shards, 1, 1024>,
+            .print = print_count<&Options::stream_shards>},
+    Setting{.name = "streams.retention",
+            .help = "age at which records go (7d, 12h ... or forever)",
+            .shape = Shape::kText,
+            .parse = parse_retention,
+            .print =
+                [](const Options& o) {
+                  return o.stream_retention ? print_duration(*o.stream_retention) : "forever";
+                }},
+    Setting{.name = "streams.retention_bytes",
+            .help = "size at which a stream's oldest records go (or unlimited)",
+            .shape = Shape::kText,
+            .parse = parse_retention_bytes,
+            .print =
+                [](const Options& o) {
+                  return o.stream_retention_bytes ? print_size(*o.stream_retention_bytes)
+                                                  : "unlimited";
+                }},
+    Setting{.name = "limits.connections",
+            .help = "connections served at once (1-65536)",
+            .shape = Shape::kNumber,
+            .parse = parse_count<&Options::connections_max, 1, 65536>,
+            .print = print_count<&Options::connections_max>},
 };
 
 const Setting* find_setting(std::string_view name) {
@@ -203,10 +244,9 @@ std::string respell(std::string_view name, std::string_view prefix, char separat
 std::unexpected<Error> unknown_name(const std::string& source, std::string_view what,
                                     std::string_view name, std::span<const std::string> known) {
   const auto near = nearest_name(name, known);
-  return fail(Errc::kInvalidArgument,
-              fmt::format("{}: unknown {} '{}'{}", source, what, name,
-                          near ? fmt::format("; did you mean '{}'?", *near)
-                               : "; see logd --help for the known ones"));
+  return fail(Errc::kInvalidArgument, fmt::format("{}: unknown {} '{}'{}", source, what, name,
+                                                  near ? fmt::format("; did you mean '{}'?", *near)
+                                                       : "; see logd --help for the known ones"));
 }
 
 // A TOML value as the text that the same setting takes elsewhere.
@@ -231,14 +271,15 @@ Result<void> apply_table(Settings& settings, const toml::table& table, const std
     }
     if (find_setting(name) == nullptr) {
       std::vector<std::string> known;
+      known.reserve(kSettings.size());
       for (const Setting& setting : kSettings) known.emplace_back(setting.name);
       return unknown_name(where, "setting", name, known);
     }
     const auto text = text_of(node);
     if (!text) {
-      return fail(Errc::kInvalidArgument,
-                  fmt::format("{}: {} takes one value: a text, a number, true or false", where,
-                              name));
+      return fail(
+          Errc::kInvalidArgument,
+          fmt::format("{}: {} takes one value: a text, a number, true or false", where, name));
     }
     TRY(apply_setting(settings, name, *text, where));
   }
@@ -250,8 +291,8 @@ Result<toml::table> parse_toml(std::string_view text, const std::string& file) {
   try {
     return toml::parse(text, file);
   } catch (const toml::parse_error& error) {
-    return fail(Errc::kInvalidArgument, fmt::format("{}:{}: {}", file, error.source().begin.line,
-                                                    error.description()));
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
   }
 }
 

@@ -20,8 +20,7 @@ void Router::set_table(TablePtr table) {
   table_ = std::move(table);
 }
 
-Result<void> Router::on_group(GroupId group,
-                              std::move_only_function<void(DataGroup&)> use) const {
+Result<void> Router::on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const {
   const auto seat = seats_.find(group);
   if (seat == seats_.end()) {
     return fail(Errc::kNotFound, fmt::format("this node has no group {}", group.value()));

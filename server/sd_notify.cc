@@ -1,12 +1,12 @@
 #include "server/sd_notify.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 namespace lignum::server {
 

@@ -28,15 +28,21 @@ struct Unit {
   std::uint64_t factor;
 };
 
-constexpr std::array kSizeUnits = {
-    Unit{"TiB", std::uint64_t{1} << 40}, Unit{"GiB", std::uint64_t{1} << 30},
-    Unit{"MiB", std::uint64_t{1} << 20}, Unit{"KiB", std::uint64_t{1} << 10},
-    Unit{"TB", 1'000'000'000'000},       Unit{"GB", 1'000'000'000},
-    Unit{"MB", 1'000'000},               Unit{"kB", 1'000},
-    Unit{"B", 1},                        Unit{"", 1}};
+constexpr std::array kSizeUnits = {Unit{.name = "TiB", .factor = std::uint64_t{1} << 40},
+                                   Unit{.name = "GiB", .factor = std::uint64_t{1} << 30},
+                                   Unit{.name = "MiB", .factor = std::uint64_t{1} << 20},
+                                   Unit{.name = "KiB", .factor = std::uint64_t{1} << 10},
+                                   Unit{.name = "TB", .factor = 1'000'000'000'000},
+                                   Unit{.name = "GB", .factor = 1'000'000'000},
+                                   Unit{.name = "MB", .factor = 1'000'000},
+                                   Unit{.name = "kB", .factor = 1'000},
+                                   Unit{.name = "B", .factor = 1},
+                                   Unit{.name = "", .factor = 1}};
 
-constexpr std::array kDurationUnits = {Unit{"d", 86'400'000}, Unit{"h", 3'600'000},
-                                       Unit{"m", 60'000}, Unit{"s", 1'000}, Unit{"ms", 1}};
+constexpr std::array kDurationUnits = {
+    Unit{.name = "d", .factor = 86'400'000}, Unit{.name = "h", .factor = 3'600'000},
+    Unit{.name = "m", .factor = 60'000}, Unit{.name = "s", .factor = 1'000},
+    Unit{.name = "ms", .factor = 1}};
 
 // Digits, then one of the units and nothing else.
 std::optional<std::uint64_t> parse_number(std::string_view text, std::span<const Unit> units) {
@@ -99,8 +105,8 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 std::string print_size(std::uint64_t bytes) {
-  static constexpr std::array kBinary = {kSizeUnits[0], kSizeUnits[1], kSizeUnits[2],
-                                         kSizeUnits[3], Unit{"", 1}};
+  static constexpr std::array kBinary = {kSizeUnits[0], kSizeUnits[1], kSizeUnits[2], kSizeUnits[3],
+                                         Unit{.name = "", .factor = 1}};
   return print_number(bytes, kBinary);
 }
 
@@ -150,9 +156,8 @@ Result<HostPort> parse_host_port(std::string_view text) {
 bool is_loopback(std::string_view host) {
   if (host == "localhost" || host == "::1") return true;
   // 127.0.0.0/8, and nothing like 127.evil.example.
-  return host.starts_with("127.") && std::ranges::all_of(host, [](char c) {
-           return c == '.' || (c >= '0' && c <= '9');
-         });
+  return host.starts_with("127.") &&
+         std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
 }
 
 }  // namespace lignum::server

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +17,7 @@
 #include "fmt/format.h"
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
 #include "server/group/state_machine.h"
@@ -90,8 +92,8 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
     if (info && info->incarnation == incarnation_) {
       kept_.push_back(info->applied.index);
     } else {
-      add_remark(restored.remark, info ? fmt::format("image {} is of another group", name)
-                                       : info.error().message());
+      add_remark(restored.remark,
+                 info ? fmt::format("image {} is of another group", name) : info.error().message());
     }
   }
   std::ranges::sort(kept_);
@@ -101,13 +103,13 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
     add_remark(restored.remark, from_store.error().message());
     restored.store_damaged = true;
     rewrite_ = true;
-  } else if (*from_store && fits(**from_store)) {
-    restored.mark = **from_store;
-    checkpoint_ = restored.mark.id.index;
+  } else if (const auto& mark = *from_store; mark && fits(*mark)) {
+    restored.mark = *mark;
+    checkpoint_ = mark->id.index;
     return restored;
-  } else if (*from_store) {
+  } else if (mark) {
     add_remark(restored.remark, fmt::format("the checkpoint stands at entry {}, outside the log",
-                                            (*from_store)->id.index.value()));
+                                            mark->id.index.value()));
     rewrite_ = true;
   }
 
@@ -131,8 +133,8 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
 Result<std::optional<AppliedMark>> Checkpoints::restore_from_store(StateMachine& machine) const {
   std::optional<AppliedMark> mark;
   machine.reset();
-  const Result<void> scanned = store_.scan(
-      prefix_, [&](std::string_view key, std::string_view value) -> Result<void> {
+  const Result<void> scanned =
+      store_.scan(prefix_, [&](std::string_view key, std::string_view value) -> Result<void> {
         key.remove_prefix(prefix_.size());
         if (key == kMarkKey) {
           TRY_ASSIGN(decoded, decode_mark(value, incarnation_));
@@ -153,10 +155,10 @@ Result<std::optional<AppliedMark>> Checkpoints::restore_from_store(StateMachine&
 
 Result<AppliedMark> Checkpoints::restore_from_image(StateMachine& machine,
                                                     std::string_view name) const {
-  const auto info = storage::read_image(*images_, name,
-                                        [&machine](std::string_view key, std::string_view value) {
-                                          return machine.restore(key, value);
-                                        });
+  const auto info =
+      storage::read_image(*images_, name, [&machine](std::string_view key, std::string_view value) {
+        return machine.restore(key, value);
+      });
   if (!info) {
     machine.reset();
     return std::unexpected(info.error());
@@ -165,8 +167,7 @@ Result<AppliedMark> Checkpoints::restore_from_image(StateMachine& machine,
     machine.reset();
     return fail(Errc::kCorrupt, fmt::format("image {} is of another group", name));
   }
-  return AppliedMark{
-      .id = info->applied, .append_time = info->append_time, .chain = info->chain};
+  return AppliedMark{.id = info->applied, .append_time = info->append_time, .chain = info->chain};
 }
 
 void Checkpoints::store_was_replaced() {

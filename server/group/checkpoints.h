@@ -31,7 +31,8 @@
 
 namespace lignum::server {
 
-// How far a state reaches: its last applied entry, that entry's stamp, and the group chain after it.
+// How far a state reaches: its last applied entry, that entry's stamp, and the group chain after
+// it.
 struct AppliedMark {
   LogId id;
   TimeUs append_time = 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/types.h"
 #include "storage/byte_order.h"
@@ -74,8 +74,9 @@ Result<void> make_directory(storage::Directory& root, const BootstrapOptions& op
 Result<std::vector<GroupId>> list_groups(storage::Directory& root) {
   TRY_ASSIGN(exists, root.exists(kGroupsDirectoryName));
   if (!exists) {
-    return fail(Errc::kCorrupt, fmt::format("{}: the directory '{}' is missing; nothing was changed",
-                                            root.path(), kGroupsDirectoryName));
+    return fail(Errc::kCorrupt,
+                fmt::format("{}: the directory '{}' is missing; nothing was changed", root.path(),
+                            kGroupsDirectoryName));
   }
   TRY_ASSIGN(directory, root.open_directory(kGroupsDirectoryName));
   TRY_ASSIGN(names, directory->list());
@@ -86,10 +87,11 @@ Result<std::vector<GroupId>> list_groups(storage::Directory& root) {
     if (error == std::errc{} && rest == name.data() + name.size()) groups.emplace_back(number);
   }
   std::ranges::sort(groups);
-  if (groups.empty() || groups.front() != kMetaGroup || groups.back().value() + 1 != groups.size()) {
-    return fail(Errc::kCorrupt,
-                fmt::format("{}: a group's directory is missing; nothing was changed",
-                            directory->path()));
+  if (groups.empty() || groups.front() != kMetaGroup ||
+      groups.back().value() + 1 != groups.size()) {
+    return fail(
+        Errc::kCorrupt,
+        fmt::format("{}: a group's directory is missing; nothing was changed", directory->path()));
   }
   return groups;
 }
@@ -106,6 +108,7 @@ Result<OpenDirectory> open_data_directory(storage::Directory& root, const Bootst
     identity = made;
     opened.made = true;
   }
+  CHECK(identity.has_value());
   opened.identity = *identity;
   TRY_ASSIGN(bootstrap, root.exists(kBootstrapFileName));
   if (bootstrap) {

@@ -74,3 +74,38 @@ class DataGroup final : public ReplicaOwner {
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
   [[nodiscard]] const DataGroupCounters& counters() const { return counters_; }
+
+ private:
+  void on_admitting() override;
+  void on_leadership_lost() override;
+  void on_applied(const Entry& entry) override;
+  std::optional<std::int64_t> on_timer(const Now& now) override;
+
+  // Answers, or queues the request and returns it, where a segment must be prepared first.
+  void admit(AppendRequest request, Reply<AppendOutcome> reply);
+  void propose_batch(AppendRequest request, Reply<AppendOutcome> reply, Offset base);
+  void answer_applied(ShardKey shard, LogId id, Reply<AppendOutcome> reply);
+  void drain_queue();
+  void propose_command(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply);
+  void retain(const Now& now);
+
+  struct Queued {
+    AppendRequest request;
+    Reply<AppendOutcome> reply;
+  };
+
+  Ports& ports_;
+  std::unique_ptr<ShardState> state_;
+  Replica replica_;
+  Admission admission_;
+  ShardReader reader_;
+  Task admitting_;
+  std::deque<Queued> queue_;
+  std::size_t queued_bytes_ = 0;
+  bool disk_full_ = false;
+  std::int64_t next_retention_ = 0;
+  DataGroupCounters counters_;
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace lignum::server

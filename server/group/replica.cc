@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -230,9 +231,10 @@ void Replica::apply_committed() {
   while (applied_.id.index < target && damage_.empty()) {
     const Index next = applied_.id.index.next();
     if (unapplied_.empty() || unapplied_.front().entry.header.index > next) {
-      const Index until = unapplied_.empty()
-                              ? target
-                              : std::min(target, Index(unapplied_.front().entry.header.index.value() - 1));
+      const Index until =
+          unapplied_.empty()
+              ? target
+              : std::min(target, Index(unapplied_.front().entry.header.index.value() - 1));
       if (!replay(until)) return;
       continue;
     }
@@ -241,8 +243,8 @@ void Replica::apply_committed() {
     unapplied_.pop_front();
     if (!apply_one(next_up.entry, next_up.chain)) return;
   }
-  if (!admitting_ && core_.role() == raft::Role::kLeader && core_.leadership_start() &&
-      applied_.id.index >= *core_.leadership_start() && damage_.empty()) {
+  const auto own_no_op = core_.leadership_start();
+  if (!admitting_ && own_no_op && applied_.id.index >= *own_no_op && damage_.empty()) {
     admitting_ = true;
     owner_.on_admitting();
   }
@@ -256,8 +258,7 @@ bool Replica::apply_one(const Entry& entry, const Hash128& chain) {
                      outcome.error().message()));
     return false;
   }
-  applied_ = {
-      .id = entry.header.id(), .append_time = entry.header.append_time, .chain = chain};
+  applied_ = {.id = entry.header.id(), .append_time = entry.header.append_time, .chain = chain};
   bytes_since_checkpoint_ += entry.payload.size() + kHeaderWeight;
   owner_.on_applied(entry);
   waiters_.applied(applied_.id);
@@ -286,8 +287,8 @@ bool Replica::replay(Index to) {
       // The entry after it holds its chain. After the last one read it is not known until the
       // next entry is: no checkpoint is taken in between.
       const bool last = i + 1 == entries->size();
-      const Hash128 chain = last ? chain_before(entry.header.index.next())
-                                 : (*entries)[i + 1].header.previous_chain;
+      const Hash128 chain =
+          last ? chain_before(entry.header.index.next()) : (*entries)[i + 1].header.previous_chain;
       if (!apply_one(entry, chain)) return false;
     }
   }

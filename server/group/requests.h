@@ -38,6 +38,9 @@ struct Refusal {
   return refuse(Error(code, std::move(message)));
 }
 
+// An answer that says nothing but yes.
+struct Done {};
+
 // Called exactly once, on the group's lane, possibly from inside the call that took it.
 template <class T>
 using Reply = std::move_only_function<void(std::expected<T, Refusal>)>;
@@ -45,7 +48,7 @@ using Reply = std::move_only_function<void(std::expected<T, Refusal>)>;
 struct AppendRequest {
   ShardKey shard;
   // One record batch v2, exclusively owned: its base offset is filled in by the group.
-  std::vector<std::byte> batch;
+  Payload batch;
   // What the front door learned about it.
   BatchSummary summary;
   std::optional<Offset> expected_offset;

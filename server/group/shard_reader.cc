@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -45,16 +46,17 @@ void ShardReader::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
   }
   if (request.from < bounds->start) {
     reply(std::unexpected(Refusal{
-        .error = Error(Errc::kTrimmed, fmt::format("offset {} was trimmed; the first one kept is {}",
-                                                   request.from.value(), bounds->start.value())),
+        .error =
+            Error(Errc::kTrimmed, fmt::format("offset {} was trimmed; the first one kept is {}",
+                                              request.from.value(), bounds->start.value())),
         .bounds = bounds}));
     return;
   }
   if (request.from > bounds->next) {
     reply(std::unexpected(Refusal{
-        .error = Error(Errc::kOffsetOutOfRange,
-                       fmt::format("offset {} is above the watermark {}", request.from.value(),
-                                   bounds->next.value())),
+        .error =
+            Error(Errc::kOffsetOutOfRange, fmt::format("offset {} is above the watermark {}",
+                                                       request.from.value(), bounds->next.value())),
         .bounds = bounds}));
     return;
   }
@@ -227,7 +229,9 @@ void ShardReader::want_mark(TimeUs time) {
 }
 
 void ShardReader::try_mark(const Now& now) {
-  const TimeUs wanted = *std::exchange(mark_wanted_, std::nullopt);
+  if (!mark_wanted_) return;
+  const TimeUs wanted = *mark_wanted_;
+  mark_wanted_.reset();
   // An entry in flight is stamped at or above it already, and will close it.
   if (replica_.closed_time() >= wanted || replica_.last_stamp() >= wanted) return;
   next_mark_at_ = now.monotonic_us + kMarkSpacingUs;
@@ -245,6 +249,7 @@ void ShardReader::try_mark(const Now& now) {
 void ShardReader::stop() {
   stopping_ = true;
   std::vector<ShardKey> shards;
+  shards.reserve(parked_.size());
   for (const auto& [shard, parked] : parked_) shards.push_back(shard);
   for (const ShardKey shard : shards) wake(shard);
 }

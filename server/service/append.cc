@@ -37,7 +37,7 @@ void serve_append(const Router& router, Call call, Respond respond) {
   const ShardKey shard{.stream = StreamId(wanted.stream()), .shard = ShardNumber(wanted.shard())};
   const auto group = find_group(router, shard);
   if (!group) return respond(failure(group.error()));
-  const auto summary = validate_batch(call.payload);
+  const auto summary = validate_batch(call.payload.bytes());
   if (!summary) return respond(failure(summary.error()));
   AppendRequest request{.shard = shard,
                         .batch = std::move(call.payload),
@@ -47,8 +47,8 @@ void serve_append(const Router& router, Call call, Respond respond) {
   if (wanted.has_expected_offset()) request.expected_offset = Offset(wanted.expected_offset());
   // Shared with the refusal below: exactly one of the two ways uses it.
   auto back = std::make_shared<Respond>(std::move(respond));
-  const auto sent = router.on_group(
-      *group, [request = std::move(request), back](DataGroup& data_group) mutable {
+  const auto sent =
+      router.on_group(*group, [request = std::move(request), back](DataGroup& data_group) mutable {
         data_group.append(std::move(request),
                           [back](const std::expected<AppendOutcome, Refusal>& outcome) {
                             (*back)(outcome ? encode(*outcome) : failure(outcome.error()));

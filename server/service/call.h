@@ -27,7 +27,7 @@ using Respond = std::move_only_function<void(Answer)>;
 
 struct Call {
   wire::Request request;
-  std::vector<std::byte> payload;
+  Payload payload;
   // The server gives up then.
   std::int64_t deadline_monotonic_us = 0;
 };

@@ -63,8 +63,7 @@ void serve_read(const Router& router, const Call& call, Respond respond) {
                       .from = Offset(wanted.from_offset()),
                       .bytes_max = wanted.bytes_max(),
                       .deadline_monotonic_us = std::min(waits_until, call.deadline_monotonic_us),
-                      .level_mask =
-                          wanted.level_mask() == 0 ? kLevelMaskAll : wanted.level_mask(),
+                      .level_mask = wanted.level_mask() == 0 ? kLevelMaskAll : wanted.level_mask(),
                       .close = std::nullopt};
   if (wanted.has_close_us()) request.close = wanted.close_us();
   auto back = std::make_shared<Respond>(std::move(respond));

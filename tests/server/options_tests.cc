@@ -1,9 +1,9 @@
 // Every layer of the settings, and every sentence a wrong one is answered with.
 
-#include <chrono>
-#include <cstdint>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,13 +22,13 @@ struct World {
   std::string file = {};
 
   [[nodiscard]] Result<Command> parse(std::vector<std::string> arguments) const {
-    return parse_command_line(
-        {.arguments = std::move(arguments),
-         .environment = environment,
-         .read_file = [this](const std::string& name) -> Result<std::string> {
-           if (name != "logd.toml") return fail(Errc::kNotFound, name + " does not exist");
-           return file;
-         }});
+    return parse_command_line({.arguments = std::move(arguments),
+                               .environment = environment,
+                               .read_file = [this](const std::string& name) -> Result<std::string> {
+                                 if (name != "logd.toml")
+                                   return fail(Errc::kNotFound, name + " does not exist");
+                                 return file;
+                               }});
   }
   [[nodiscard]] std::string error(std::vector<std::string> arguments) const {
     const auto command = parse(std::move(arguments));
@@ -63,9 +63,11 @@ TEST(Options, LaterLayersWin) {
 }
 
 TEST(Options, PrintedConfigurationParsesBackToTheSame) {
-  World world{.file = "data = \"/srv/a \\\"b\\\"\"\n[streams]\nretention = \"forever\"\n"
-                      "retention_bytes = \"3GiB\"\n"};
-  const auto printed = world.parse({"--config=logd.toml", "--print-config", "--log-format", "json"});
+  World world{.file =
+                  "data = \"/srv/a \\\"b\\\"\"\n[streams]\nretention = \"forever\"\n"
+                  "retention_bytes = \"3GiB\"\n"};
+  const auto printed =
+      world.parse({"--config=logd.toml", "--print-config", "--log-format", "json"});
   ASSERT_TRUE(printed) << printed.error().message();
   EXPECT_EQ(printed->action, Action::kPrint);
   EXPECT_THAT(printed->text, HasSubstr("# default"));

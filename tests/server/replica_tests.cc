@@ -1,10 +1,10 @@
 // The replica driver over a hand-run world: who is told what, and when.
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,8 +93,7 @@ class ReplicaTest : public ::testing::Test {
     ports = world->make_ports();
     machine = Counter();
     owner = Owner();
-    auto checkpoints =
-        std::make_unique<Checkpoints>(GroupId(3), kGroup, store, sim.root(), *ports);
+    auto checkpoints = std::make_unique<Checkpoints>(GroupId(3), kGroup, store, sim.root(), *ports);
     auto memory_log = std::make_unique<MemoryLog>(disk);
     log = memory_log.get();
     auto restored = checkpoints->restore(machine, Index(1), log->last().index);
@@ -107,12 +106,11 @@ class ReplicaTest : public ::testing::Test {
                      .self = kSelf,
                      .hard_state = votes.empty() ? raft::HardState{} : votes.back(),
                      .log = std::move(memory_log),
-                     .save_hard_state =
-                         [this](const raft::HardState& state) -> Result<void> {
-                           entries_at_vote = disk->entries.size();
-                           votes.push_back(state);
-                           return {};
-                         },
+                     .save_hard_state = [this](const raft::HardState& state) -> Result<void> {
+                       entries_at_vote = disk->entries.size();
+                       votes.push_back(state);
+                       return {};
+                     },
                      .checkpoints = std::move(checkpoints),
                      .raft = {}},
         restored->mark, machine, *ports, owner);
