@@ -69,8 +69,10 @@ class Core {
   [[nodiscard]] Index commit() const;
   [[nodiscard]] Index durable() const;
 
- private:
+  // Defined in core_state.h, for raft/ alone.
   struct State;
+
+ private:
   std::unique_ptr<State> state_;
 };
 
