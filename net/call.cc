@@ -14,8 +14,8 @@ std::optional<Error> failure_of(const wire::Response& response) {
     const std::uint32_t code = response.failure().code();
     // A code from a newer server is still an error, but promises nothing about what happened.
     if (code == 0 || code > static_cast<std::uint32_t>(Errc::kInternal)) {
-      return Error(Errc::kInternal, "error " + std::to_string(code) + " of a newer server: " +
-                                        response.failure().message());
+      return Error(Errc::kInternal, "error " + std::to_string(code) +
+                                        " of a newer server: " + response.failure().message());
     }
     return Error(static_cast<Errc>(code), response.failure().message());
   }

@@ -59,8 +59,8 @@ void ClientCore::on_start_result(CallResult result, Moment now) {
     return;
   }
   const std::string& address = options_.endpoints.at(starting_->tried);
-  starting_->errors += (starting_->errors.empty() ? "" : "; ") + address + ": " +
-                       result.error->message();
+  starting_->errors +=
+      (starting_->errors.empty() ? "" : "; ") + address + ": " + result.error->message();
   if (++starting_->tried == options_.endpoints.size()) {
     const Errc code =
         result.error->code() == Errc::kUnsupported ? Errc::kUnsupported : Errc::kUnavailable;
@@ -78,11 +78,10 @@ void ClientCore::on_start_result(CallResult result, Moment now) {
 void ClientCore::end_start(std::optional<Error> error) {
   auto done = std::move(starting_->done);
   starting_.reset();
-  ended_.push_back({.done = [done = std::move(done)](CallResult result) { done(result.error); },
-                    .result = {.error = std::move(error),
-                               .maybe_processed = false,
-                               .response = {},
-                               .payload = {}}});
+  ended_.push_back(
+      {.done = [done = std::move(done)](CallResult result) { done(result.error); },
+       .result = {
+           .error = std::move(error), .maybe_processed = false, .response = {}, .payload = {}}});
 }
 
 void ClientCore::call(Call call, Moment now) {
@@ -113,13 +112,12 @@ std::optional<ClientCore::ConnectionId> ClientCore::connection_to(std::string_vi
     return std::nullopt;
   }
   const auto id = static_cast<ConnectionId>(connections_.size());
-  connections_.push_back(
-      std::make_unique<ConnectionCore>(ConnectionCore::Options{.address = std::string(address),
-                                                               .client_name = options_.client_name,
-                                                               .connect_timeout =
-                                                                   options_.connect_timeout,
-                                                               .backoff = options_.backoff,
-                                                               .seed = next_seed()}));
+  connections_.push_back(std::make_unique<ConnectionCore>(
+      ConnectionCore::Options{.address = std::string(address),
+                              .client_name = options_.client_name,
+                              .connect_timeout = options_.connect_timeout,
+                              .backoff = options_.backoff,
+                              .seed = next_seed()}));
   by_address_.emplace(address, id);
   return id;
 }

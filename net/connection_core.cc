@@ -130,6 +130,11 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
     return;
   }
   last_heard_ = now;
+  if (response.id() == 0 && response.has_failure()) {
+    // The node's last words: it says why it closes (docs/wire_protocol.md).
+    lose(*failure_of(response), now);
+    return;
+  }
   if (state_ == State::kHandshaking) {
     if (response.id() == hello_id_) {
       on_hello(response, now);

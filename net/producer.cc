@@ -114,6 +114,16 @@ bool Producer::direct(const Stream& stream) const {
   return !stream.shards.empty() && first_id_ && stream.staged.empty();
 }
 
+Result<void> Producer::check_room(std::size_t bytes) const {
+  if (bytes > options_.buffer_bytes_max) {
+    return fail(Errc::kTooLarge, "larger than the append buffer");
+  }
+  if (buffered_bytes_ + bytes > options_.buffer_bytes_max) {
+    return fail(Errc::kOverloaded, "the append buffer is full; wait for outcomes");
+  }
+  return {};
+}
+
 Result<void> Producer::append(std::string_view stream, const BorrowedRecord& record,
                               AppendWaiter waiter, Now now) {
   if (stopped_) {
@@ -125,9 +135,7 @@ Result<void> Producer::append(std::string_view stream, const BorrowedRecord& rec
     return fail(Errc::kInvalidArgument, "a field must not be named 'level': set the level instead");
   }
   const std::size_t bytes = bytes_of(record);
-  if (buffered_bytes_ + bytes > options_.buffer_bytes_max) {
-    return fail(Errc::kOverloaded, "the append buffer is full; wait for outcomes");
-  }
+  TRY(check_room(bytes));
   Stream* const found = stream_of(stream);
   if (found == nullptr) {
     return fail(Errc::kOverloaded, "one client appends to at most 65536 streams");
@@ -200,8 +208,8 @@ void Producer::unstage(Stream& stream, Now now) {
     ProducerShard& shard = shard_for(stream, record);
     AppendWaiter waiter = staged.waiter;
     const Moment since = staged.deadline - options_.settings.append_deadline;
-    if (const auto added = shard.append(input_of(record, now.wall), std::move(staged.waiter),
-                                        staged.bytes, since);
+    if (const auto added =
+            shard.append(input_of(record, now.wall), std::move(staged.waiter), staged.bytes, since);
         !added) {
       fail_now(std::move(waiter), 0, added.error());
     } else {
@@ -229,8 +237,8 @@ void Producer::fail_staged(Stream& stream, const Error& error) {
 void Producer::expire_staged(Moment now) {
   for (Stream* stream : std::vector<Stream*>(staging_)) {
     auto& staged = stream->staged;
-    const auto late = std::ranges::find_if(
-        staged, [&](const Staged& record) { return record.deadline > now; });
+    const auto late =
+        std::ranges::find_if(staged, [&](const Staged& record) { return record.deadline > now; });
     for (auto record = staged.begin(); record != late; ++record) {
       fail_now(std::move(record->waiter), record->bytes,
                Error(Errc::kTimeout, "the deadline passed before it could be sent"));
@@ -268,9 +276,7 @@ Result<void> Producer::append_expecting(std::string_view stream, ShardNumber sha
     headers.at(i) = headers_;
     inputs.back().headers = headers.at(i);
   }
-  if (buffered_bytes_ + bytes > options_.buffer_bytes_max) {
-    return fail(Errc::kOverloaded, "the append buffer is full; wait for outcomes");
-  }
+  TRY(check_room(bytes));
   ProducerShard& target = *found->second->shards.at(shard.value());
   TRY(target.append_alone(inputs, expected, std::move(waiter), bytes, now.moment));
   buffered_bytes_ += bytes;

@@ -86,8 +86,8 @@ class Producer {
   void turn(Moment now);
   [[nodiscard]] Output take_output();
   [[nodiscard]] Moment next_wakeup() const { return next_wakeup_; }
-  // True once after something that a turn would act on.
-  [[nodiscard]] bool wants_turn() { return std::exchange(wants_turn_, false); }
+  // Something has happened that a turn would act on.
+  [[nodiscard]] bool wants_turn() const { return wants_turn_; }
 
   // Ends everything: kCancelled, or kUnknownOutcome where it had left.
   void stop();
@@ -121,6 +121,7 @@ class Producer {
   // None: too many streams.
   [[nodiscard]] Stream* stream_of(std::string_view name);
   void want_stream(Stream& stream);
+  [[nodiscard]] Result<void> check_room(std::size_t bytes) const;
   [[nodiscard]] bool direct(const Stream& stream) const;
   [[nodiscard]] Result<void> add(Stream& stream, const BorrowedRecord& record, AppendWaiter waiter,
                                  std::size_t bytes, Now now);

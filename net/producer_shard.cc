@@ -178,8 +178,8 @@ Moment ProducerShard::next_wakeup() const {
 }
 
 bool ProducerShard::attempt_open() const {
-  return std::ranges::any_of(
-      sent_, [](const ProducerBatch& batch) { return batch.attempt.has_value(); });
+  return std::ranges::any_of(sent_,
+                             [](const ProducerBatch& batch) { return batch.attempt.has_value(); });
 }
 
 std::optional<std::uint64_t> ProducerShard::wants_identity_after() const {
@@ -257,8 +257,7 @@ void ProducerShard::expire(Moment now, ProducerOutput& output) {
   // Deadlines rise along both queues, and every batch in sent_ is older than those in queue_.
   while (!sent_.empty() && sent_.front().deadline <= now) {
     end_sent(0,
-             Error(Errc::kTimeout,
-                   with_trouble("not appended before the deadline", sent_.front())),
+             Error(Errc::kTimeout, with_trouble("not appended before the deadline", sent_.front())),
              output);
   }
   while (!queue_.empty() && queue_.front().deadline <= now) {
@@ -395,8 +394,7 @@ void ProducerShard::fail_all(const Error& error, ProducerOutput& output) {
 
 void ProducerShard::end(ProducerBatch batch, Result<AppendAck> outcome, ProducerOutput& output) {
   output.released_bytes += batch.accounted_bytes;
-  output.outcomes.push_back(
-      {.waiters = std::move(batch.waiters), .first = std::move(outcome)});
+  output.outcomes.push_back({.waiters = std::move(batch.waiters), .first = std::move(outcome)});
 }
 
 }  // namespace lignum::net

@@ -42,7 +42,9 @@ std::string_view text_of(const std::optional<Bytes>& bytes) {
 }  // namespace
 
 TailReader::TailReader(Options options)
-    : options_(std::move(options)), backoff_(options_.backoff, options_.seed) {}
+    : options_(std::move(options)), backoff_(options_.backoff, options_.seed) {
+  settings_.backoff = options_.backoff;
+}
 
 void TailReader::fail(Error error) {
   if (!error_) {
@@ -76,6 +78,7 @@ void TailReader::on_reply(std::uint64_t token, const CallResult& result, Moment 
 
 void TailReader::turn(Moment now) {
   next_wakeup_ = kMomentMax;
+  wants_turn_ = false;
   if (error_) {
     return;
   }
@@ -146,6 +149,7 @@ Result<std::optional<Tail::Item>> TailReader::next() {
         return Tail::Item(show(**record));
       }
       current_.reset();
+      wants_turn_ = true;
     }
     const MergeStep step = next_step(shards_, settings_.until);
     if (step.kind == MergeStep::Kind::kDone) {
@@ -158,6 +162,7 @@ Result<std::optional<Tail::Item>> TailReader::next() {
       Gap gap = *step.shard->gap();
       if (options_.tail.skip_gaps) {
         step.shard->clear_gap();
+        wants_turn_ = true;
         return Tail::Item(std::move(gap));
       }
       fail(Error(Errc::kTrimmed, gap.stream + "/" + std::to_string(gap.shard.value()) +
@@ -176,6 +181,7 @@ Result<std::optional<Tail::Item>> TailReader::next() {
 
 Result<void> TailReader::open(TailShard& shard) {
   TailShard::Batch batch = shard.take();
+  wants_turn_ = true;
   if ((batch.level_mask & settings_.level_mask) == 0) {
     shard.advance(batch.base + batch.record_count);
     return {};

@@ -50,11 +50,17 @@ class TailReader {
 
   explicit TailReader(Options options);
 
-  // Events. A turn follows every event and every next() that returned something.
+  // Events. A turn follows every event, and whatever leaves wants_turn() set.
   void on_reply(std::uint64_t token, const CallResult& result, Moment now);
   void turn(Moment now);
   [[nodiscard]] Moment next_wakeup() const { return next_wakeup_; }
   [[nodiscard]] std::vector<TailRequest> take_requests() { return std::exchange(requests_, {}); }
+
+  // next() made room, or ran dry.
+  [[nodiscard]] bool wants_turn() const { return wants_turn_; }
+  // Every shard has its beginning, or the tail has failed.
+  [[nodiscard]] bool settled() const { return phase_ == Phase::kReading || error_; }
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   // The next record, gap or the end; none while there is nothing yet. Views live until the next
   // call. After an error every call returns it.
@@ -120,6 +126,7 @@ class TailReader {
   // Records wait for the time up to here to be closed.
   std::optional<TimeUs> close_target_;
   std::vector<TailRequest> requests_;
+  bool wants_turn_ = false;
   Moment next_wakeup_ = kMomentMax;
   std::optional<Error> error_;
 };

@@ -201,8 +201,7 @@ Result<void> TailShard::take_batches(const wire::ReadReply& reply, const Payload
     const Offset base(info.base_offset());
     const Offset next = base + info.record_count();
     if (info.bytes() > payload.size() - at || info.record_count() == 0 || next <= fetch_ ||
-        (base < fetch_ && fetch_ != entry_) ||
-        next > Offset(reply.next_offset())) {
+        (base < fetch_ && fetch_ != entry_) || next > Offset(reply.next_offset())) {
       return fail(Errc::kProtocol, place() + ": the node's list of batches makes no sense");
     }
     if (info.append_time_us() <= bound_) {

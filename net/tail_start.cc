@@ -111,10 +111,9 @@ void TailReader::on_resolve(const CallResult& result, Moment now) {
   for (const std::string& name : options_.tail.streams) {
     const auto found = std::ranges::find_if(
         reply.streams(), [&](const wire::StreamInfo& stream) { return stream.name() == name; });
-    const auto added =
-        found == reply.streams().end()
-            ? lignum::fail(Errc::kNotFound, "stream '" + name + "' does not exist")
-            : add_shards(*found);
+    const auto added = found == reply.streams().end()
+                           ? lignum::fail(Errc::kNotFound, "stream '" + name + "' does not exist")
+                           : add_shards(*found);
     if (!added) {
       fail(added.error());
       return;
@@ -149,8 +148,8 @@ Result<void> TailReader::add_shards(const wire::StreamInfo& stream) {
     }
     found = true;
     const auto base = static_cast<std::uint32_t>(shards_.size() + 1);
-    shards_.push_back(std::make_unique<TailShard>(settings_, key, stream.name(), base,
-                                                  options_.seed + base));
+    shards_.push_back(
+        std::make_unique<TailShard>(settings_, key, stream.name(), base, options_.seed + base));
   }
   if (!found) {
     return lignum::fail(Errc::kNotFound, "stream '" + stream.name() + "' has no such shard");
@@ -199,11 +198,10 @@ void TailReader::on_offsets(std::size_t shard, const CallResult& result, Moment 
     return;
   }
   const wire::OffsetsReply& reply = result.response.offsets();
-  bounds_.at(shard) = {
-      .start = Offset(reply.start_offset()),
-      .watermark = Offset(reply.watermark()),
-      .at = Offset(reply.has_offset() ? reply.offset() : reply.watermark()),
-      .closed = reply.closed_time_us()};
+  bounds_.at(shard) = {.start = Offset(reply.start_offset()),
+                       .watermark = Offset(reply.watermark()),
+                       .at = Offset(reply.has_offset() ? reply.offset() : reply.watermark()),
+                       .closed = reply.closed_time_us()};
   if (++located_ == shards_.size()) {
     on_all_located(now);
   }
@@ -284,9 +282,8 @@ void TailReader::begin_reading(const std::vector<Offset>& starts,
                                const std::vector<TailBounds>& ends) {
   settings_.follow = options_.tail.follow;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    shards_.at(i)->begin(starts.at(i), options_.tail.follow
-                                           ? std::nullopt
-                                           : std::optional(ends.at(i).watermark));
+    shards_.at(i)->begin(starts.at(i),
+                         options_.tail.follow ? std::nullopt : std::optional(ends.at(i).watermark));
   }
   phase_ = Phase::kReading;
 }
