@@ -1,0 +1,93 @@
+#pragma once
+
+// The groups of a node: opened at boot, started, stopped, looked up.
+//
+// Owned by App (or by a test), which gives it the data directory, the state store, and ports for
+// each group; it knows neither sockets nor threads. open() runs on the booting thread before any
+// lane does; start() and stop() are called there too and post to the lanes. A group whose log
+// cannot be opened is left out and named: the others serve.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "raft/error.h"
+#include "raft/types.h"
+#include "server/group/data_directory.h"
+#include "server/group/data_group.h"
+#include "server/group/meta_group.h"
+#include "server/group/ports.h"
+#include "server/router.h"
+#include "storage/file.h"
+#include "storage/log.h"
+#include "storage/state_store.h"
+
+namespace lignum::server {
+
+// An opened log, and what its recovery had to say (one line each, empty when clean).
+struct OpenedLog {
+  std::unique_ptr<storage::Log> log;
+  std::vector<std::string> remarks;
+};
+
+struct GroupHostParts {
+  storage::Directory& root;
+  BootstrapOptions bootstrap;
+  MakeLog make_log;
+  std::function<Result<OpenedLog>(std::unique_ptr<storage::Directory> directory, GroupId group,
+                                  GroupIncarnation incarnation)>
+      open_log;
+  // The state store as the host may use it; dropped and made anew through `reset_store`.
+  storage::StateStore& store;
+  std::function<Result<void>()> reset_store;
+  std::function<std::unique_ptr<Ports>(GroupId)> make_ports;
+  Ports& boot_ports;
+  MetaDefaults defaults;
+};
+
+// What boot found, for the ready line.
+struct BootReport {
+  bool made = false;
+  std::uint32_t groups = 0;
+  std::uint32_t halted = 0;
+  std::uint64_t log_bytes = 0;
+};
+
+class GroupHost {
+ public:
+  explicit GroupHost(GroupHostParts parts);
+  ~GroupHost();
+  GroupHost(const GroupHost&) = delete;
+  GroupHost& operator=(const GroupHost&) = delete;
+
+  // kCorrupt, kIo ... when the node as a whole cannot serve (identity, hard state, meta group).
+  Result<BootReport> open();
+  // Campaigns in every group; `serving` is posted to the meta group's lane when every group that
+  // is not halted takes appends and the meta group has reconciled once.
+  void start(Task serving);
+  // Stops every group; `stopped` is called, on some lane, when all have.
+  void stop(Task stopped);
+
+  [[nodiscard]] Router& router() { return router_; }
+  [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
+
+ private:
+  struct Seat {
+    std::unique_ptr<Ports> ports;
+    std::unique_ptr<DataGroup> data;
+    std::string damage;
+  };
+  Result<void> open_group(GroupId group);
+
+  GroupHostParts parts_;
+  OpenDirectory directory_;
+  std::unique_ptr<Ports> meta_ports_;
+  std::unique_ptr<MetaGroup> meta_;
+  std::map<GroupId, Seat> seats_;
+  Router router_;
+};
+
+}  // namespace lignum::server
