@@ -117,6 +117,8 @@ class Log {
   [[nodiscard]] virtual Usage usage() const = 0;
   // Bytes of live entries of one shard at or above its start.
   [[nodiscard]] virtual std::uint64_t shard_bytes(ShardKey shard) const = 0;
+  // Of these, the bytes of entries that lie wholly below `offset`: what a trim to it would free.
+  [[nodiscard]] virtual std::uint64_t shard_bytes_below(ShardKey shard, Offset offset) const = 0;
 };
 
 // How long a log is idle before its marker is written (rules of the torn tail).

@@ -118,6 +118,10 @@ class MemoryLog final : public storage::Log {
   void complete_clean(std::unique_ptr<storage::FlushJob> /*job*/, bool /*ok*/) override {}
   [[nodiscard]] Usage usage() const override { return {}; }
   [[nodiscard]] std::uint64_t shard_bytes(ShardKey /*shard*/) const override { return 0; }
+  [[nodiscard]] std::uint64_t shard_bytes_below(ShardKey /*shard*/,
+                                                Offset /*offset*/) const override {
+    return 0;
+  }
 
  private:
   struct Job final : storage::FlushJob {
