@@ -1,10 +1,12 @@
 #include "net/producer.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +22,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/byte_order.h"
 #include "storage/level.h"
 #include "storage/record.h"
 #include "storage/record_batch_builder.h"
@@ -66,6 +69,13 @@ Record keep(const BorrowedRecord& record, TimeMs wall) {
 
 Bytes bytes_of_text(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// A record without a key is keyed by its producer's id.
+std::array<std::byte, sizeof(std::int64_t)> identity_key(ProducerId id) {
+  std::array<std::byte, sizeof(std::int64_t)> key{};
+  store_be<std::int64_t>(key, 0, id.value());
+  return key;
 }
 
 Error not_found(std::string_view name) {
@@ -161,7 +171,7 @@ RecordInput Producer::input_of(const BorrowedRecord& record, TimeMs wall) {
 ProducerShard& Producer::shard_for(const Stream& stream, const BorrowedRecord& record) const {
   const auto count = static_cast<std::uint32_t>(stream.shards.size());
   const ShardNumber shard =
-      record.key ? shard_of_key(*record.key, count) : shard_of_producer(*first_id_, count);
+      record.key ? shard_of_key(*record.key, count) : shard_of_key(identity_key(*first_id_), count);
   return *stream.shards.at(shard.value());
 }
 
