@@ -29,6 +29,22 @@ constexpr const char* kTemporaryName = "hard-state.tmp";
 // Empty states of a new group, by slot: the first state stored gets the number after them.
 constexpr std::array<std::uint64_t, kHardStateSlots> kEmptySequences = {2, 1};
 
+// What the copies of one slot say.
+struct Slot {
+  std::optional<HardStateBlock> best;
+  std::array<bool, kHardStateSlotCopies> holds_best{};
+  std::size_t unreadable = 0;
+
+  [[nodiscard]] std::uint64_t sequence() const { return best ? best->sequence : 0; }
+  void add(const HardStateBlock& block, std::size_t copy) {
+    if (!best || block.sequence > best->sequence) {
+      best = block;
+      holds_best.fill(false);
+    }
+    holds_best.at(copy) = block.sequence == best->sequence;
+  }
+};
+
 // Block `number` of `buffer`.
 std::span<std::byte> block_of(AlignedBuffer& buffer, std::size_t number) {
   return buffer.span().subspan(number * kBlockBytes, kBlockBytes);
@@ -139,40 +155,42 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
   // A file cut short reads as zeros here, which no checksum allows.
   TRY(file_->read_at(hard_state_position(group, 0, 0), buffer.span()));
   GroupRecord record;
-  std::array<std::array<std::optional<HardStateBlock>, kHardStateSlotCopies>, kHardStateSlots>
-      blocks;
-  std::array<std::size_t, kHardStateSlots> bad{};
-  std::size_t newest = 0;
+  std::array<Slot, kHardStateSlots> slots;
   for (std::size_t slot = 0; slot < kHardStateSlots; ++slot) {
     for (std::size_t copy = 0; copy < kHardStateSlotCopies; ++copy) {
       auto block = decode_hard_state(block_of(buffer, slot * kHardStateSlotCopies + copy));
-      if (!block || block->group != group || block->sequence % kHardStateSlots != slot) {
-        ++bad.at(slot);
-        const auto position = hard_state_position(group, slot, copy);
-        record.loaded.damage.push_back(path_ + ": bytes " + std::to_string(position) + " to " +
-                                       std::to_string(position + kBlockBytes - 1) + " (group " +
-                                       std::to_string(group.value()) + ") are damaged");
+      if (block && block->group == group && block->sequence % kHardStateSlots == slot) {
+        slots.at(slot).add(*block, copy);
         continue;
       }
-      if (block->sequence >= record.sequence) {
-        record.sequence = block->sequence;
-        record.loaded.state = block->state;
-        newest = slot;
-      }
-      blocks.at(slot).at(copy) = std::move(block);
+      ++slots.at(slot).unreadable;
+      const auto position = hard_state_position(group, slot, copy);
+      record.loaded.damage.push_back(path_ + ": bytes " + std::to_string(position) + " to " +
+                                     std::to_string(position + kBlockBytes - 1) + " (group " +
+                                     std::to_string(group.value()) + ") are damaged");
     }
   }
-  const std::size_t other = 1 - newest;
-  record.loaded.torn = bad.at(other) == kHardStateSlotCopies;
-  record.lost =
-      bad.at(newest) == kHardStateSlotCopies || (record.loaded.torn && bad.at(newest) != 0);
+  const std::size_t number = slots[1].sequence() > slots[0].sequence() ? 1 : 0;
+  const Slot& newest = slots.at(number);
+  const Slot& other = slots.at(1 - number);
+  record.sequence = newest.sequence();
+  record.loaded.torn = other.unreadable == kHardStateSlotCopies;
+  record.lost = !newest.best || (record.loaded.torn && newest.unreadable != 0);
+  if (record.lost) {
+    return record;
+  }
+  record.loaded.state = newest.best->state;
+  // An empty slot is filled with the same state under the number before.
+  const HardStateBlock before{
+      .group = group, .sequence = record.sequence - 1, .state = newest.best->state};
   for (std::size_t copy = 0; copy < kHardStateSlotCopies; ++copy) {
-    const auto& mate = blocks.at(newest).at(copy);
-    if (!mate || mate->sequence != record.sequence) {
-      record.newest_bad.push_back(hard_state_position(group, newest, copy));
+    if (!newest.holds_best.at(copy)) {
+      record.newest_repairs.push_back(
+          {.position = hard_state_position(group, number, copy), .block = *newest.best});
     }
-    if (!blocks.at(other).at(copy)) {
-      record.other_bad.push_back(hard_state_position(group, other, copy));
+    if (!other.holds_best.at(copy)) {
+      record.other_repairs.push_back({.position = hard_state_position(group, 1 - number, copy),
+                                      .block = other.best.value_or(before)});
     }
   }
   return record;
@@ -180,17 +198,11 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
 
 Result<void> HardStateFile::heal(const std::map<GroupId, GroupRecord>& groups) {
   // The newest slots first, flushed: until then the other slot is what a crash leaves whole.
-  for (const bool newest : {true, false}) {
+  for (const auto repairs : {&GroupRecord::newest_repairs, &GroupRecord::other_repairs}) {
     bool wrote = false;
     for (const auto& [group, record] : groups) {
-      if (record.lost) {
-        continue;
-      }
-      const HardStateBlock block{.group = group,
-                                 .sequence = record.sequence - (newest ? 0 : 1),
-                                 .state = record.loaded.state};
-      for (const std::uint64_t position : newest ? record.newest_bad : record.other_bad) {
-        TRY(write_copy(*file_, position, block));
+      for (const Repair& repair : record.*repairs) {
+        TRY(write_copy(*file_, repair.position, repair.block));
         wrote = true;
       }
     }

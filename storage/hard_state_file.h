@@ -36,8 +36,8 @@
 #include "raft/mutex.h"
 #include "raft/output.h"
 #include "raft/types.h"
-#include "storage/aligned_buffer.h"
 #include "storage/file.h"
+#include "storage/hard_state_block.h"
 
 namespace lignum::storage {
 
@@ -81,13 +81,17 @@ class HardStateFile {
   [[nodiscard]] Result<void> store(GroupId group, const raft::HardState& state) EXCLUDES(mutex_);
 
  private:
+  struct Repair {
+    std::uint64_t position = 0;
+    HardStateBlock block;
+  };
   struct GroupRecord {
     std::uint64_t sequence = 0;  // of the newest good state
     Loaded loaded;
     bool lost = false;
-    // Blocks of the newest slot, or of the other one, that are to be rewritten.
-    std::vector<std::uint64_t> newest_bad;
-    std::vector<std::uint64_t> other_bad;
+    // What open() rewrites, in this order.
+    std::vector<Repair> newest_repairs;
+    std::vector<Repair> other_repairs;
   };
   struct Request {
     GroupId group;

@@ -59,8 +59,12 @@ Error error_of(const leveldb::Status& status, const std::string& path) {
   if (status.IsIOError() && view.contains("lock ")) {
     return Error(Errc::kLocked, path + ": another process has the state database open");
   }
-  // A file that the database believes in and that is not there is damage, not a failing disk.
-  if (status.IsIOError() && !view.contains("No such file")) {
+  if (status.IsIOError() && view.contains("No space left")) {
+    return Error(Errc::kNoSpace, path + ": " + text);
+  }
+  // A file that the database believes in and that is not there, or is empty (it cannot be mapped),
+  // is damage, not a failing disk. LevelDB keeps no errno.
+  if (status.IsIOError() && !view.contains("No such file") && !view.contains("Invalid argument")) {
     return Error(Errc::kIo, path + ": " + text);
   }
   return Error(Errc::kCorrupt, path + ": " + text);

@@ -109,7 +109,9 @@ class SimDirectoryHandle final : public storage::Directory {
     return std::make_unique<SimDirectoryLock<World>>(world_, directory_);
   }
   [[nodiscard]] Result<std::uint64_t> free_bytes() const override { return world_->free_bytes(); }
-  [[nodiscard]] std::string path() const override { return "sim:/" + path_; }
+  [[nodiscard]] std::string path() const override {
+    return path_.empty() ? "sim:" : "sim:/" + path_.substr(0, path_.size() - 1);
+  }
 
  private:
   [[nodiscard]] typename World::Place place() const { return {*directory_, path_}; }
