@@ -8,7 +8,6 @@
 // bounds of ServerSession.
 
 #include <atomic>
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +21,10 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace lignum::net {
 
 struct RpcServerOptions {
@@ -30,7 +33,10 @@ struct RpcServerOptions {
   ServerSession::Options session;
   std::size_t connections_max = 10'000;
   std::size_t connections_per_address_max = 5'000;
+  // Accept to the end of the handshake.
   std::chrono::milliseconds handshake_deadline{5000};
+  // First byte of a message to its last; and how long a peer may take none of what is sent to it.
+  std::chrono::milliseconds stall_deadline{60'000};
 };
 
 // What the handler may know about where a request came from. Cheap to copy; outlives the
@@ -38,6 +44,8 @@ struct RpcServerOptions {
 struct RequestContext {
   std::uint64_t connection = 0;
   std::string peer;
+  // What the client called itself in its hello.
+  std::string client;
   std::size_t lane = 0;
   // Turns true when the connection is gone: whoever still works for it may give up.
   std::shared_ptr<const std::atomic<bool>> closed;
@@ -60,12 +68,16 @@ struct RpcCounters {
   std::atomic<std::uint64_t> connections_accepted{0};
   std::atomic<std::uint64_t> connections_refused{0};  // over a cap
   std::atomic<std::uint64_t> connections_broken{0};   // broke the protocol
+  std::atomic<std::uint64_t> connections_stalled{0};  // missed the handshake or stall deadline
   std::atomic<std::uint64_t> requests{0};
+  std::atomic<std::uint64_t> bytes_received{0};
+  std::atomic<std::uint64_t> bytes_sent{0};
 };
 
 class RpcServer {
  public:
-  // `lanes` is not empty; lanes and handler outlive the server and its connections.
+  // `lanes` (Lanes::contexts()) is not empty; lanes and handler outlive the server and its
+  // connections. Replies may outlive all of them.
   RpcServer(RpcServerOptions options, std::vector<boost::asio::io_context*> lanes,
             RequestHandler& handler);
   ~RpcServer();
@@ -77,11 +89,14 @@ class RpcServer {
   // The port that is listened on; after start().
   [[nodiscard]] std::uint16_t port() const;
 
-  // Accepts no more connections and no more requests; outstanding requests are still answered and
-  // their connections then closed. Returns at once.
+  // Accepts no more connections; requests that still come are answered kShuttingDown, outstanding
+  // ones as ever, and a connection that has none left is closed. Returns at once.
   void drain();
-  // Closes everything now. The lanes must still run for the sockets to close.
+  // Closes everything now; returns at once. The lanes must still run for the sockets to close.
   void stop();
+  // Waits until the last connection is closed, after drain() or stop(). False when the deadline
+  // passed first. Not from a lane.
+  [[nodiscard]] bool wait_closed(std::chrono::milliseconds deadline);
 
   [[nodiscard]] const RpcCounters& counters() const;
 
