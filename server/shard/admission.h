@@ -77,17 +77,21 @@ class Admission {
     std::uint32_t record_count = 0;
     std::optional<ProducerStamp> producer;
   };
-  // Bounded by the core's uncommitted_bytes_max.
-  using Queue = std::deque<InFlight>;
+  // What one shard has in flight, bounded by the core's uncommitted_bytes_max.
+  struct Lane {
+    std::deque<InFlight> queue;
+    // The same batches by producer, at most kBatchesMax each.
+    std::map<ProducerId, std::deque<InFlight>> by_producer;
+  };
 
-  [[nodiscard]] AdmissionVerdict decide_producer(const Shard& shard, const Queue* queue,
+  [[nodiscard]] AdmissionVerdict decide_producer(const Shard& shard, const Lane* lane,
                                                  const AdmissionRequest& request,
                                                  Offset next) const;
-  [[nodiscard]] const Queue* queue_of(ShardKey shard) const;
+  [[nodiscard]] const Lane* lane_of(ShardKey shard) const;
 
   const ShardState& state_;
   bool active_ = false;
-  std::map<ShardKey, Queue> in_flight_;
+  std::map<ShardKey, Lane> in_flight_;
 };
 
 }  // namespace lignum::server

@@ -34,7 +34,7 @@ struct ProducedBatch {
   friend bool operator==(const ProducedBatch&, const ProducedBatch&) = default;
 };
 
-// The sequence number after `sequence + records - 1`; wraps from 2^31 - 1 to 0.
+// `sequence` + `records`, wrapping from 2^31 - 1 to 0.
 [[nodiscard]] std::int32_t sequence_after(std::int32_t sequence, std::uint32_t records);
 
 struct ProducerSession {

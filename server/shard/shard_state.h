@@ -65,8 +65,8 @@ class ShardState final : public StateMachine {
 
   Result<void> apply(const Entry& entry) override;
   [[nodiscard]] std::vector<storage::StateWrite> take_changes() override;
-  void for_each(
-      const std::function<void(std::string_view key, std::string_view value)>& visit) const override;
+  void for_each(const std::function<void(std::string_view key, std::string_view value)>& visit)
+      const override;
   Result<void> restore(std::string_view key, std::string_view value) override;
   void reset() override;
 
