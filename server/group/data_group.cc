@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <expected>
+#include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "fmt/format.h"
+#include "net/proto/commands.pb.h"
+#include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -19,7 +23,11 @@
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
+#include "server/group/retainer.h"
 #include "server/group/waiters.h"
+#include "server/shard/admission.h"
+#include "server/shard/producer_table.h"
+#include "server/shard/shard_state.h"
 #include "storage/crc32c.h"
 #include "storage/log.h"
 #include "storage/record_batch.h"
@@ -46,13 +54,380 @@ Payload with_base_offset(const Payload& batch, Offset base) {
   return batch;
 }
 
-Refusal unknown_outcome() {
+Refusal not_applied(Fate fate) {
+  if (fate == Fate::kLost) {
+    return {.error = Error(Errc::kNotLeader, "the entry was replaced and never happened")};
+  }
   return {.error = Error(Errc::kUnknownOutcome,
-                         "the entry was proposed, and whether it was committed is not known")};
+                         "it was proposed, and whether it was committed is not known")};
 }
 
-Refusal lost() {
-  return {.error = Error(Errc::kNotLeader, "the entry was replaced and never happened")};
+Error not_open(ShardKey shard) {
+  return {Errc::kUnavailable, fmt::format("shard {}/{} is not open here yet; retry",
+                                          shard.stream.value(), shard.shard.value())};
+}
+
+AdmissionRequest admission_request(const AppendRequest& request) {
+  return {.shard = request.shard,
+          .record_count = request.summary.record_count,
+          .producer = request.summary.producer,
+          .expected_offset = request.expected_offset};
+}
+
+AppendOutcome duplicate_of(const ProducedBatch& original) {
+  return {.base_offset = original.base_offset,
+          .append_time = original.append_time,
+          .shard_chain = original.chain,
+          .duplicate = true};
+}
+
+// The shard a command trimmed or dropped; none where it did neither.
+std::optional<ShardKey> shard_of_command(Bytes payload) {
+  schema::ShardCommand command;
+  if (!command.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return std::nullopt;
+  }
+  if (command.has_trim()) {
+    return ShardKey{.stream = StreamId(command.trim().stream()),
+                    .shard = ShardNumber(command.trim().shard())};
+  }
+  if (command.has_drop()) {
+    return ShardKey{.stream = StreamId(command.drop().stream()),
+                    .shard = ShardNumber(command.drop().shard())};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
+
+DataGroup::DataGroup(ReplicaParts parts, const AppliedMark& applied,
+                     std::unique_ptr<ShardState> state, Ports& ports)
+    : ports_(ports),
+      state_(std::move(state)),
+      replica_(std::move(parts), applied, *state_, ports, *this),
+      admission_(*state_),
+      reader_(replica_, ports,
+              [this](ShardKey key) -> std::optional<ShardBounds> {
+                const Shard* shard = state_->find(key);
+                if (shard == nullptr) return std::nullopt;
+                return ShardBounds{.start = shard->start, .next = shard->next};
+              }),
+      retainer_(replica_, *state_, [this](ShardKey shard, Offset start) {
+        // A trim that cannot be proposed now is found again by a later tick.
+        if (replica_.room(0) != storage::Room::kReady) return;
+        static_cast<void>(propose_command(encode_trim_shard(shard, start)));
+      }) {}
+
+DataGroup::~DataGroup() = default;
+
+void DataGroup::start(Task settled) {
+  settled_ = std::move(settled);
+  for (const auto& [key, shard] : state_->shards()) forget_below_start(key);
+  replica_.start();
+  replica_.wake_by(ports_.now().monotonic_us + Retainer::kTickUs);
+}
+
+void DataGroup::stop(Task done) {
+  refuse_queue(Error(Errc::kShuttingDown, "the node is shutting down"));
+  reader_.stop();
+  replica_.stop(std::move(done));
+}
+
+void DataGroup::settle() {
+  if (settled_) std::exchange(settled_, nullptr)();
+}
+
+void DataGroup::on_admitting() {
+  admission_.begin();
+  settle();
+}
+
+void DataGroup::on_leadership_lost() {
+  admission_.end();
+  refuse_queue(Error(Errc::kNotLeader, "leadership of the group ended"));
+}
+
+void DataGroup::on_halted() { settle(); }
+
+void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!queue_.empty()) return enqueue(std::move(request), std::move(reply));
+  const storage::Room room = replica_.room(request.batch.size());
+  disk_full_ = room == storage::Room::kNoSpace;
+  switch (room) {
+    case storage::Room::kReady:
+      return admit(std::move(request), std::move(reply));
+    case storage::Room::kPreparing:
+      return enqueue(std::move(request), std::move(reply));
+    case storage::Room::kNoSpace:
+      return reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
+  }
+}
+
+void DataGroup::enqueue(AppendRequest request, Reply<AppendOutcome> reply) {
+  if (queued_bytes_ + request.batch.size() > kQueuedBytesMax) {
+    return reply(refuse(Errc::kOverloaded, "too many appends wait for a segment; retry"));
+  }
+  queued_bytes_ += request.batch.size();
+  queue_.push_back({.request = std::move(request), .reply = std::move(reply)});
+  replica_.wake_by(ports_.now().monotonic_us + kRoomPollUs);
+}
+
+void DataGroup::drain_queue(const Now& now) {
+  while (!queue_.empty()) {
+    const std::size_t bytes = queue_.front().request.batch.size();
+    const bool late = queue_.front().request.deadline_monotonic_us <= now.monotonic_us;
+    const storage::Room room = late ? storage::Room::kPreparing : replica_.room(bytes);
+    if (!late && room == storage::Room::kPreparing) return;
+    Queued next = std::move(queue_.front());
+    queue_.pop_front();
+    queued_bytes_ -= bytes;
+    if (late) {
+      next.reply(refuse(Errc::kTimeout, "the disk prepared no segment in time"));
+    } else if (room == storage::Room::kNoSpace) {
+      disk_full_ = true;
+      next.reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
+    } else {
+      admit(std::move(next.request), std::move(next.reply));
+    }
+  }
+}
+
+void DataGroup::refuse_queue(const Error& error) {
+  std::deque<Queued> all = std::exchange(queue_, {});
+  queued_bytes_ = 0;
+  for (Queued& each : all) each.reply(refuse(error));
+}
+
+void DataGroup::admit(AppendRequest request, Reply<AppendOutcome> reply) {
+  if (!replica_.can_wait()) {
+    return reply(refuse(Errc::kOverloaded, "too many appends wait in this group; retry"));
+  }
+  const AdmissionVerdict verdict = admission_.decide(admission_request(request));
+  if (const auto* admitted = std::get_if<Admitted>(&verdict)) {
+    return propose_batch(std::move(request), std::move(reply), admitted->base_offset);
+  }
+  if (const auto* applied = std::get_if<DuplicateApplied>(&verdict)) {
+    return reply(duplicate_of(applied->original));
+  }
+  if (const auto* in_flight = std::get_if<DuplicateInFlight>(&verdict)) {
+    return await_original(in_flight->original, request, std::move(reply));
+  }
+  refuse_when_applied(std::get<Refused>(verdict), request, std::move(reply));
+}
+
+void DataGroup::propose_batch(AppendRequest request, Reply<AppendOutcome> reply, Offset base) {
+  const BatchSummary& summary = request.summary;
+  Entry entry;
+  entry.payload = with_base_offset(request.batch, base);
+  entry.header.kind = EntryKind::kBatch;
+  entry.header.shard = request.shard;
+  entry.header.base_offset = base;
+  entry.header.record_count = summary.record_count;
+  entry.header.level_mask = summary.level_mask;
+  entry.header.event_time_min = summary.event_time_min;
+  entry.header.event_time_max = summary.event_time_max;
+  entry.header.payload_bytes = static_cast<std::uint32_t>(entry.payload.size());
+  entry.header.payload_crc = crc32c(entry.payload.bytes());
+  const auto id = replica_.propose(std::move(entry));
+  if (!id) return reply(refuse(id.error()));
+  admission_.accepted(admission_request(request), base, *id);
+  const auto waits = replica_.wait_for(
+      *id, request.deadline_monotonic_us,
+      [this, shard = request.shard, base, reply = std::move(reply)](Fate fate) mutable {
+        if (fate != Fate::kApplied) return reply(std::unexpected(not_applied(fate)));
+        const Shard* state = state_->find(shard);
+        reply(AppendOutcome{.base_offset = base,
+                            .append_time = replica_.closed_time(),
+                            .shard_chain = state == nullptr ? Hash128{} : state->chain});
+      });
+  CHECK(waits.has_value());
+}
+
+void DataGroup::await_original(LogId original, const AppendRequest& request,
+                               Reply<AppendOutcome> reply) {
+  const auto waits = replica_.wait_for(
+      original, request.deadline_monotonic_us,
+      [this, wanted = admission_request(request), reply = std::move(reply)](Fate fate) mutable {
+        if (fate != Fate::kApplied) return reply(std::unexpected(not_applied(fate)));
+        const AdmissionVerdict verdict = admission_.decide(wanted);
+        if (const auto* applied = std::get_if<DuplicateApplied>(&verdict)) {
+          return reply(duplicate_of(applied->original));
+        }
+        // Five later batches of the same producer were applied meanwhile, or the shard went.
+        reply(std::unexpected(not_applied(Fate::kUnknown)));
+      });
+  CHECK(waits.has_value());
+}
+
+void DataGroup::refuse_when_applied(const Refused& refused, const AppendRequest& request,
+                                    Reply<AppendOutcome> reply) {
+  const auto answer = [this, shard = request.shard, error = refused.error] {
+    Refusal refusal{.error = error};
+    if (const Shard* state = state_->find(shard)) {
+      refusal.bounds = ShardBounds{.start = state->start, .next = state->next};
+    }
+    return refusal;
+  };
+  if (!refused.rests_on || refused.rests_on->index <= replica_.applied().index) {
+    return reply(std::unexpected(answer()));
+  }
+  const auto waits = replica_.wait_for(
+      *refused.rests_on, request.deadline_monotonic_us,
+      [answer, reply = std::move(reply)](Fate fate) mutable {
+        if (fate == Fate::kApplied) return reply(std::unexpected(answer()));
+        // This batch was never admitted, whatever became of those before it.
+        reply(refuse(Errc::kUnavailable, "what the answer rests on was not committed; retry"));
+      });
+  CHECK(waits.has_value());
+}
+
+void DataGroup::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
+  reader_.read(request, std::move(reply));
+}
+
+std::expected<OffsetsOutcome, Refusal> DataGroup::offsets(const OffsetsRequest& request) const {
+  const Shard* shard = state_->find(request.shard);
+  if (shard == nullptr) return refuse(not_open(request.shard));
+  OffsetsOutcome outcome{.bounds = {.start = shard->start, .next = shard->next},
+                         .offset = std::nullopt,
+                         .closed_time = replica_.closed_time()};
+  if (request.at) {
+    const auto found = replica_.log().find_time(request.shard, *request.at);
+    // What is not applied is not there yet.
+    if (found && *found < shard->next) outcome.offset = std::max(*found, shard->start);
+  }
+  return outcome;
+}
+
+std::expected<ShardStatusOutcome, Refusal> DataGroup::shard_status(ShardKey key) const {
+  const Shard* shard = state_->find(key);
+  if (shard == nullptr) return refuse(not_open(key));
+  return ShardStatusOutcome{.bounds = {.start = shard->start, .next = shard->next},
+                            .bytes = replica_.log().shard_bytes(key),
+                            .last_append = shard->last_append,
+                            .chain = shard->chain,
+                            .producers = static_cast<std::uint32_t>(shard->producers.size())};
+}
+
+void DataGroup::trim(ShardKey key, Offset before, std::int64_t deadline_monotonic_us,
+                     Reply<TrimOutcome> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  const Shard* shard = state_->find(key);
+  if (shard == nullptr) return reply(refuse(not_open(key)));
+  const Offset start = std::min(before, shard->next);
+  if (start <= shard->start) return reply(TrimOutcome{.start = shard->start});
+  const auto id = propose_command(encode_trim_shard(key, start));
+  if (!id) return reply(refuse(id.error()));
+  const auto waits = replica_.wait_for(*id, deadline_monotonic_us,
+                                       [start, reply = std::move(reply)](Fate fate) mutable {
+                                         if (fate != Fate::kApplied)
+                                           return reply(std::unexpected(not_applied(fate)));
+                                         reply(TrimOutcome{.start = start});
+                                       });
+  CHECK(waits.has_value());
+}
+
+Result<LogId> DataGroup::propose_command(Payload command) {
+  if (!replica_.can_wait()) return fail(Errc::kOverloaded, "too many requests wait; retry");
+  // Commands are small; the log keeps room for them longer than for batches.
+  switch (replica_.room(command.size())) {
+    case storage::Room::kReady:
+      break;
+    case storage::Room::kPreparing:
+      return fail(Errc::kOverloaded, "a segment is being prepared; retry");
+    case storage::Room::kNoSpace:
+      return fail(Errc::kNoSpace, "the disk is full");
+  }
+  Entry entry;
+  entry.header.kind = EntryKind::kCommand;
+  entry.header.payload_bytes = static_cast<std::uint32_t>(command.size());
+  entry.header.payload_crc = crc32c(command.bytes());
+  entry.payload = std::move(command);
+  return replica_.propose(std::move(entry));
+}
+
+Result<std::optional<LogId>> DataGroup::propose_opens(const std::vector<ShardSettings>& wanted) {
+  std::optional<LogId> last;
+  for (const ShardSettings& settings : wanted) {
+    if (state_->find(settings.key) != nullptr) continue;
+    if (state_->shards().size() >= ShardState::kShardsMax) {
+      return fail(Errc::kOverloaded, "the group holds as many shards as it may");
+    }
+    TRY_ASSIGN(id, propose_command(encode_open_shard(settings)));
+    last = id;
+  }
+  return last;
+}
+
+void DataGroup::open_shards(const std::vector<ShardSettings>& wanted,
+                            std::int64_t deadline_monotonic_us, Reply<Done> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  answer_after(propose_opens(wanted), deadline_monotonic_us, std::move(reply));
+}
+
+void DataGroup::reconcile(const std::vector<ShardSettings>& wanted,
+                          std::int64_t deadline_monotonic_us, Reply<Done> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  auto last = propose_opens(wanted);
+  std::set<ShardKey> keep;
+  for (const ShardSettings& settings : wanted) keep.insert(settings.key);
+  for (const auto& [key, shard] : state_->shards()) {
+    if (!last) break;
+    if (keep.contains(key)) continue;
+    const auto id = propose_command(encode_drop_shard(key));
+    if (id) {
+      last = *id;
+    } else {
+      last = std::unexpected(id.error());
+    }
+  }
+  answer_after(last, deadline_monotonic_us, std::move(reply));
+}
+
+void DataGroup::answer_after(const Result<std::optional<LogId>>& last,
+                             std::int64_t deadline_monotonic_us, Reply<Done> reply) {
+  if (!last) return reply(refuse(last.error()));
+  if (!*last) return reply(Done{});
+  const auto waits = replica_.wait_for(**last, deadline_monotonic_us,
+                                       [reply = std::move(reply)](Fate fate) mutable {
+                                         if (fate != Fate::kApplied)
+                                           return reply(std::unexpected(not_applied(fate)));
+                                         reply(Done{});
+                                       });
+  CHECK(waits.has_value());
+}
+
+void DataGroup::on_applied(const Entry& entry) {
+  admission_.applied(entry);
+  if (entry.header.kind == EntryKind::kBatch && replica_.admitting()) {
+    counters_.appended_records += entry.header.record_count;
+    counters_.appended_bytes += entry.payload.size();
+  }
+  if (entry.header.kind == EntryKind::kCommand) {
+    if (const auto shard = shard_of_command(entry.payload.bytes())) {
+      forget_below_start(*shard);
+      reader_.on_bounds_changed(*shard);
+    }
+  }
+  reader_.on_applied(entry);
+}
+
+// Tells the log what no reader needs any more.
+void DataGroup::forget_below_start(ShardKey key) {
+  const Shard* shard = state_->find(key);
+  if (shard != nullptr && shard->start == Offset(0)) return;
+  replica_.log().set_shard_start(
+      key, shard == nullptr ? Offset(std::numeric_limits<std::uint64_t>::max()) : shard->start);
+  retainer_.space_freed();
+}
+
+std::optional<std::int64_t> DataGroup::on_timer(const Now& now) {
+  drain_queue(now);
+  std::int64_t next = retainer_.on_timer(now);
+  if (const auto reader_wants = reader_.on_timer(now)) next = std::min(next, *reader_wants);
+  if (!queue_.empty()) next = std::min(next, now.monotonic_us + kRoomPollUs);
+  return next;
+}
+
+}  // namespace lignum::server

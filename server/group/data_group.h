@@ -16,17 +16,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "raft/entry.h"
-#include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
+#include "server/group/retainer.h"
 #include "server/group/shard_reader.h"
 #include "server/group/waiters.h"
 #include "server/shard/admission.h"
@@ -44,18 +45,19 @@ class DataGroup final : public ReplicaOwner {
  public:
   // Bytes of appends that wait for a segment; beyond it they are refused with kOverloaded.
   static constexpr std::size_t kQueuedBytesMax = std::size_t{32} << 20;
-  static constexpr std::int64_t kRetentionTickUs = 1'000'000;
+  // How often a waiting append asks for room again.
+  static constexpr std::int64_t kRoomPollUs = 500;
 
   // `state` was restored to `applied`.
-  DataGroup(ReplicaParts parts, AppliedMark applied, std::unique_ptr<ShardState> state,
+  DataGroup(ReplicaParts parts, const AppliedMark& applied, std::unique_ptr<ShardState> state,
             Ports& ports);
   ~DataGroup() override;
   DataGroup(const DataGroup&) = delete;
   DataGroup& operator=(const DataGroup&) = delete;
 
-  // Campaigns; `admitting` is called once, when appends are taken (or the group was halted).
-  void start(Task admitting);
-  // See Replica::stop; parked reads are answered first.
+  // Campaigns; `settled` runs once, when appends are taken or the group was halted.
+  void start(Task settled);
+  // See Replica::stop; whatever waits or is parked is answered first.
   void stop(Task done);
 
   void append(AppendRequest request, Reply<AppendOutcome> reply);
@@ -66,46 +68,60 @@ class DataGroup final : public ReplicaOwner {
   void trim(ShardKey shard, Offset before, std::int64_t deadline_monotonic_us,
             Reply<TrimOutcome> reply);
 
-  // Idempotent: answered at once where nothing is to be done.
-  void open_shard(const ShardSettings& settings, Reply<Done> reply);
-  void drop_shard(ShardKey shard, Reply<Done> reply);
-  // Every shard open here.
-  [[nodiscard]] std::vector<ShardKey> shards() const;
+  // Makes the shards held here those of `wanted`: opens what is missing, drops what is not in it.
+  // Idempotent; answered when all of it is applied, at once where nothing is to be done.
+  void reconcile(const std::vector<ShardSettings>& wanted, std::int64_t deadline_monotonic_us,
+                 Reply<Done> reply);
+  // Opens what is missing of `wanted`, drops nothing.
+  void open_shards(const std::vector<ShardSettings>& wanted, std::int64_t deadline_monotonic_us,
+                   Reply<Done> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
+  [[nodiscard]] std::size_t shard_count() const { return state_->shards().size(); }
+  // The last append was refused because the disk is full.
+  [[nodiscard]] bool disk_full() const { return disk_full_; }
   [[nodiscard]] const DataGroupCounters& counters() const { return counters_; }
 
  private:
-  void on_admitting() override;
-  void on_leadership_lost() override;
-  void on_applied(const Entry& entry) override;
-  std::optional<std::int64_t> on_timer(const Now& now) override;
-
-  // Answers, or queues the request and returns it, where a segment must be prepared first.
-  void admit(AppendRequest request, Reply<AppendOutcome> reply);
-  void propose_batch(AppendRequest request, Reply<AppendOutcome> reply, Offset base);
-  void answer_applied(ShardKey shard, LogId id, Reply<AppendOutcome> reply);
-  void drain_queue();
-  void propose_command(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply);
-  void retain(const Now& now);
-
   struct Queued {
     AppendRequest request;
     Reply<AppendOutcome> reply;
   };
+
+  void on_admitting() override;
+  void on_leadership_lost() override;
+  void on_halted() override;
+  void on_applied(const Entry& entry) override;
+  std::optional<std::int64_t> on_timer(const Now& now) override;
+
+  void enqueue(AppendRequest request, Reply<AppendOutcome> reply);
+  void drain_queue(const Now& now);
+  void refuse_queue(const Error& error);
+  // Room there is: decides and proposes.
+  void admit(AppendRequest request, Reply<AppendOutcome> reply);
+  void propose_batch(AppendRequest request, Reply<AppendOutcome> reply, Offset base);
+  void refuse_when_applied(const Refused& refused, const AppendRequest& request,
+                           Reply<AppendOutcome> reply);
+  void await_original(LogId original, const AppendRequest& request, Reply<AppendOutcome> reply);
+  [[nodiscard]] Result<LogId> propose_command(Payload command);
+  // Answers when the last of what was proposed is applied.
+  void answer_after(const Result<std::optional<LogId>>& last, std::int64_t deadline_monotonic_us,
+                    Reply<Done> reply);
+  Result<std::optional<LogId>> propose_opens(const std::vector<ShardSettings>& wanted);
+  void forget_below_start(ShardKey shard);
+  void settle();
 
   Ports& ports_;
   std::unique_ptr<ShardState> state_;
   Replica replica_;
   Admission admission_;
   ShardReader reader_;
-  Task admitting_;
+  Retainer retainer_;
+  Task settled_;
   std::deque<Queued> queue_;
   std::size_t queued_bytes_ = 0;
   bool disk_full_ = false;
-  std::int64_t next_retention_ = 0;
   DataGroupCounters counters_;
-  std::shared_ptr<bool> alive_;
 };
 
 }  // namespace lignum::server

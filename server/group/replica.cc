@@ -103,8 +103,12 @@ Result<LogId> Replica::propose_at_least(TimeUs time, Entry entry) {
 Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
   if (!admitting()) return std::unexpected(refusal());
   entry.header.append_time = stamp;
+  const std::size_t bytes = entry.payload.size() + kHeaderWeight;
   auto id = core_.propose(std::move(entry));
-  if (id) schedule_pump();
+  if (id) {
+    unstaged_bytes_ += bytes;
+    schedule_pump();
+  }
   return id;
 }
 
@@ -132,8 +136,13 @@ void Replica::schedule_pump() {
   });
 }
 
+storage::Room Replica::room(std::size_t bytes) {
+  return log_->room(unstaged_bytes_ + bytes + kHeaderWeight);
+}
+
 void Replica::pump() {
   while (core_.has_output()) execute(core_.take_output());
+  unstaged_bytes_ = 0;
   launch_flush();
   advance_stop();
 }
@@ -302,6 +311,7 @@ void Replica::halt(std::string why) {
   if (admitting_) owner_.on_leadership_lost();
   admitting_ = false;
   waiters_.fail_all();
+  owner_.on_halted();
   advance_stop();
 }
 

@@ -49,6 +49,8 @@ class ReplicaOwner {
   virtual void on_admitting() = 0;
   // It leads no more: the in-flight view dies.
   virtual void on_leadership_lost() = 0;
+  // The replica was halted and will not serve again in this process.
+  virtual void on_halted() = 0;
   // `entry` was applied to the state machine; its waiters are told right after this.
   virtual void on_applied(const Entry& entry) = 0;
   // The timer rang. Returns when it wants to be called next, if at all (monotonic us).
@@ -100,8 +102,13 @@ class Replica {
   // Why nothing is admitted: kNotLeader, kShuttingDown or kCorrupt.
   [[nodiscard]] Error refusal() const;
 
+  // Room in the log for `bytes` more of entries, what was proposed but not staged yet included.
+  [[nodiscard]] storage::Room room(std::size_t bytes);
+  // False when so many wait already that wait_for() would fail.
+  [[nodiscard]] bool can_wait() const { return !waiters_.full(); }
+
   // Stamps and proposes an entry; header.append_time is filled in here, group, index and term by
-  // the core. Fails like Core::propose, or with refusal(). The caller has asked log().room().
+  // the core. Fails like Core::propose, or with refusal(). The caller has asked room().
   Result<LogId> propose(Entry entry);
   // As above, with a stamp that is at least `time`: a mark.
   Result<LogId> propose_at_least(TimeUs time, Entry entry);
@@ -125,6 +132,7 @@ class Replica {
   // Append time of the last entry in flight, or closed_time() when none is.
   [[nodiscard]] TimeUs last_stamp() const;
   [[nodiscard]] storage::Log& log() { return *log_; }
+  [[nodiscard]] const storage::Log& log() const { return *log_; }
   [[nodiscard]] const Checkpoints& checkpoints() const { return *checkpoints_; }
   [[nodiscard]] ReplicaStatus status() const;
 
@@ -177,6 +185,8 @@ class Replica {
   std::vector<raft::PersistOp> flying_;
   std::unique_ptr<storage::FlushJob> flying_job_;
   bool flush_out_ = false;
+  // Of entries proposed since the last pump.
+  std::size_t unstaged_bytes_ = 0;
   bool pump_posted_ = false;
   bool admitting_ = false;
   std::size_t bytes_since_checkpoint_ = 0;

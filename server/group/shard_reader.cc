@@ -24,7 +24,7 @@ namespace lignum::server {
 namespace {
 
 constexpr std::int64_t kMarkSpacingUs = 1'000'000 / ShardReader::kMarksPerSecondMax;
-constexpr std::size_t kMarkBytes = 512;
+constexpr std::size_t kMarkBytes = 0;
 
 }  // namespace
 
@@ -238,7 +238,7 @@ void ShardReader::try_mark(const Now& now) {
   if (!replica_.admitting()) return;
   Entry mark;
   mark.header.kind = EntryKind::kNoOp;
-  const bool proposed = replica_.log().room(kMarkBytes) == storage::Room::kReady &&
+  const bool proposed = replica_.room(kMarkBytes) == storage::Room::kReady &&
                         replica_.propose_at_least(wanted, std::move(mark)).has_value();
   if (!proposed) {
     mark_wanted_ = wanted;
