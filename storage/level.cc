@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,15 +20,11 @@ namespace lignum {
 namespace {
 
 constexpr std::uint8_t kLevelMin = 1;
-constexpr std::uint8_t kLevelMax = 24;
 
-struct Range {
-  std::string_view name;
-  Level first;
-};
+using Named = std::pair<std::string_view, Level>;
 
 // In order; a range ends where the next begins.
-constexpr std::array<Range, 9> kRanges = {{{"trace", Level::kTrace},
+constexpr std::array<Named, 9> kRanges = {{{"trace", Level::kTrace},
                                            {"debug", Level::kDebug},
                                            {"info", Level::kInfo},
                                            {"notice", Level::kNotice},
@@ -37,7 +34,7 @@ constexpr std::array<Range, 9> kRanges = {{{"trace", Level::kTrace},
                                            {"alert", Level::kAlert},
                                            {"fatal", Level::kFatal}}};
 
-constexpr std::array<Range, 7> kAliases = {{{"informational", Level::kInfo},
+constexpr std::array<Named, 7> kAliases = {{{"informational", Level::kInfo},
                                             {"warning", Level::kWarn},
                                             {"err", Level::kError},
                                             {"crit", Level::kCritical},
@@ -60,7 +57,7 @@ bool same_ignoring_case(std::string_view left, std::string_view right) {
 std::size_t range_of(Level level) {
   std::size_t found = 0;
   for (std::size_t i = 0; i < kRanges.size(); ++i) {
-    if (kRanges.at(i).first <= level) {
+    if (kRanges.at(i).second <= level) {
       found = i;
     }
   }
@@ -70,8 +67,8 @@ std::size_t range_of(Level level) {
 Level last_of_range(Level level) {
   const std::size_t next = range_of(level) + 1;
   return next == kRanges.size()
-             ? Level{kLevelMax}
-             : Level{static_cast<std::uint8_t>(static_cast<unsigned>(kRanges.at(next).first) - 1)};
+             ? Level::kFatal4
+             : Level{static_cast<std::uint8_t>(static_cast<unsigned>(kRanges.at(next).second) - 1)};
 }
 
 // A name, or a syslog number.
@@ -84,17 +81,17 @@ std::optional<Level> filter_end(std::string_view text) {
 
 }  // namespace
 
-std::string_view level_name(Level level) { return kRanges.at(range_of(level)).name; }
+std::string_view level_name(Level level) { return kRanges.at(range_of(level)).first; }
 
 std::optional<Level> level_from_name(std::string_view name) {
-  for (const Range& range : kRanges) {
-    if (same_ignoring_case(name, range.name)) {
-      return range.first;
+  for (const auto& [range, first] : kRanges) {
+    if (same_ignoring_case(name, range)) {
+      return first;
     }
   }
-  for (const Range& alias : kAliases) {
-    if (same_ignoring_case(name, alias.name)) {
-      return alias.first;
+  for (const auto& [alias, level] : kAliases) {
+    if (same_ignoring_case(name, alias)) {
+      return level;
     }
   }
   return std::nullopt;
@@ -112,7 +109,7 @@ std::optional<Level> level_from_header(std::string_view text) {
   std::uint8_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < kLevelMin ||
-      number > kLevelMax) {
+      number > static_cast<std::uint8_t>(Level::kFatal4)) {
     return std::nullopt;
   }
   return Level{number};
@@ -131,7 +128,7 @@ Result<std::uint32_t> parse_level_filter(std::string_view text) {
   const auto dots = text.find("..");
   const auto first = filter_end(text.substr(0, dots));
   const auto second =
-      dots == std::string_view::npos ? Level{kLevelMax} : filter_end(text.substr(dots + 2));
+      dots == std::string_view::npos ? Level::kFatal4 : filter_end(text.substr(dots + 2));
   if (!first || !second) {
     return fail(Errc::kInvalidArgument,
                 "level filter '" + std::string(text) +
@@ -140,7 +137,7 @@ Result<std::uint32_t> parse_level_filter(std::string_view text) {
                     "info..error");
   }
   if (dots == std::string_view::npos) {
-    return level_range_mask(*first, Level{kLevelMax});
+    return level_range_mask(*first, Level::kFatal4);
   }
   const auto [low, high] = std::minmax(*first, *second);
   return level_range_mask(low, last_of_range(high));

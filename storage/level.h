@@ -23,6 +23,7 @@ enum class Level : std::uint8_t {
   kCritical = 18,
   kAlert = 19,
   kFatal = 21,
+  kFatal4 = 24,  // the highest
 };  // any number 1..24 is a valid Level
 
 inline constexpr std::string_view kLevelHeader = "level";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <limits>
 #include <optional>
 #include <span>
@@ -32,8 +33,9 @@ constexpr std::uint16_t kBatchKnownBits = kBatchCodecMask | kBatchAppendTimeBit 
                                           kBatchTransactionalBit | kBatchControlBit |
                                           kBatchDeleteHorizonBit;
 
-Result<void> check_attributes(const BatchHeader& header) {
-  if (!header.codec()) {
+Result<Codec> check_attributes(const BatchHeader& header) {
+  const auto codec = header.codec();
+  if (!codec) {
     return fail(Errc::kUnsupported, "record batch: codec number " +
                                         std::to_string(header.attributes & kBatchCodecMask) +
                                         " is not assigned");
@@ -50,14 +52,14 @@ Result<void> check_attributes(const BatchHeader& header) {
   } else if ((header.attributes & ~kBatchKnownBits) != 0) {
     refused = "unknown attribute bits";
   } else {
-    return {};
+    return *codec;
   }
   return fail(Errc::kUnsupported,
               "record batch: " + std::string(refused) + " are not accepted from producers");
 }
 
-Result<void> check_fixed_part(const BatchHeader& header) {
-  TRY(check_attributes(header));
+Result<Codec> check_fixed_part(const BatchHeader& header) {
+  TRY_ASSIGN(codec, check_attributes(header));
   if (header.leader_epoch != -1) {
     return fail(Errc::kInvalidArgument, "record batch: partition leader epoch is " +
                                             std::to_string(header.leader_epoch) + ", not -1");
@@ -75,7 +77,7 @@ Result<void> check_fixed_part(const BatchHeader& header) {
                     std::to_string(header.producer_epoch) + ", sequence " +
                     std::to_string(header.base_sequence) + " is no producer");
   }
-  return {};
+  return codec;
 }
 
 std::unexpected<Error> bad_record(std::int32_t number, std::string_view what) {
@@ -214,10 +216,10 @@ Result<BatchSummary> validate_batch(Bytes batch, const BatchLimits& limits) {
   }
   TRY_ASSIGN(header, parse_batch_header(batch));
   TRY(check_batch_crc(batch, header));
-  TRY(check_fixed_part(header));
+  TRY_ASSIGN(codec, check_fixed_part(header));
   BatchSummary summary{.record_count = static_cast<std::uint32_t>(header.record_count),
                        .producer = header.producer(),
-                       .codec = *header.codec(),
+                       .codec = codec,
                        .bytes = batch.size()};
   if (summary.codec == Codec::kNone) {
     TRY(walk_records(batch.subspan(kBatchHeaderBytes), header, limits.record_bytes_max, summary));

@@ -1,6 +1,5 @@
 #include "storage/record_batch_reader.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
