@@ -1,0 +1,51 @@
+#include "server/meta/stream_name.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+#include "raft/error.h"
+
+namespace lignum::server {
+
+namespace {
+
+bool allowed(char character) {
+  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+         (character >= '0' && character <= '9') || character == '.' || character == '_' ||
+         character == '-';
+}
+
+}  // namespace
+
+Result<void> check_stream_name(std::string_view name) {
+  if (name.empty()) return fail(Errc::kInvalidArgument, "a stream name must not be empty");
+  if (name.size() > kStreamNameBytesMax) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("a stream name of {} characters is too long; at most {} are allowed",
+                            name.size(), kStreamNameBytesMax));
+  }
+  if (name == "." || name == "..") {
+    return fail(Errc::kInvalidArgument, "'.' and '..' are not stream names");
+  }
+  const auto* const bad = std::find_if_not(name.begin(), name.end(), allowed);
+  if (bad != name.end()) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("byte 0x{:02x} at position {} of the stream name is not allowed; use "
+                            "letters, digits, '.', '_' and '-'",
+                            static_cast<unsigned char>(*bad), bad - name.begin()));
+  }
+  return {};
+}
+
+Result<void> check_shard_count(std::uint32_t shards) {
+  if (shards == 0 || shards > kShardsPerStreamMax) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{} shards; a stream has 1 to {}", shards, kShardsPerStreamMax));
+  }
+  return {};
+}
+
+}  // namespace lignum::server

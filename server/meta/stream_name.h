@@ -1,0 +1,25 @@
+#pragma once
+
+// What a stream may be called, and how many shards it may have: Kafka's rules for topics.
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "raft/error.h"
+
+namespace lignum::server {
+
+inline constexpr std::size_t kStreamNameBytesMax = 249;
+inline constexpr std::uint32_t kShardsPerStreamMax = 1024;
+// Streams of one cluster.
+inline constexpr std::size_t kStreamsMax = 50'000;
+
+// [A-Za-z0-9._-]{1,249}, neither "." nor "..": kInvalidArgument says what is wrong, without
+// repeating bytes that a terminal could take for commands.
+[[nodiscard]] Result<void> check_stream_name(std::string_view name);
+
+// 1 .. kShardsPerStreamMax.
+[[nodiscard]] Result<void> check_shard_count(std::uint32_t shards);
+
+}  // namespace lignum::server
