@@ -330,6 +330,11 @@ void ClientCore::drain(Moment now) {
       }
     }
   }
+  // Away from a node that has just failed, also where its pause is over before the next attempt.
+  const std::string& endpoint = options_.endpoints.at(current_endpoint_);
+  if (!starting_ && !connections_.at(*connection_to(endpoint))->usable()) {
+    current_endpoint_ = (current_endpoint_ + 1) % options_.endpoints.size();
+  }
   for (std::size_t i = 0; i < connections_.size(); ++i) {
     for (auto& effect : connections_.at(i)->take_effects()) {
       effects_.push_back({.connection = static_cast<ConnectionId>(i), .what = std::move(effect)});

@@ -116,7 +116,7 @@ void ClientSocket::on_read(std::size_t bytes) {
       break;
     }
     Message& message = messages.emplace_back();
-    const Bytes header = (*received)->header.bytes();
+    const Bytes header = (*received)->header;
     if (header.size() > INT_MAX ||
         !message.response.ParseFromArray(header.data(), static_cast<int>(header.size()))) {
       lose(Errc::kProtocol, "the node sent a header that is none");

@@ -70,7 +70,7 @@ void ConnectionCore::transmit(Waiting waiting, Moment now) {
   const std::uint64_t id = next_id_++;
   waiting.request.set_id(id);
   waiting.request.set_deadline_ms(wire_deadline(waiting.deadline, now));
-  sent_.emplace(id, Sent{.token = waiting.token, .deadline = waiting.deadline, .at = now});
+  sent_.emplace(id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = messages_heard_});
   sent_deadlines_.emplace(waiting.deadline, id);
   effects_.emplace_back(SendMessage{.generation = generation_,
                                     .request = std::move(waiting.request),
@@ -88,7 +88,6 @@ void ConnectionCore::shake_hands(Moment now) {
   state_ = State::kHandshaking;
   timer_ = now + options_.connect_timeout;
   hello_id_ = next_id_++;
-  last_heard_ = now;
   wire::Request request;
   request.set_id(hello_id_);
   request.set_deadline_ms(wire_deadline(timer_, now));
@@ -129,7 +128,7 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
   if (generation != generation_ || (state_ != State::kHandshaking && state_ != State::kReady)) {
     return;
   }
-  last_heard_ = now;
+  ++messages_heard_;
   if (response.id() == 0 && response.has_failure()) {
     // The node's last words: it says why it closes (docs/wire_protocol.md).
     lose(*failure_of(response), now);
@@ -221,7 +220,7 @@ bool ConnectionCore::expire_sent(Moment now) {
   bool silent = false;
   while (!sent_deadlines_.empty() && sent_deadlines_.begin()->first <= now) {
     const auto found = sent_.find(sent_deadlines_.begin()->second);
-    silent = silent || last_heard_ < found->second.at;
+    silent = silent || messages_heard_ == found->second.heard;
     finish(found->second.token,
            Error(Errc::kTimeout, options_.address + " did not answer before the deadline"), true);
     sent_.erase(found);

@@ -119,7 +119,8 @@ class ConnectionCore {
   struct Sent {
     std::uint64_t token;
     Moment deadline;
-    Moment at;
+    // messages_heard_ when it was sent.
+    std::uint64_t heard;
   };
 
   void open(Moment now);
@@ -141,7 +142,7 @@ class ConnectionCore {
   std::uint64_t generation_ = 0;
   std::uint64_t next_id_ = 1;
   std::uint64_t hello_id_ = 0;
-  Moment last_heard_ = 0;
+  std::uint64_t messages_heard_ = 0;
   Limits limits_;
   std::optional<Error> last_error_;
   // Before the handshake is done, in order of arrival.

@@ -180,8 +180,9 @@ Result<void> Producer::add(Stream& stream, const BorrowedRecord& record, AppendW
   ProducerShard& shard = shard_for(stream, record);
   TRY(shard.append(input_of(record, now.wall), std::move(waiter), bytes, now.moment));
   buffered_bytes_ += bytes;
+  // A shard that was idle has no timer yet, even where a pause keeps it from being ready.
+  wants_turn_ = wants_turn_ || !shard.active || shard.ready();
   activate(shard);
-  wants_turn_ = wants_turn_ || shard.ready();
   return {};
 }
 
