@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +22,7 @@
 #include "storage/hard_state_file.h"
 #include "storage/posix_file.h"
 #include "tests/storage/crash_images.h"
+#include "tests/storage/proof.h"
 #include "tests/storage/temporary_directory.h"
 
 namespace lignum::storage {
@@ -145,7 +145,7 @@ std::unique_ptr<SimDisk> sample() {
 TEST(HardStateFile, NoSingleFlipLosesAStateAndAllAreHealed) {
   const auto disk = sample();
   const auto good = disk->contents(kHardStateFileName);
-  const bool full = std::getenv("LIGNUM_PROOF") != nullptr;
+  const bool full = full_proof();
   const std::size_t end = full ? good.size() : hard_state_position(GroupId(4), 0, 0);
   for (std::size_t at = 0; at < end; at += full ? 1 : 13) {
     const auto damaged = disk->clone();

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -19,6 +18,7 @@
 #include "storage/leveldb_state_store.h"
 #include "storage/memory_state_store.h"
 #include "storage/state_store.h"
+#include "tests/storage/proof.h"
 #include "tests/storage/temporary_directory.h"
 
 namespace lignum::storage {
@@ -170,7 +170,7 @@ TEST(StateStore, NoFlippedByteServesWrongValues) {
   Sample sample;
   fill(sample);
   Outcomes outcomes;
-  const std::size_t stride = std::getenv("LIGNUM_PROOF") != nullptr ? 1 : 5;
+  const std::size_t stride = full_proof() ? 1 : 5;
   for (const std::string& name : database_files(sample)) {
     const std::string good = contents(sample.path + "/" + name);
     for (std::size_t at = 0; at < good.size(); at += stride) {
