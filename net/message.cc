@@ -31,43 +31,57 @@ constexpr std::size_t kCrcAt = 16;
 
 }  // namespace
 
-std::vector<std::byte> encode_message(const google::protobuf::MessageLite& header,
-                                      std::span<const Payload> payload) {
+void append_message(std::vector<std::byte>& out, const google::protobuf::MessageLite& header,
+                    std::span<const Payload> payload) {
   const std::size_t header_bytes = header.ByteSizeLong();
   std::size_t payload_bytes = 0;
   for (const Payload& slice : payload) payload_bytes += slice.size();
   constexpr std::size_t kMax = std::numeric_limits<std::int32_t>::max();
   CHECK(header_bytes <= kMax && payload_bytes <= kMax);
 
-  std::vector<std::byte> out(kPrefixBytes + header_bytes);
-  store_le<std::uint32_t>(out, 0, kMessageMagic);
-  out[kVersionAt] = std::byte{kMessageVersion};
-  store_le<std::uint32_t>(out, kHeaderBytesAt, static_cast<std::uint32_t>(header_bytes));
-  store_le<std::uint32_t>(out, kPayloadBytesAt, static_cast<std::uint32_t>(payload_bytes));
-  CHECK(header.SerializeToArray(out.data() + kPrefixBytes, static_cast<int>(header_bytes)));
-  std::uint32_t crc = crc32c(Bytes(out).first(kCrcAt));
-  crc = crc32c(Bytes(out).subspan(kPrefixBytes), crc);
+  const std::size_t at = out.size();
+  out.resize(at + kPrefixBytes + header_bytes);
+  const std::span<std::byte> message = std::span(out).subspan(at);
+  store_le<std::uint32_t>(message, 0, kMessageMagic);
+  message[kVersionAt] = std::byte{kMessageVersion};
+  store_le<std::uint32_t>(message, kHeaderBytesAt, static_cast<std::uint32_t>(header_bytes));
+  store_le<std::uint32_t>(message, kPayloadBytesAt, static_cast<std::uint32_t>(payload_bytes));
+  // The size was computed, and cached in the header, above.
+  header.SerializeWithCachedSizesToArray(
+      reinterpret_cast<std::uint8_t*>(message.data() + kPrefixBytes));
+  std::uint32_t crc = crc32c(Bytes(message).first(kCrcAt));
+  crc = crc32c(Bytes(message).subspan(kPrefixBytes), crc);
   for (const Payload& slice : payload) crc = crc32c(slice.bytes(), crc);
-  store_le<std::uint32_t>(out, kCrcAt, crc);
+  store_le<std::uint32_t>(message, kCrcAt, crc);
+}
+
+std::vector<std::byte> encode_message(const google::protobuf::MessageLite& header,
+                                      std::span<const Payload> payload) {
+  std::vector<std::byte> out;
+  append_message(out, header, payload);
   return out;
 }
 
+std::size_t MessageReader::chunk_bytes() const {
+  return std::min(kChunkBytes, limits_.message_bytes_max);
+}
+
 std::span<std::byte> MessageReader::prepare() {
-  if (!buffer_) {
-    buffer_ = std::make_shared<std::vector<std::byte>>(kChunkBytes);
-    begin_ = end_ = 0;
-  }
+  if (at_boundary() && buffer_ && !shared_) begin_ = end_ = 0;
   const std::size_t missing = wanted_ > filled() ? wanted_ - filled() : 1;
-  if (buffer_->size() - end_ < missing) relocate(std::max(wanted_, kChunkBytes));
-  // While one large message is being read, no byte of the next one enters its buffer: the buffer
-  // then becomes the payload's own.
-  const std::size_t room = wanted_ > kChunkBytes ? missing : buffer_->size() - end_;
-  return std::span(*buffer_).subspan(end_, room);
+  const std::size_t room = capacity_ - end_;
+  // A part of a small message at the end of a chunk: many short reads would cost more than a move.
+  const bool cramped = room < chunk_bytes() / 4 && filled() < chunk_bytes() / 4;
+  if (room < missing || cramped) relocate(std::max(wanted_, chunk_bytes()));
+  // While a message larger than a chunk is read, no byte of the next one enters its buffer: that
+  // becomes the payload's own.
+  const std::size_t useful = wanted_ > chunk_bytes() ? missing : capacity_ - end_;
+  return {buffer_.get() + end_, useful};
 }
 
 void MessageReader::commit(std::size_t n) {
   end_ += n;
-  CHECK(buffer_ && end_ <= buffer_->size());
+  CHECK(end_ <= capacity_);
 }
 
 Result<MessageReader::Lengths> MessageReader::parse_prefix(Bytes prefix) const {
@@ -96,7 +110,7 @@ Result<MessageReader::Lengths> MessageReader::parse_prefix(Bytes prefix) const {
 Result<std::optional<ReceivedMessage>> MessageReader::next() {
   wanted_ = kPrefixBytes;
   if (filled() < kPrefixBytes) return std::optional<ReceivedMessage>();
-  const Bytes unread = Bytes(*buffer_).subspan(begin_, filled());
+  const Bytes unread(buffer_.get() + begin_, filled());
   TRY_ASSIGN(lengths, parse_prefix(unread.first(kPrefixBytes)));
   wanted_ = lengths.total();
   if (unread.size() < wanted_) return std::optional<ReceivedMessage>();
@@ -105,27 +119,41 @@ Result<std::optional<ReceivedMessage>> MessageReader::next() {
   if (crc32c(body, crc32c(unread.first(kCrcAt))) != lengths.crc) {
     return fail(Errc::kCorrupt, "a message failed its checksum");
   }
-  ReceivedMessage message{.header = Payload(buffer_, body.first(lengths.header)),
-                          .payload = Payload(buffer_, body.subspan(lengths.header))};
+  ReceivedMessage message{
+      .header = body.first(lengths.header),
+      .payload = cut_payload(begin_ + kPrefixBytes + lengths.header, lengths.payload)};
   begin_ += wanted_;
   wanted_ = kPrefixBytes;
   return std::optional(std::move(message));
 }
 
+Payload MessageReader::cut_payload(std::size_t at, std::size_t bytes) {
+  if (bytes == 0) return {};
+  const Bytes view(buffer_.get() + at, bytes);
+  if (bytes < kCopyMax) return Payload::copy_of(view);
+  shared_ = true;
+  return {buffer_, view};
+}
+
+void MessageReader::release() {
+  CHECK(at_boundary());
+  buffer_.reset();
+  shared_ = false;
+  capacity_ = begin_ = end_ = 0;
+}
+
 void MessageReader::relocate(std::size_t bytes) {
-  const Bytes unread = Bytes(*buffer_).subspan(begin_, filled());
-  // Messages cut from the buffer share it; then it is left to them.
-  if (buffer_.use_count() == 1 && buffer_->size() >= bytes && bytes <= kChunkBytes) {
-    std::memmove(buffer_->data(), unread.data(), unread.size());
+  const Bytes unread(buffer_.get() + begin_, filled());
+  if (!shared_ && capacity_ >= bytes && capacity_ <= chunk_bytes()) {
+    std::memmove(buffer_.get(), unread.data(), unread.size());
   } else {
-    auto fresh = std::make_shared<std::vector<std::byte>>(bytes);
-    std::copy(unread.begin(), unread.end(), fresh->begin());
-    end_ = unread.size();
-    begin_ = 0;
+    auto fresh = std::make_shared_for_overwrite<std::byte[]>(bytes);
+    std::ranges::copy(unread, fresh.get());
     buffer_ = std::move(fresh);
-    return;
+    capacity_ = bytes;
+    shared_ = false;
   }
-  end_ -= begin_;
+  end_ = unread.size();
   begin_ = 0;
 }
 

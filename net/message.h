@@ -40,25 +40,33 @@ struct MessageLimits {
   }
 };
 
-// Prefix and header of a message whose payload is the given slices; the caller sends the slices
-// after it. CHECKs that the lengths fit 32 bits.
+// Appends prefix and header of a message whose payload is the given slices; the caller sends the
+// slices after them. CHECKs that the lengths fit 31 bits.
+void append_message(std::vector<std::byte>& out, const google::protobuf::MessageLite& header,
+                    std::span<const Payload> payload);
+// The same in a buffer of its own.
 [[nodiscard]] std::vector<std::byte> encode_message(const google::protobuf::MessageLite& header,
                                                     std::span<const Payload> payload);
 
 struct ReceivedMessage {
-  // Valid as long as `payload` or this message lives.
-  Payload header;
+  // Lies in the reader: valid until its next prepare(), release() or end.
+  Bytes header;
+  // Its own or shared bytes: keep it as long as you like.
   Payload payload;
 };
 
 // Cuts a byte stream into messages. Owned by one connection; one thread. Usage: read into
 // prepare(), then commit(n), then next() until it returns nothing. An error is final.
 //
-// Memory: a reading buffer of kChunkBytes that grows only to the size of a message whose prefix
-// passed the limits; large messages are read in place, so their payload is not copied.
+// Memory: one chunk, reused from read to read, which many small messages share; it is not filled
+// before it is read into, so untouched pages cost nothing. A message larger than the chunk gets a
+// buffer of exactly its size once its prefix passed the limits, and is read in place. A payload
+// below kCopyMax is copied out, so that it does not pin the chunk; a larger one is a slice.
 class MessageReader {
  public:
-  static constexpr std::size_t kChunkBytes = std::size_t{16} << 10;
+  // Never more than the limits allow for one message.
+  static constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kCopyMax = std::size_t{16} << 10;
 
   explicit MessageReader(MessageLimits limits) : limits_(limits) {}
 
@@ -75,6 +83,11 @@ class MessageReader {
 
   // True between messages: no part of one has been read.
   [[nodiscard]] bool at_boundary() const { return begin_ == end_; }
+  // Gives the chunk back; only between messages. An idle connection holds no memory then.
+  void release();
+  [[nodiscard]] bool holds_buffer() const { return buffer_ != nullptr; }
+  // Bytes held for the current message and for further reads.
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
  private:
   struct Lengths {
@@ -85,15 +98,21 @@ class MessageReader {
   };
 
   [[nodiscard]] Result<Lengths> parse_prefix(Bytes prefix) const;
+  [[nodiscard]] Payload cut_payload(std::size_t at, std::size_t bytes);
   [[nodiscard]] std::size_t filled() const { return end_ - begin_; }
+  [[nodiscard]] std::size_t chunk_bytes() const;
   // Moves what is unread to the front of a buffer of at least `bytes`.
   void relocate(std::size_t bytes);
 
   MessageLimits limits_;
-  // Shared with the messages cut from it: replaced, never overwritten, while they live.
-  std::shared_ptr<std::vector<std::byte>> buffer_;
+  // Once payloads were cut from it, shared_: then it is replaced and never overwritten.
+  std::shared_ptr<std::byte[]> buffer_;
+  bool shared_ = false;
+  std::size_t capacity_ = 0;
+  // The unread bytes are [begin_, end_).
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  // Size of the message that begins at begin_, as far as known.
   std::size_t wanted_ = kPrefixBytes;
 };
 

@@ -1,73 +1,51 @@
 #include "net/rpc_connection.h"
 
+#include <array>
 #include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/dispatch.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <utility>
-#include <vector>
 
-#include "net/proto/client.pb.h"
+#include "net/moment.h"
+#include "net/reply_box.h"
 #include "net/rpc_server.h"
 #include "net/server_session.h"
-#include "raft/error.h"
+#include "raft/check.h"
 #include "raft/payload.h"
 
 namespace lignum::net {
 
 namespace asio = boost::asio;
+using asio::ip::tcp;
 using boost::system::error_code;
 
-// What stands behind a Reply: answers on the lane, exactly once, also when dropped.
-class RpcConnection::PendingReply {
- public:
-  PendingReply(std::shared_ptr<RpcConnection> connection, std::uint64_t id)
-      : connection_(std::move(connection)), id_(id) {}
-  PendingReply(PendingReply&&) noexcept = default;
-  PendingReply& operator=(PendingReply&&) = delete;
-  PendingReply(const PendingReply&) = delete;
-  PendingReply& operator=(const PendingReply&) = delete;
-  ~PendingReply() {
-    if (!connection_) return;
-    wire::Response response;
-    response.mutable_failure()->set_code(static_cast<std::uint32_t>(Errc::kInternal));
-    response.mutable_failure()->set_message("the request was dropped without an answer");
-    send(std::move(response), {});
-  }
+namespace {
 
-  void operator()(wire::Response response, std::vector<Payload> payload) {
-    send(std::move(response), std::move(payload));
-  }
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
- private:
-  void send(wire::Response response, std::vector<Payload> payload) {
-    auto connection = std::move(connection_);
-    RpcConnection& target = *connection;
-    // Never inline: a handler that answers at once would otherwise recurse for each request.
-    asio::post(target.socket_.get_executor(),
-               [keep = std::move(connection), id = id_, answer = std::move(response),
-                slices = std::move(payload)]() mutable {
-                 keep->answer(id, std::move(answer), std::move(slices));
-               });
-  }
+// How a loop ends. Nothing in it throws but for want of memory, and then the process ends.
+void end_loop(const std::exception_ptr& thrown) { CHECK(thrown == nullptr); }
 
-  std::shared_ptr<RpcConnection> connection_;
-  std::uint64_t id_;
-};
+}  // namespace
 
-RpcConnection::RpcConnection(asio::ip::tcp::socket socket, RequestContext context,
+RpcConnection::RpcConnection(tcp::socket socket, RequestContext context,
                              const ServerSession::Options& session, RequestHandler& handler,
-                             RpcCounters& counters, std::function<void()> on_closed)
+                             RpcCounters& counters, std::move_only_function<void()> on_closed)
     : socket_(std::move(socket)),
-      handshake_timer_(socket_.get_executor()),
       context_(std::move(context)),
       closed_(std::make_shared<std::atomic<bool>>(false)),
       session_(session),
@@ -77,14 +55,29 @@ RpcConnection::RpcConnection(asio::ip::tcp::socket socket, RequestContext contex
   context_.closed = closed_;
 }
 
-void RpcConnection::start(std::chrono::milliseconds handshake_deadline) {
-  error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  handshake_timer_.expires_after(handshake_deadline);
-  handshake_timer_.async_wait([self = shared_from_this()](const error_code& error) {
-    if (!error && !self->session_.handshaken()) self->close();
+RpcConnection::~RpcConnection() {
+  closed_->store(true);
+  if (replies_) replies_->close();
+}
+
+void RpcConnection::start() {
+  replies_ = std::make_shared<ReplyBox>([this] {
+    // Under the box's lock, and the destructor closes the box: so this object still stands.
+    asio::post(socket_.get_executor(), [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->pump();
+    });
   });
-  read();
+  error_code ignored;
+  socket_.set_option(tcp::no_delay(true), ignored);
+  // A peer that vanished without a word is found by the kernel's probes.
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  error_code error;
+  socket_.non_blocking(true, error);
+  if (error) {
+    close();
+    return;
+  }
+  resume_reading();
 }
 
 void RpcConnection::drain() {
@@ -95,86 +88,150 @@ void RpcConnection::drain() {
 void RpcConnection::close() {
   if (closed_->exchange(true)) return;
   error_code ignored;
-  handshake_timer_.cancel();
   socket_.close(ignored);
+  if (replies_) replies_->close();
   if (session_.broken()) counters_.connections_broken.fetch_add(1, std::memory_order_relaxed);
   on_closed_();
 }
 
-void RpcConnection::read() {
-  if (reading_ || closed_->load() || !session_.wants_read()) return;
+void RpcConnection::on_tick(Moment now) {
+  if (closed()) return;
+  if (lingering_) {
+    if (!linger_end_) linger_end_ = now + kLingerDeadline;
+    if (now >= *linger_end_) close();
+    return;
+  }
+  if (session_.on_tick(now)) {
+    counters_.connections_stalled.fetch_add(1, std::memory_order_relaxed);
+    close();
+    return;
+  }
+  // Idle for a whole tick: the pending read, which owns the buffer, is called off.
+  if (!std::exchange(active_, false) && session_.holds_buffer() && reading_) {
+    error_code ignored;
+    socket_.cancel(ignored);
+  }
+}
+
+void RpcConnection::resume_reading() {
+  if (reading_ || closed() || !(lingering_ || session_.wants_read())) return;
   reading_ = true;
-  const auto room = session_.prepare();
-  socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                          [self = shared_from_this()](const error_code& error, std::size_t bytes) {
-                            self->on_read(error, bytes);
-                          });
+  asio::co_spawn(socket_.get_executor(), run_reading(shared_from_this()), end_loop);
+}
+
+asio::awaitable<void> RpcConnection::run_reading(std::shared_ptr<RpcConnection> self) {
+  tcp::socket& socket = self->socket_;
+  while (!self->closed() && !self->lingering_ && self->session_.wants_read()) {
+    if (!self->session_.holds_buffer()) {
+      // An idle connection owns no buffer: it takes one when there is something to read.
+      const auto [error] = co_await socket.async_wait(tcp::socket::wait_read, kAwait);
+      if (error) {
+        if (error != asio::error::operation_aborted) self->close();
+        continue;
+      }
+    }
+    const std::span<std::byte> room = self->session_.prepare();
+    const auto [error, bytes] =
+        co_await socket.async_read_some(asio::buffer(room.data(), room.size()), kAwait);
+    self->on_read(error, bytes);
+  }
+  std::array<std::byte, 1024> rubbish{};
+  while (!self->closed() && self->lingering_) {
+    const auto [error, bytes] =
+        co_await socket.async_read_some(asio::buffer(rubbish.data(), rubbish.size()), kAwait);
+    if (error && error != asio::error::operation_aborted) self->close();
+  }
+  self->reading_ = false;
 }
 
 void RpcConnection::on_read(const error_code& error, std::size_t bytes) {
-  reading_ = false;
+  if (closed()) return;
+  if (error == asio::error::operation_aborted) {
+    session_.release_idle();
+    return;
+  }
   if (error) {
     close();
     return;
   }
+  if (lingering_) return;
+  active_ = true;
+  counters_.bytes_received.fetch_add(bytes, std::memory_order_relaxed);
   session_.commit(bytes);
   pump();
 }
 
 void RpcConnection::pump() {
-  if (pumping_ || closed_->load()) return;
-  pumping_ = true;
+  if (closed()) return;
+  // Handlers that answer at once need not wake the lane.
+  replies_->hold();
   while (auto incoming = session_.next_request()) dispatch(std::move(*incoming));
-  pumping_ = false;
-  if (session_.handshaken()) handshake_timer_.cancel();
-  write();
-  read();
+  collect_replies();
+  flush();
+  resume_reading();
 }
 
 void RpcConnection::dispatch(ServerSession::Incoming incoming) {
   counters_.requests.fetch_add(1, std::memory_order_relaxed);
+  if (context_.client.empty()) context_.client = session_.client_name();
   const std::uint64_t id = incoming.request.id();
   handler_.handle(context_, std::move(incoming.request), std::move(incoming.payload),
-                  PendingReply(shared_from_this(), id));
+                  PendingReply(replies_, id));
 }
 
-void RpcConnection::answer(std::uint64_t id, wire::Response response,
-                           std::vector<Payload> payload) {
-  if (closed_->load()) return;
-  session_.reply(id, std::move(response), std::move(payload));
-  // What else is answered in this turn of the lane shares the write.
-  if (writing_) return;
-  writing_ = true;
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    self->writing_ = false;
-    self->pump();
-  });
-}
-
-void RpcConnection::write() {
-  if (writing_ || closed_->load()) return;
-  const std::vector<Bytes> pieces = session_.output();
-  if (pieces.empty()) {
-    if (session_.finished()) close();
-    return;
+void RpcConnection::collect_replies() {
+  for (ReplyBox::Answer& answer : replies_->collect()) {
+    session_.reply(answer.id, std::move(answer.response), std::move(answer.payload));
   }
-  writing_ = true;
-  std::vector<asio::const_buffer> buffers;
-  buffers.reserve(pieces.size());
-  for (const Bytes& piece : pieces) buffers.emplace_back(piece.data(), piece.size());
-  asio::async_write(socket_, buffers,
-                    [self = shared_from_this(), count = pieces.size()](
-                        const error_code& error, std::size_t) { self->on_written(error, count); });
 }
 
-void RpcConnection::on_written(const error_code& error, std::size_t pieces) {
-  writing_ = false;
+void RpcConnection::flush() {
+  if (writing_ || lingering_) return;
+  while (write_some()) {
+  }
+  if (closed()) return;
+  if (session_.finished()) {
+    linger();
+  } else if (session_.output_bytes() > 0) {
+    writing_ = true;
+    asio::co_spawn(socket_.get_executor(), run_writing(shared_from_this()), end_loop);
+  }
+}
+
+bool RpcConnection::write_some() {
+  std::array<Bytes, kGatherMax> pieces;
+  const std::size_t count = session_.output(pieces);
+  if (count == 0) return false;
+  gathered_.clear();
+  for (const Bytes& piece : std::span(pieces).first(count)) {
+    gathered_.emplace_back(piece.data(), piece.size());
+  }
+  error_code error;
+  const std::size_t bytes = socket_.write_some(gathered_, error);
+  if (error == asio::error::would_block) return false;
   if (error) {
     close();
-    return;
+    return false;
   }
-  session_.sent(pieces);
-  pump();
+  counters_.bytes_sent.fetch_add(bytes, std::memory_order_relaxed);
+  session_.sent(bytes);
+  return true;
+}
+
+asio::awaitable<void> RpcConnection::run_writing(std::shared_ptr<RpcConnection> self) {
+  const auto [error] = co_await self->socket_.async_wait(tcp::socket::wait_write, kAwait);
+  self->writing_ = false;
+  if (error && error != asio::error::operation_aborted) self->close();
+  self->pump();
+}
+
+void RpcConnection::linger() {
+  lingering_ = true;
+  // What is still unanswered will never be: the peer was told that it is over.
+  replies_->close();
+  error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  resume_reading();
 }
 
 }  // namespace lignum::net

@@ -2,27 +2,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "net/rpc_connection.h"
+#include "net/moment.h"
+#include "net/rpc_lane.h"
 #include "raft/check.h"
 #include "raft/error.h"
-#include "raft/mutex.h"
 
 namespace lignum::net {
 
@@ -32,60 +36,81 @@ using boost::system::error_code;
 
 namespace {
 
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // How long accepting pauses where the process has no file descriptor left.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+// Deadlines are noticed this much late at most.
+constexpr Moment kTickMax = 1 * kSecond;
+
+std::chrono::milliseconds tick_of(const ServerSession::Options& session) {
+  const Moment shortest = std::min(session.handshake_deadline, session.stall_deadline);
+  return std::chrono::milliseconds(std::clamp<Moment>(shortest / 4, kMillisecond, kTickMax) /
+                                   kMillisecond);
+}
 
 }  // namespace
 
+// Outlives its RpcServer for as long as something that it started still runs.
 class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
  public:
-  Impl(RpcServerOptions options, std::vector<asio::io_context*> lanes, RequestHandler& handler)
-      : options_(std::move(options)),
-        lanes_(std::move(lanes)),
-        handler_(handler),
-        acceptor_(*lanes_.front()),
-        pause_(*lanes_.front()) {}
+  Impl(RpcServerOptions options, const std::vector<asio::io_context*>& lanes,
+       RequestHandler& handler)
+      : host_(std::move(options.host)),
+        port_(options.port),
+        shared_(std::make_shared<RpcLane::Shared>(
+            options.session, handler,
+            ConnectionCensus::Caps{
+                .connections_max = options.connections_max,
+                .connections_per_address_max = options.connections_per_address_max},
+            tick_of(options.session))),
+        acceptor_(*lanes.front()),
+        pause_(*lanes.front()) {
+    for (asio::io_context* lane : lanes) {
+      lanes_.push_back(std::make_shared<RpcLane>(*lane, shared_));
+    }
+  }
 
   Result<void> start() {
     TRY(listen());
-    accept();
+    asio::co_spawn(acceptor_.get_executor(), run_accepting(shared_from_this()),
+                   [](const std::exception_ptr& thrown) { CHECK(thrown == nullptr); });
     return {};
   }
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
-  [[nodiscard]] const RpcCounters& counters() const { return counters_; }
+  [[nodiscard]] const RpcCounters& counters() const { return shared_->counters; }
 
   void drain() {
     stop_accepting();
-    for_each([](RpcConnection& connection) { connection.drain(); });
+    for_each_lane([](RpcLane& lane) { lane.drain(); });
   }
 
   void stop() {
     stop_accepting();
-    for_each([](RpcConnection& connection) { connection.close(); });
+    for_each_lane([](RpcLane& lane) { lane.close(); });
+  }
+
+  bool wait_closed(std::chrono::milliseconds deadline) {
+    return shared_->census.wait_empty(deadline);
   }
 
  private:
-  struct Entry {
-    std::weak_ptr<RpcConnection> connection;
-    std::size_t lane = 0;
-    std::string address;
-  };
-
   Result<void> listen() {
     const auto refuse = [this](const error_code& error) {
-      return fail(Errc::kUnavailable, fmt::format("cannot listen on {}:{}: {}", options_.host,
-                                                  options_.port, error.message()));
+      return fail(Errc::kUnavailable,
+                  fmt::format("cannot listen on {}:{}: {}", host_, port_, error.message()));
     };
     error_code error;
-    tcp::resolver resolver(*lanes_.front());
-    const auto found = resolver.resolve(options_.host, std::to_string(options_.port),
-                                        tcp::resolver::passive, error);
+    tcp::resolver resolver(acceptor_.get_executor());
+    const auto found =
+        resolver.resolve(host_, std::to_string(port_), tcp::resolver::passive, error);
     if (error) return refuse(error);
     const tcp::endpoint endpoint = found.begin()->endpoint();
     acceptor_.open(endpoint.protocol(), error);
     if (error) return refuse(error);
+    // A restarted node takes its port at once, in spite of old connections in TIME_WAIT.
     acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (error) return refuse(error);
     acceptor_.bind(endpoint, error);
     if (error) return refuse(error);
     acceptor_.listen(tcp::acceptor::max_listen_connections, error);
@@ -94,69 +119,42 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
     return {};
   }
 
-  void accept() {
-    const std::size_t lane = next_lane_++ % lanes_.size();
-    acceptor_.async_accept(*lanes_[lane], [self = shared_from_this(), lane](const error_code& error,
-                                                                            tcp::socket socket) {
-      self->on_accepted(error, std::move(socket), lane);
-    });
-  }
-
-  void on_accepted(const error_code& error, tcp::socket socket, std::size_t lane) {
-    if (stopped_.load() || error == asio::error::operation_aborted) return;
-    if (error) {
-      // Out of descriptors or memory: the listening socket would be ready again at once.
-      pause_.expires_after(kAcceptPause);
-      pause_.async_wait([self = shared_from_this()](const error_code& cancelled) {
-        if (!cancelled && !self->stopped_.load()) self->accept();
-      });
-      return;
+  static asio::awaitable<void> run_accepting(std::shared_ptr<Impl> self) {
+    std::size_t next = 0;
+    while (!self->stopped_.load()) {
+      const std::shared_ptr<RpcLane> lane = self->lanes_[next++ % self->lanes_.size()];
+      auto [error, socket] = co_await self->acceptor_.async_accept(lane->context(), kAwait);
+      if (self->stopped_.load()) break;
+      if (!error) {
+        self->admit(std::move(socket), lane);
+      } else if (error != asio::error::connection_aborted) {
+        // Out of descriptors or memory: the listening socket would be ready again at once.
+        self->pause_.expires_after(kAcceptPause);
+        co_await self->pause_.async_wait(kAwait);
+      }
     }
-    admit(std::move(socket), lane);
-    accept();
   }
 
-  void admit(tcp::socket socket, std::size_t lane) {
+  void admit(tcp::socket socket, const std::shared_ptr<RpcLane>& lane) {
     error_code error;
     const tcp::endpoint peer = socket.remote_endpoint(error);
     if (error) return;
-    const std::string address = peer.address().to_string();
-    std::shared_ptr<RpcConnection> connection;
-    {
-      const MutexLock lock(mutex_);
-      if (connections_.size() >= options_.connections_max ||
-          per_address_[address] >= options_.connections_per_address_max) {
-        if (per_address_[address] == 0) per_address_.erase(address);
-        counters_.connections_refused.fetch_add(1);
-        return;
-      }
-      ++per_address_[address];
-      const std::uint64_t id = ++last_connection_;
-      connection = std::make_shared<RpcConnection>(
-          std::move(socket),
-          RequestContext{.connection = id,
-                         .peer = fmt::format("{}:{}", address, peer.port()),
-                         .lane = lane,
-                         .closed = {}},
-          options_.session, handler_, counters_,
-          [self = shared_from_this(), id] { self->forget(id); });
-      connections_.emplace(id, Entry{.connection = connection, .lane = lane, .address = address});
+    std::string address = peer.address().to_string();
+    if (!shared_->census.admit(address)) {
+      shared_->counters.connections_refused.fetch_add(1);
+      return;
     }
-    counters_.connections_accepted.fetch_add(1);
-    counters_.connections_open.fetch_add(1);
-    asio::post(*lanes_[lane], [connection, deadline = options_.handshake_deadline] {
-      connection->start(deadline);
+    shared_->counters.connections_accepted.fetch_add(1);
+    const auto number = static_cast<std::size_t>(std::ranges::find(lanes_, lane) - lanes_.begin());
+    RequestContext context{.connection = ++last_connection_,
+                           .peer = fmt::format("{}:{}", address, peer.port()),
+                           .client = {},
+                           .lane = number,
+                           .closed = {}};
+    asio::post(lane->context(), [lane, moved = std::move(socket), about = std::move(context),
+                                 from = std::move(address)]() mutable {
+      lane->add(std::move(moved), std::move(about), std::move(from));
     });
-  }
-
-  void forget(std::uint64_t id) {
-    const MutexLock lock(mutex_);
-    const auto found = connections_.find(id);
-    CHECK(found != connections_.end());
-    const auto count = per_address_.find(found->second.address);
-    if (--count->second == 0) per_address_.erase(count);
-    connections_.erase(found);
-    counters_.connections_open.fetch_sub(1);
   }
 
   void stop_accepting() {
@@ -169,33 +167,29 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
   }
 
   template <class Use>
-  void for_each(Use use) {
-    const MutexLock lock(mutex_);
-    for (const auto& [id, entry] : connections_) {
-      asio::post(*lanes_[entry.lane], [weak = entry.connection, use] {
-        if (const auto connection = weak.lock()) use(*connection);
-      });
-    }
+  void for_each_lane(Use use) {
+    // By way of the acceptor's lane: after the connections that it admitted before it stopped.
+    asio::post(acceptor_.get_executor(), [self = shared_from_this(), use] {
+      for (const auto& lane : self->lanes_) {
+        asio::post(lane->context(), [lane, use] { use(*lane); });
+      }
+    });
   }
 
-  const RpcServerOptions options_;
-  const std::vector<asio::io_context*> lanes_;
-  RequestHandler& handler_;
+  const std::string host_;
+  std::uint16_t port_;
+  const std::shared_ptr<RpcLane::Shared> shared_;
+  std::vector<std::shared_ptr<RpcLane>> lanes_;
+  // On the first lane, as what follows.
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
-  std::uint16_t port_ = 0;
-  std::size_t next_lane_ = 0;
+  std::uint64_t last_connection_ = 0;
   std::atomic<bool> stopped_{false};
-  RpcCounters counters_;
-  Mutex mutex_;
-  std::uint64_t last_connection_ GUARDED_BY(mutex_) = 0;
-  std::map<std::uint64_t, Entry> connections_ GUARDED_BY(mutex_);
-  std::map<std::string, std::size_t> per_address_ GUARDED_BY(mutex_);
 };
 
-RpcServer::RpcServer(RpcServerOptions options, std::vector<asio::io_context*> lanes,
+RpcServer::RpcServer(RpcServerOptions options, const std::vector<asio::io_context*>& lanes,
                      RequestHandler& handler)
-    : impl_(std::make_shared<Impl>(std::move(options), std::move(lanes), handler)) {}
+    : impl_(std::make_shared<Impl>(std::move(options), lanes, handler)) {}
 
 RpcServer::~RpcServer() { impl_->stop(); }
 
@@ -203,6 +197,9 @@ Result<void> RpcServer::start() { return impl_->start(); }
 std::uint16_t RpcServer::port() const { return impl_->port(); }
 void RpcServer::drain() { impl_->drain(); }
 void RpcServer::stop() { impl_->stop(); }
+bool RpcServer::wait_closed(std::chrono::milliseconds deadline) {
+  return impl_->wait_closed(deadline);
+}
 const RpcCounters& RpcServer::counters() const { return impl_->counters(); }
 
 }  // namespace lignum::net

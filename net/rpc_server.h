@@ -4,8 +4,8 @@
 //
 // Owned by App. Connections are spread over the lanes it is given and live on one lane for life.
 // start(), drain() and stop() are called by one thread; the handler is called on lanes. Limits
-// come before memory: connections in all and for each address, the handshake's deadline, and the
-// bounds of ServerSession.
+// come before memory: connections in all and for each address, and the bounds and deadlines of
+// ServerSession.
 
 #include <atomic>
 #include <chrono>
@@ -33,10 +33,6 @@ struct RpcServerOptions {
   ServerSession::Options session;
   std::size_t connections_max = 10'000;
   std::size_t connections_per_address_max = 5'000;
-  // Accept to the end of the handshake.
-  std::chrono::milliseconds handshake_deadline{5000};
-  // First byte of a message to its last; and how long a peer may take none of what is sent to it.
-  std::chrono::milliseconds stall_deadline{60'000};
 };
 
 // What the handler may know about where a request came from. Cheap to copy; outlives the
@@ -78,7 +74,7 @@ class RpcServer {
  public:
   // `lanes` (Lanes::contexts()) is not empty; lanes and handler outlive the server and its
   // connections. Replies may outlive all of them.
-  RpcServer(RpcServerOptions options, std::vector<boost::asio::io_context*> lanes,
+  RpcServer(RpcServerOptions options, const std::vector<boost::asio::io_context*>& lanes,
             RequestHandler& handler);
   ~RpcServer();
   RpcServer(const RpcServer&) = delete;

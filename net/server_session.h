@@ -1,15 +1,19 @@
 #pragma once
 
-// The server's end of one connection, without the socket: bytes in, requests out; replies in,
-// bytes out.
+// The server's end of one connection, without the socket: bytes and time in, requests and bytes
+// out.
 //
-// Owned by a connection of RpcServer and called on its lane only. It never blocks, reads no clock
-// and owns no socket. The handshake comes first: until it is done the peer can make us hold no
-// more than MessageLimits::before_handshake(). Everything is bounded: requests without a reply,
-// their payload bytes, bytes waiting to be sent. At a bound the session stops wanting to read
-// (back-pressure through TCP); nothing is dropped.
+// Owned by an RpcConnection and called on its lane only. It never blocks, reads no clock and owns
+// no socket, so tests and the simulator run this very class. The handshake comes first: until it
+// is done the peer can make us hold no more than MessageLimits::before_handshake(). Everything is
+// bounded: requests without a reply, their payload bytes, bytes waiting to be sent. At a bound the
+// session stops wanting to read (back-pressure through TCP); nothing is dropped.
 //
-// A peer that breaks the protocol gets one last Response with id 0 that says why, and is closed.
+// Who breaks the protocol gets one last Response with id 0 that says why, and is closed. Who is
+// too slow (handshake, a message that never ends, replies that are never taken) is closed.
+//
+//     kHello --hello--> kServing --drain()--> kDraining --all answered--> finished
+//        \                 \                      \-----------------------> broken, finished
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +25,7 @@
 #include <vector>
 
 #include "net/message.h"
+#include "net/moment.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -38,8 +43,14 @@ class ServerSession {
     // Requests taken and not yet answered.
     std::size_t outstanding_max = 4096;
     std::size_t outstanding_bytes_max = std::size_t{32} << 20;
-    // Bytes of replies not yet sent; a peer that does not read its replies gets no more.
+    // Bytes of replies not yet sent; a peer that does not take its replies gets no more read.
     std::size_t output_bytes_max = std::size_t{32} << 20;
+    // The replies to what was read before that may still come; beyond this the peer is closed.
+    std::size_t output_bytes_hard_max = std::size_t{256} << 20;
+    // First tick to the end of the handshake.
+    Moment handshake_deadline = 5 * kSecond;
+    // First byte of a message to its last; and how long a peer may take none of its replies.
+    Moment stall_deadline = 60 * kSecond;
   };
 
   struct Incoming {
@@ -47,26 +58,37 @@ class ServerSession {
     Payload payload;
   };
 
+  // `options` outlives the session: connections share one.
   explicit ServerSession(const Options& options);
 
   // Reading: prepare(), commit(n), then next_request() until it returns nothing.
   [[nodiscard]] std::span<std::byte> prepare() { return reader_.prepare(); }
   void commit(std::size_t n) { reader_.commit(n); }
   [[nodiscard]] std::optional<Incoming> next_request();
-  // False at a bound, and once closing.
+  // False at a bound, and once broken.
   [[nodiscard]] bool wants_read() const;
+  // Gives the buffers back where nothing is in them.
+  void release_idle();
+  [[nodiscard]] bool holds_buffer() const { return reader_.holds_buffer(); }
 
-  // Answers the request `id` that next_request() handed out; ids that are not outstanding are a
+  // Answers the request `id` that next_request() handed out; an id that is not outstanding is a
   // bug. The response's id is filled in here.
   void reply(std::uint64_t id, wire::Response response, std::vector<Payload> payload);
 
-  // Writing: what to send next, in order; empty when there is nothing. The views live until
-  // sent(). At most kGatherMax pieces at a time.
-  [[nodiscard]] std::vector<Bytes> output() const;
-  // The first `pieces` of output() went out.
-  void sent(std::size_t pieces);
+  // Writing: fills `pieces` from the front with what to send next, in order, and returns how many
+  // it filled. The views live until the next call of reply(), next_request() or sent().
+  [[nodiscard]] std::size_t output(std::span<Bytes> pieces) const;
+  // The first `bytes` of the output went out.
+  void sent(std::size_t bytes);
+  [[nodiscard]] std::size_t output_bytes() const { return output_bytes_; }
 
-  // No more requests: what is outstanding is still answered. Idempotent.
+  // Deadlines. True when the peer missed one and the socket is to be closed; broken() says which.
+  // Called once at the start and then every now and then: a deadline is noticed at the first call
+  // after it.
+  [[nodiscard]] bool on_tick(Moment now);
+
+  // Requests read from now on are answered kShuttingDown; what is outstanding is still answered.
+  // Idempotent.
   void drain() { draining_ = true; }
   // Everything said and done: the socket may be closed.
   [[nodiscard]] bool finished() const;
@@ -76,15 +98,32 @@ class ServerSession {
   // Why the peer was refused; for the log.
   [[nodiscard]] const std::optional<Error>& broken() const { return broken_; }
 
-  static constexpr std::size_t kGatherMax = 64;
-
  private:
+  // Either bytes of our own, to which further small replies are appended, or a payload's.
+  struct Piece {
+    std::vector<std::byte> own;
+    Payload shared;
+    [[nodiscard]] Bytes bytes() const { return own.empty() ? shared.bytes() : Bytes(own); }
+  };
+
+  // Something that ought to move on, and since when on_tick has seen it in the same place.
+  struct Progress {
+    std::uint64_t position = 0;
+    std::optional<Moment> since;
+    // True once `position` stood still for `deadline`.
+    [[nodiscard]] bool stalled(std::uint64_t now_at, Moment now, Moment deadline);
+  };
+
   [[nodiscard]] std::optional<Incoming> accept(ReceivedMessage message);
+  // True where the request goes to the handler; else it has been answered.
+  [[nodiscard]] bool admit(const wire::Request& request);
   void shake_hands(const wire::Request& request);
+  void refuse(std::uint64_t id, const Error& error);
   void send(const wire::Response& response, std::vector<Payload> payload);
+  std::vector<std::byte>& open_piece();
   void break_off(Error why);
 
-  Options options_;
+  const Options& options_;
   MessageReader reader_;
   bool handshaken_ = false;
   bool draining_ = false;
@@ -93,8 +132,17 @@ class ServerSession {
   // Request id -> payload bytes it holds.
   std::unordered_map<std::uint64_t, std::size_t> outstanding_;
   std::size_t outstanding_bytes_ = 0;
-  std::deque<Payload> output_;
+  std::deque<Piece> output_;
+  // The memory of a piece that went out, for the next one.
+  std::vector<std::byte> spare_;
+  // Of the first piece; what has gone out already.
+  std::size_t output_begin_ = 0;
   std::size_t output_bytes_ = 0;
+  std::uint64_t messages_read_ = 0;
+  std::uint64_t bytes_sent_ = 0;
+  std::optional<Moment> started_;
+  Progress reading_;
+  Progress writing_;
 };
 
 }  // namespace lignum::net
