@@ -7,6 +7,8 @@
 #include "raft/error.h"
 #include "raft/mutex.h"
 #include "raft/types.h"
+#include "server/group/data_group.h"
+#include "server/group/meta_group.h"
 
 namespace lignum::server {
 

@@ -36,8 +36,6 @@ namespace lignum::server {
 
 namespace {
 
-// What an entry takes on disk beside its payload, generously.
-constexpr std::size_t kFrameOverhead = 512;
 constexpr std::size_t kCopyBelowBytes = std::size_t{16} << 10;
 
 // The batch with its base offset filled in. A small batch is copied, so that it does not keep the

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "raft/error.h"
+#include "raft/output.h"
 #include "raft/types.h"
+#include "server/group/checkpoints.h"
 #include "server/group/data_directory.h"
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
@@ -33,13 +35,14 @@ struct OpenedLog {
   std::vector<std::string> remarks;
 };
 
+using OpenLog = std::function<Result<OpenedLog>(std::unique_ptr<storage::Directory> directory,
+                                                GroupId group, GroupIncarnation incarnation)>;
+
 struct GroupHostParts {
   storage::Directory& root;
   BootstrapOptions bootstrap;
   MakeLog make_log;
-  std::function<Result<OpenedLog>(std::unique_ptr<storage::Directory> directory, GroupId group,
-                                  GroupIncarnation incarnation)>
-      open_log;
+  OpenLog open_log;
   // The state store as the host may use it; dropped and made anew through `reset_store`.
   storage::StateStore& store;
   std::function<Result<void>()> reset_store;
@@ -75,19 +78,30 @@ class GroupHost {
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
  private:
-  struct Seat {
+  // A group on its way from its directory to its seat.
+  struct Prepared {
+    GroupId group;
     std::unique_ptr<Ports> ports;
-    std::unique_ptr<DataGroup> data;
+    std::unique_ptr<storage::Log> log;
+    std::unique_ptr<Checkpoints> checkpoints;
+    std::unique_ptr<MetaState> meta;
+    std::unique_ptr<ShardState> shards;
+    raft::HardState hard_state;
+    AppliedMark applied;
+    bool store_damaged = false;
     std::string damage;
   };
-  Result<void> open_group(GroupId group);
+  Prepared prepare(GroupId group);
+  Result<void> try_prepare(Prepared& prepared);
+  Result<void> seat(Prepared prepared);
 
   GroupHostParts parts_;
   OpenDirectory directory_;
-  std::unique_ptr<Ports> meta_ports_;
-  std::unique_ptr<MetaGroup> meta_;
-  std::map<GroupId, Seat> seats_;
+  std::unique_ptr<storage::Directory> groups_;
+  std::map<GroupId, std::unique_ptr<Ports>> ports_;
   Router router_;
+  std::unique_ptr<MetaGroup> meta_;
+  std::vector<std::unique_ptr<DataGroup>> data_;
 };
 
 }  // namespace lignum::server

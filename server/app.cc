@@ -1,0 +1,338 @@
+#include "server/app.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "fmt/format.h"
+#include "net/lanes.h"
+#include "net/rpc_server.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "server/command_line.h"
+#include "server/group/data_directory.h"
+#include "server/group/group_host.h"
+#include "server/group/ports.h"
+#include "server/lane_ports.h"
+#include "server/logging.h"
+#include "server/node_storage.h"
+#include "server/options.h"
+#include "server/process_facts.h"
+#include "server/sd_notify.h"
+#include "server/service/call.h"
+#include "server/service/dispatch.h"
+#include "server/work_pool.h"
+#include "storage/file.h"
+#include "storage/identity_file.h"
+#include "storage/record_batch.h"
+
+namespace lignum::server {
+
+namespace {
+
+constexpr std::size_t kReadThreads = 2;
+
+LoggingOptions logging_options(const Options& options) {
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  return {.format = options.log_format,
+          .level = options.log_level,
+          // NOLINTBEGIN(concurrency-mt-unsafe): before any thread
+          .journald = std::getenv("JOURNAL_STREAM") != nullptr && !terminal,
+          .colour = terminal && std::getenv("NO_COLOR") == nullptr};
+  // NOLINTEND(concurrency-mt-unsafe)
+}
+
+MetaDefaults stream_defaults(const Options& options) {
+  return {.shards = options.stream_shards,
+          .retention_ms = options.stream_retention ? options.stream_retention->count() : -1,
+          .retention_bytes = options.stream_retention_bytes
+                                 ? static_cast<std::int64_t>(*options.stream_retention_bytes)
+                                 : -1};
+}
+
+BootstrapOptions mint_identity(const Options& options) {
+  std::random_device random;
+  BootstrapOptions bootstrap{.groups = options.groups};
+  for (std::byte& byte : bootstrap.cluster.bytes) byte = static_cast<std::byte>(random());
+  bootstrap.incarnation =
+      NodeIncarnation((std::uint64_t{random()} << 32U) | std::uint64_t{random()});
+  return bootstrap;
+}
+
+// From the wire to the services.
+class Handler final : public net::RequestHandler {
+ public:
+  explicit Handler(const ServiceContext& context) : context_(context) {}
+  void handle(const net::RequestContext& /*context*/, wire::Request request, Payload payload,
+              net::Reply reply) override {
+    dispatch(context_, {.request = std::move(request), .payload = std::move(payload)},
+             [reply = std::move(reply)](Answer answer) mutable {
+               reply(std::move(answer.response), std::move(answer.payload));
+             });
+  }
+
+ private:
+  const ServiceContext& context_;
+};
+
+}  // namespace
+
+class App::Impl {
+ public:
+  explicit Impl(Settings settings)
+      : settings_(std::move(settings)), logging_(logging_options(settings_.options)) {}
+
+  Result<void> start();
+  bool stop();
+  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+  void set_log_level(const std::string& level);
+
+ private:
+  Result<void> open_groups();
+  Result<void> listen();
+  Result<void> announce();
+  [[nodiscard]] NodeFacts node_facts();
+  [[nodiscard]] net::RpcServerOptions rpc_options(const HostPort& address) const;
+
+  Settings settings_;
+  Logging logging_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  // In the order of making; unmade in reverse by stop().
+  std::unique_ptr<NodeStorage> storage_;
+  std::unique_ptr<WorkPool> flush_pool_;
+  std::unique_ptr<WorkPool> read_pool_;
+  std::unique_ptr<WorkPool> background_pool_;
+  std::unique_ptr<net::Lanes> lanes_;
+  std::unique_ptr<LanePorts> boot_ports_;
+  std::unique_ptr<GroupHost> host_;
+  BootReport report_;
+  std::optional<ServiceContext> services_;
+  std::unique_ptr<Handler> handler_;
+  std::unique_ptr<net::RpcServer> server_;
+  bool serving_ = false;
+  bool stopped_ = false;
+};
+
+App::App(Settings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {}
+App::~App() { stop(); }
+Result<void> App::start() { return impl_->start(); }
+bool App::stop() { return impl_->stop(); }
+std::uint16_t App::port() const { return impl_->port(); }
+void App::set_log_level(const std::string& level) { impl_->set_log_level(level); }
+
+Result<void> App::Impl::start() {
+  TRY_ASSIGN(storage, NodeStorage::open(settings_.options.data));
+  storage_ = std::move(storage);
+  TRY(open_groups());
+  TRY(listen());
+  return announce();
+}
+
+Result<void> App::Impl::open_groups() {
+  const Options& options = settings_.options;
+  flush_pool_ = std::make_unique<WorkPool>(
+      WorkPoolOptions{.threads = options.flush_workers, .queue_max = SIZE_MAX});
+  read_pool_ = std::make_unique<WorkPool>(WorkPoolOptions{.threads = kReadThreads});
+  background_pool_ = std::make_unique<WorkPool>(WorkPoolOptions{.threads = 1});
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  lanes_ = std::make_unique<net::Lanes>(
+      net::LanesOptions{.count = options.lanes == 0 ? cores : options.lanes});
+  const Pools pools{
+      .flush = flush_pool_.get(), .read = read_pool_.get(), .background = background_pool_.get()};
+  boot_ports_ = std::make_unique<LanePorts>(lanes_->context(0), pools, logging_);
+  host_ = std::make_unique<GroupHost>(
+      GroupHostParts{.root = storage_->root(),
+                     .bootstrap = mint_identity(options),
+                     .make_log = storage_->make_log(),
+                     .open_log = storage_->open_log(),
+                     .store = storage_->state_store(),
+                     .reset_store = [this] { return storage_->reset_state_store(); },
+                     .make_ports = [this, pools](GroupId group) -> std::unique_ptr<Ports> {
+                       return std::make_unique<LanePorts>(
+                           lanes_->context(group.value() % lanes_->count()), pools, logging_);
+                     },
+                     .boot_ports = *boot_ports_,
+                     .defaults = stream_defaults(options)});
+  TRY_ASSIGN(report, host_->open());
+  report_ = report;
+  std::promise<void> serving;
+  host_->start([&serving] { serving.set_value(); });
+  serving.get_future().wait();
+  serving_ = true;
+  return {};
+}
+
+net::RpcServerOptions App::Impl::rpc_options(const HostPort& address) const {
+  const storage::NodeIdentity& identity = host_->identity();
+  net::RpcServerOptions options{.host = address.host, .port = address.port};
+  options.connections_max = settings_.options.connections_max;
+  options.connections_per_address_max = settings_.options.connections_max;
+  wire::HelloReply& hello = options.session.hello;
+  hello.set_protocol_version(net::kProtocolVersion);
+  hello.set_cluster_id(identity.cluster.bytes.data(), identity.cluster.bytes.size());
+  hello.set_node_id(identity.node.value());
+  hello.set_server_version(kServerVersion);
+  hello.set_message_bytes_max(static_cast<std::uint32_t>(options.session.limits.message_bytes_max));
+  hello.set_batch_bytes_max(kBatchBytesMax);
+  hello.set_record_bytes_max(kRecordBytesMax);
+  return options;
+}
+
+NodeFacts App::Impl::node_facts() {
+  const storage::NodeIdentity& identity = host_->identity();
+  std::string cluster(identity.cluster.bytes.size(), '\0');
+  std::memcpy(cluster.data(), identity.cluster.bytes.data(), cluster.size());
+  return {
+      .cluster_id = std::move(cluster),
+      .node_id = identity.node.value(),
+      .version = kServerVersion,
+      .data_directory = settings_.options.data,
+      .uptime_ms =
+          [this] {
+            return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                  std::chrono::steady_clock::now() - begun_)
+                                                  .count());
+          },
+      .disk_free_bytes = [this] { return storage_->root().free_bytes().value_or(0); },
+      .resident_bytes = resident_bytes,
+      .cpu_us = process_cpu_us,
+      .connections =
+          [this] {
+            return static_cast<std::uint32_t>(server_->counters().connections_open.load());
+          },
+      .set_log_level = [this](std::string_view level) { return logging_.set_level(level); }};
+}
+
+Result<void> App::Impl::listen() {
+  TRY_ASSIGN(address, parse_host_port(settings_.options.listen));
+  services_.emplace(ServiceContext{
+      .router = host_->router(), .facts = node_facts(), .address = settings_.options.listen});
+  handler_ = std::make_unique<Handler>(*services_);
+  server_ = std::make_unique<net::RpcServer>(rpc_options(address), lanes_->contexts(), *handler_);
+  TRY(server_->start());
+  return {};
+}
+
+Result<void> App::Impl::announce() {
+  const Options& options = settings_.options;
+  const HostPort address = *parse_host_port(options.listen);
+  const std::string place = address.host.contains(':')
+                                ? fmt::format("[{}]:{}", address.host, server_->port())
+                                : fmt::format("{}:{}", address.host, server_->port());
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - begun_);
+  logging_.write(Severity::kInfo,
+                 fmt::format("ready: listening on {}, data directory {}{}, {} groups ({} halted), "
+                             "{} of log, started in {} ms",
+                             place, options.data, report_.made ? " (new)" : "", report_.groups,
+                             report_.halted, print_size(report_.log_bytes), took.count()));
+  if (!report_.made && report_.groups != options.groups + 1 &&
+      settings_.sources.contains("groups")) {
+    logging_.write(Severity::kWarn,
+                   fmt::format("groups = {} is for a new data directory; this one has {}",
+                               options.groups, report_.groups - 1));
+  }
+  if (!options.port_file.empty()) {
+    std::ofstream file(options.port_file, std::ios::trunc);
+    file << server_->port() << '\n';
+    if (!file.flush()) {
+      return fail(Errc::kIo, fmt::format("cannot write the port file {}", options.port_file));
+    }
+  }
+  sd_notify(fmt::format("READY=1\nSTATUS=listening on {}\nMAINPID={}", place, ::getpid()));
+  return {};
+}
+
+bool App::Impl::stop() {
+  if (std::exchange(stopped_, true)) return true;
+  const auto deadline = std::chrono::steady_clock::now() + kStopMax;
+  const auto left = [deadline] {
+    return std::max(std::chrono::milliseconds(0),
+                    std::chrono::duration_cast<std::chrono::milliseconds>(
+                        deadline - std::chrono::steady_clock::now()));
+  };
+  bool in_time = true;
+  if (server_) {
+    sd_notify("STOPPING=1");
+    server_->drain();
+  }
+  if (serving_) {
+    // Shared: a group that hangs may still call it after the wait was given up.
+    auto groups = std::make_shared<std::promise<void>>();
+    auto stopped = groups->get_future();
+    host_->stop([groups] { groups->set_value(); });
+    in_time = stopped.wait_for(left()) == std::future_status::ready;
+  }
+  if (server_) {
+    // Answers that were just given still leave.
+    if (!server_->wait_closed(std::min(left(), std::chrono::milliseconds(500)))) server_->stop();
+    in_time = server_->wait_closed(left()) && in_time;
+  }
+  if (lanes_) lanes_->stop();
+  flush_pool_.reset();
+  read_pool_.reset();
+  background_pool_.reset();
+  server_.reset();
+  host_.reset();
+  boot_ports_.reset();
+  lanes_.reset();
+  storage_.reset();
+  if (serving_) logging_.write(Severity::kInfo, in_time ? "stopped" : "stopped in a hurry");
+  return in_time;
+}
+
+void App::Impl::set_log_level(const std::string& level) {
+  const auto before = logging_.set_level(level);
+  if (before) {
+    logging_.write(Severity::kInfo, fmt::format("log level {} (was {})", level, *before));
+  } else {
+    logging_.write(Severity::kWarn, before.error().message());
+  }
+}
+
+int exit_code(const Error& error) {
+  constexpr int kOther = 1;
+  constexpr int kUsage = 2;
+  constexpr int kUnservable = 5;
+  constexpr int kLocalTrouble = 7;
+  switch (error.code()) {
+    case Errc::kInvalidArgument:
+      return kUsage;
+    case Errc::kUnavailable:
+      return kUnservable;
+    case Errc::kLocked:
+    case Errc::kCorrupt:
+    case Errc::kIo:
+    case Errc::kNoSpace:
+    case Errc::kUnsupported:
+    case Errc::kNotFound:
+    case Errc::kAlreadyExists:
+    case Errc::kPermissionDenied:
+      return kLocalTrouble;
+    default:
+      return kOther;
+  }
+}
+
+}  // namespace lignum::server

@@ -1,0 +1,52 @@
+#pragma once
+
+// The process: what is made in which order, and unmade in the reverse. Nowhere else.
+//
+//   start   logging, data directory and its lock, state store, pools, lanes, groups (recovery),
+//           socket; then the ready line, the port file, READY=1
+//   stop    socket drains, groups stop (checkpoint, marker), socket closes, lanes end, pools end
+//
+// Owned by main, used by one thread; stop_soon() may be called from any, also from a signal's
+// handler thread.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "raft/error.h"
+#include "server/options.h"
+
+namespace lignum::server {
+
+class App {
+ public:
+  // From the request to stop to the end of the process.
+  static constexpr std::chrono::milliseconds kStopMax{4500};
+
+  explicit App(Settings settings);
+  // stop()s.
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Serves when it returns. kLocked (data directory), kUnavailable (address), kCorrupt, kIo,
+  // kNoSpace ... with a sentence that names what it was.
+  Result<void> start();
+  // Ends everything in order; idempotent. True when it ended within kStopMax.
+  bool stop();
+
+  // The port that is listened on; after start().
+  [[nodiscard]] std::uint16_t port() const;
+  // From a reloaded configuration.
+  void set_log_level(const std::string& level);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The exit code for an error of start().
+[[nodiscard]] int exit_code(const Error& error);
+
+}  // namespace lignum::server

@@ -1,0 +1,333 @@
+#include "server/group/meta_group.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "fmt/format.h"
+#include "net/routing_table.h"
+#include "raft/check.h"
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "server/group/data_group.h"
+#include "server/group/ports.h"
+#include "server/group/replica.h"
+#include "server/group/requests.h"
+#include "server/group/waiters.h"
+#include "server/meta/meta_state.h"
+#include "server/meta/stream_name.h"
+#include "server/router.h"
+#include "server/shard/shard_state.h"
+#include "storage/crc32c.h"
+#include "storage/log.h"
+
+namespace lignum::server {
+
+namespace {
+
+// Of the node's own work, which no client waits for.
+constexpr std::int64_t kOwnDeadlineUs = 10'000'000;
+
+using GroupShards = std::map<GroupId, std::vector<ShardSettings>>;
+
+void add_shards(const net::StreamRoute& stream, GroupShards& shards) {
+  const auto count = static_cast<std::int64_t>(stream.shards.size());
+  for (std::size_t number = 0; number < stream.shards.size(); ++number) {
+    shards[stream.shards[number]].push_back(
+        {.key = {.stream = stream.id, .shard = ShardNumber(static_cast<std::uint32_t>(number))},
+         .start = Offset(0),
+         .chain = {},
+         .retention_ms = stream.retention_ms,
+         // The stream's limit is shared out evenly.
+         .retention_bytes = stream.retention_bytes < 0
+                                ? -1
+                                : std::max<std::int64_t>(1, stream.retention_bytes / count)});
+  }
+}
+
+// One answer out of several.
+struct Gathered {
+  std::size_t open = 0;
+  std::optional<Refusal> refusal;
+  Reply<Done> done;
+};
+
+}  // namespace
+
+MetaGroup::MetaGroup(Parts parts, Ports& ports, Router& router)
+    : ports_(ports),
+      router_(router),
+      state_(std::move(parts.state)),
+      replica_(std::move(parts.replica), parts.applied, *state_, ports, *this),
+      identity_(parts.identity),
+      data_groups_(std::move(parts.data_groups)),
+      defaults_(parts.defaults),
+      alive_(std::make_shared<bool>(true)) {
+  publish();
+}
+
+MetaGroup::~MetaGroup() { *alive_ = false; }
+
+void MetaGroup::start(Task settled) {
+  settled_ = std::move(settled);
+  replica_.start();
+}
+
+void MetaGroup::stop(Task done) { replica_.stop(std::move(done)); }
+
+void MetaGroup::settle() {
+  if (settled_) std::exchange(settled_, nullptr)();
+}
+
+void MetaGroup::on_admitting() {
+  const auto begin = [this](const std::expected<Done, Refusal>& outcome) {
+    if (!outcome) {
+      ports_.report(Severity::kError, fmt::format("the cluster could not be initialised: {}",
+                                                  outcome.error().error.describe()));
+      return settle();
+    }
+    reconcile(ports_.now().monotonic_us + kOwnDeadlineUs,
+              [this](const std::expected<Done, Refusal>& /*outcome*/) { settle(); });
+  };
+  if (state_->cluster()) return begin(Done{});
+  propose(
+      encode_init_cluster({.cluster = identity_.cluster.bytes,
+                           .node = {.node = identity_.node, .incarnation = identity_.incarnation},
+                           .data_groups = data_groups_}),
+      ports_.now().monotonic_us + kOwnDeadlineUs, begin);
+}
+
+void MetaGroup::on_leadership_lost() {
+  producers_left_ = 0;
+  for (auto& waiting : std::exchange(producers_waiting_, {})) waiting(refuse(replica_.refusal()));
+}
+
+void MetaGroup::on_halted() { settle(); }
+
+void MetaGroup::on_applied(const Entry& entry) {
+  if (entry.header.kind == EntryKind::kCommand) publish();
+}
+
+void MetaGroup::publish() {
+  auto table = state_->table();
+  const auto before = router_.table();
+  if (before == nullptr || before->epoch() != table->epoch()) router_.set_table(std::move(table));
+}
+
+std::optional<std::int64_t> MetaGroup::on_timer(const Now& now) {
+  if (!dirty_) return std::nullopt;
+  if (next_reconcile_ <= now.monotonic_us && !reconciling_ && replica_.admitting()) {
+    reconcile(now.monotonic_us + kOwnDeadlineUs,
+              [](const std::expected<Done, Refusal>& /*outcome*/) {});
+  }
+  return next_reconcile_;
+}
+
+void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.can_wait()) return reply(refuse(Errc::kOverloaded, "too many requests wait"));
+  if (replica_.room(command.size()) != storage::Room::kReady) {
+    return reply(refuse(Errc::kNoSpace, "the disk has no room for the catalogue"));
+  }
+  Entry entry;
+  entry.header.kind = EntryKind::kCommand;
+  entry.header.payload_bytes = static_cast<std::uint32_t>(command.size());
+  entry.header.payload_crc = crc32c(command.bytes());
+  entry.payload = std::move(command);
+  const auto id = replica_.propose(std::move(entry));
+  if (!id) return reply(refuse(id.error()));
+  const auto waits =
+      replica_.wait_for(*id, deadline_monotonic_us, [reply = std::move(reply)](Fate fate) mutable {
+        if (fate == Fate::kApplied) return reply(Done{});
+        reply(refuse(fate == Fate::kLost ? Errc::kNotLeader : Errc::kUnknownOutcome,
+                     "whether the catalogue was changed is not known"));
+      });
+  CHECK(waits.has_value());
+}
+
+void MetaGroup::ask_groups(const GroupShards& shards, const Ask& ask, Reply<Done> done) {
+  if (shards.empty()) return done(Done{});
+  auto gathered = std::make_shared<Gathered>();
+  gathered->open = shards.size();
+  gathered->done = std::move(done);
+  const auto answered = [gathered](std::expected<Done, Refusal> outcome) {
+    if (!outcome && !gathered->refusal) gathered->refusal = std::move(outcome.error());
+    if (--gathered->open > 0) return;
+    if (gathered->refusal) {
+      gathered->done(std::unexpected(std::move(*gathered->refusal)));
+    } else {
+      gathered->done(Done{});
+    }
+  };
+  for (const auto& [group, settings] : shards) {
+    // Back on this lane before the count is touched.
+    const auto back = [this, answered, alive = alive_](std::expected<Done, Refusal> outcome) {
+      ports_.post([answered, alive, outcome = std::move(outcome)]() mutable {
+        if (*alive) answered(std::move(outcome));
+      });
+    };
+    const auto sent = router_.on_group(
+        group, [ask, settings, back](DataGroup& data_group) { ask(data_group, settings, back); });
+    if (!sent) back(refuse(sent.error()));
+  }
+}
+
+void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) {
+  const auto table = state_->table();
+  GroupShards shards;
+  for (const GroupId group : table->groups()) shards[group];
+  for (const auto& [id, stream] : table->streams()) add_shards(stream, shards);
+  // A halted group cannot be helped, and must not keep the node busy.
+  std::erase_if(shards, [this](const auto& each) {
+    const auto seat = router_.seats().find(each.first);
+    return seat == router_.seats().end() || seat->second.group == nullptr;
+  });
+  reconciling_ = true;
+  ask_groups(
+      shards,
+      [deadline_monotonic_us](DataGroup& group, const std::vector<ShardSettings>& wanted,
+                              Reply<Done> reply) {
+        group.reconcile(wanted, deadline_monotonic_us, std::move(reply));
+      },
+      [this, epoch = table->epoch(),
+       done = std::move(done)](const std::expected<Done, Refusal>& outcome) mutable {
+        reconciling_ = false;
+        const bool same = state_->table()->epoch() == epoch;
+        // A group that was halted meanwhile is not asked again.
+        dirty_ = !same || (!outcome && outcome.error().error.code() != Errc::kCorrupt);
+        if (dirty_) {
+          next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
+          replica_.wake_by(next_reconcile_);
+        }
+        done(outcome);
+      });
+}
+
+void MetaGroup::create_stream(CreateStreamRequest request, Reply<CreateStreamOutcome> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  const CreateStreamCommand command{
+      .name = request.name,
+      .shards = request.shards.value_or(defaults_.shards),
+      .retention_ms = request.retention_ms.value_or(defaults_.retention_ms),
+      .retention_bytes = request.retention_bytes.value_or(defaults_.retention_bytes)};
+  if (const auto valid = check_stream_name(command.name); !valid) {
+    return reply(refuse(valid.error()));
+  }
+  if (const auto valid = check_shard_count(command.shards); !valid) {
+    return reply(refuse(valid.error()));
+  }
+  if (state_->table()->find(command.name) != nullptr) {
+    return created(request, true, std::move(reply));
+  }
+  propose(encode_create_stream(command), request.deadline_monotonic_us,
+          [this, request,
+           reply = std::move(reply)](const std::expected<Done, Refusal>& outcome) mutable {
+            if (!outcome) return reply(std::unexpected(outcome.error()));
+            const MetaOutcome& became = state_->last_outcome();
+            if (const auto* error = std::get_if<Error>(&became)) return reply(refuse(*error));
+            created(request, std::get<StreamCreated>(became).existed, std::move(reply));
+          });
+}
+
+void MetaGroup::created(const CreateStreamRequest& request, bool existed,
+                        Reply<CreateStreamOutcome> reply) {
+  const auto table = state_->table();
+  const net::StreamRoute* stream = table->find(request.name);
+  CHECK(stream != nullptr);
+  // Only what the creator said can differ.
+  const bool differs =
+      (request.shards && *request.shards != stream->shards.size()) ||
+      (request.retention_ms && *request.retention_ms != stream->retention_ms) ||
+      (request.retention_bytes && *request.retention_bytes != stream->retention_bytes);
+  if (differs) {
+    return reply(refuse(Errc::kAlreadyExists,
+                        fmt::format("stream '{}' exists with other settings", request.name)));
+  }
+  GroupShards shards;
+  add_shards(*stream, shards);
+  CreateStreamOutcome outcome{.stream = *stream, .existed = existed};
+  ask_groups(
+      shards,
+      [deadline = request.deadline_monotonic_us](
+          DataGroup& group, const std::vector<ShardSettings>& wanted, Reply<Done> done) {
+        group.open_shards(wanted, deadline, std::move(done));
+      },
+      [this, outcome = std::move(outcome),
+       reply = std::move(reply)](const std::expected<Done, Refusal>& opened) mutable {
+        if (opened) return reply(std::move(outcome));
+        dirty_ = true;
+        next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
+        replica_.wake_by(next_reconcile_);
+        reply(std::unexpected(opened.error()));
+      });
+}
+
+void MetaGroup::delete_stream(const std::string& name, std::int64_t deadline_monotonic_us,
+                              Reply<StreamId> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  propose(encode_delete_stream(name), deadline_monotonic_us,
+          [this, deadline_monotonic_us,
+           reply = std::move(reply)](const std::expected<Done, Refusal>& outcome) mutable {
+            if (!outcome) return reply(std::unexpected(outcome.error()));
+            const MetaOutcome& became = state_->last_outcome();
+            if (const auto* error = std::get_if<Error>(&became)) return reply(refuse(*error));
+            const StreamId id = std::get<StreamDeleted>(became).id;
+            reconcile(deadline_monotonic_us,
+                      [this, id, reply = std::move(reply)](
+                          const std::expected<Done, Refusal>& /*dropped*/) mutable {
+                        // Shards whose opening was in flight are found by the next round.
+                        dirty_ = true;
+                        next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
+                        replica_.wake_by(next_reconcile_);
+                        reply(id);
+                      });
+          });
+}
+
+void MetaGroup::new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply) {
+  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (producers_waiting_.size() >= kProducersWaitingMax) {
+    return reply(refuse(Errc::kOverloaded, "too many producers wait for an id; retry"));
+  }
+  producers_waiting_.push_back(std::move(reply));
+  serve_producers();
+  if (producers_waiting_.empty() || allocating_) return;
+  allocating_ = true;
+  propose(encode_allocate_producers(kProducerBlock), deadline_monotonic_us,
+          [this](const std::expected<Done, Refusal>& outcome) {
+            allocating_ = false;
+            if (outcome) {
+              const auto* block = std::get_if<ProducersAllocated>(&state_->last_outcome());
+              CHECK(block != nullptr);
+              producers_left_ = block->count;
+              next_producer_ = block->first;
+              return serve_producers();
+            }
+            for (auto& waiting : std::exchange(producers_waiting_, {})) {
+              waiting(std::unexpected(outcome.error()));
+            }
+          });
+}
+
+void MetaGroup::serve_producers() {
+  while (producers_left_ > 0 && !producers_waiting_.empty()) {
+    --producers_left_;
+    const ProducerId id = next_producer_;
+    next_producer_ = ProducerId(id.value() + 1);
+    Reply<ProducerId> waiting = std::move(producers_waiting_.front());
+    producers_waiting_.pop_front();
+    waiting(id);
+  }
+}
+
+}  // namespace lignum::server

@@ -1,0 +1,28 @@
+#pragma once
+
+// The one choke point of requests: every request of every client passes dispatch().
+//
+// It puts a deadline on the request and hands it to its service. Runs on the connection's lane,
+// never blocks, never throws: an exception of a library below becomes kInternal here. Services
+// answer from whatever lane they end on.
+
+#include <string>
+
+#include "server/router.h"
+#include "server/service/call.h"
+#include "server/service/node.h"
+
+namespace lignum::server {
+
+// What services need; outlives every request.
+struct ServiceContext {
+  const Router& router;
+  NodeFacts facts;
+  // host:port, as clients reach this node.
+  std::string address;
+};
+
+// `respond` is called exactly once.
+void dispatch(const ServiceContext& context, Call call, Respond respond);
+
+}  // namespace lignum::server

@@ -1,0 +1,62 @@
+#include "server/service/routing.h"
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "net/hash_ring.h"
+#include "net/routing_table.h"
+#include "raft/types.h"
+#include "server/group/meta_group.h"
+#include "server/group/requests.h"
+#include "server/router.h"
+#include "server/service/call.h"
+#include "server/service/lookup.h"
+
+namespace lignum::server {
+
+void serve_routing(const Router& router, const std::string& address, Respond respond) {
+  const auto table = router.table();
+  Answer answer;
+  wire::RoutingReply& reply = *answer.response.mutable_routing();
+  reply.set_epoch(table->epoch().value());
+  reply.set_ring_version(net::kRingVersion);
+  for (const GroupId group : table->groups()) {
+    wire::GroupRoute& route = *reply.add_groups();
+    route.set_group(group.value());
+    const auto seat = router.seats().find(group);
+    if (seat != router.seats().end() && seat->second.group != nullptr) route.set_leader(address);
+  }
+  respond(std::move(answer));
+}
+
+void serve_resolve(const Router& router, const Call& call, Respond respond) {
+  const auto table = router.table();
+  Answer answer;
+  wire::ResolveReply& reply = *answer.response.mutable_resolve();
+  reply.set_epoch(table->epoch().value());
+  if (call.request.resolve().names().empty()) {
+    for (const auto& [id, stream] : table->streams()) encode_stream(stream, *reply.add_streams());
+  }
+  for (const std::string& name : call.request.resolve().names()) {
+    if (const auto* stream = table->find(name)) encode_stream(*stream, *reply.add_streams());
+  }
+  respond(std::move(answer));
+}
+
+void serve_init_producer(const Router& router, const Call& call, Respond respond) {
+  router.on_meta([deadline = call.deadline_monotonic_us,
+                  respond = std::move(respond)](MetaGroup& meta) mutable {
+    meta.new_producer(deadline, [respond = std::move(respond)](
+                                    const std::expected<ProducerId, Refusal>& id) mutable {
+      if (!id) return respond(failure(id.error()));
+      Answer answer;
+      answer.response.mutable_init_producer()->set_producer_id(id->value());
+      answer.response.mutable_init_producer()->set_producer_epoch(0);
+      respond(std::move(answer));
+    });
+  });
+}
+
+}  // namespace lignum::server
