@@ -187,6 +187,7 @@ bool ClientShell::turn_producer(Moment now) {
     output = producer_.take_output();
     delivering_ = !output.outcomes.empty();
   }
+  const bool calls = !output.sends.empty() || !output.resolve.empty() || output.init_producer;
   send_batches(std::move(output.sends), now);
   for (const std::string& name : output.resolve) {
     resolve_for_producer(name, now);
@@ -195,7 +196,7 @@ bool ClientShell::turn_producer(Moment now) {
     init_producer(now);
   }
   if (output.outcomes.empty()) {
-    return !output.sends.empty() || !output.resolve.empty() || output.init_producer;
+    return calls;
   }
   for (const AppendOutcome& outcome : output.outcomes) {
     outcome.waiters.deliver(outcome.first);

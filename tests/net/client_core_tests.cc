@@ -77,8 +77,7 @@ class Wire {
     answer(take(), std::move(response));
   }
   void refuse() { lose(opened.back().first, opened.back().second.generation, "refused"); }
-  void lose(ClientCore::ConnectionId connection, std::uint64_t generation,
-            const std::string& why) {
+  void lose(ClientCore::ConnectionId connection, std::uint64_t generation, const std::string& why) {
     core.on_lost(connection, generation, Error(Errc::kUnavailable, why), now);
     collect();
   }

@@ -44,7 +44,8 @@ class History {
       world_.at(1 + static_cast<Moment>(world_.draw(6'000'000)), [this, i] { append(i); });
     }
     const auto all_ended = [&] { return ended_ == appends; };
-    ASSERT_TRUE(world_.run(all_ended, 60 * kSecond)) << "some append has no outcome: " << ended_ << " ended";
+    ASSERT_TRUE(world_.run(all_ended, 60 * kSecond))
+        << "some append has no outcome: " << ended_ << " ended";
     EXPECT_EQ(producer_.buffered_bytes(), 0U);
     // What is still on its way somewhere arrives now.
     world_.run([] { return false; }, world_.now() + 20 * kSecond);

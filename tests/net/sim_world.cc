@@ -88,10 +88,9 @@ void SimWorld::carry_out(ClientCore::Effect effect) {
   } else if (auto* send = std::get_if<ConnectionCore::SendMessage>(&effect.what)) {
     // One connection keeps the order of what it carries.
     link.last_arrival = std::max(link.last_arrival, now_ + delay());
-    at(link.last_arrival, [this, connection, generation = send->generation,
-                           request = send->request, payload = send->payload] {
-      arrive(connection, generation, request, payload);
-    });
+    at(link.last_arrival,
+       [this, connection, generation = send->generation, request = send->request,
+        payload = send->payload] { arrive(connection, generation, request, payload); });
     if (!send->request.has_hello() && chance(faults.lose_connection)) {
       at(now_ + delay(), [this, connection, generation = send->generation] {
         Link& broken = links_[connection];

@@ -71,7 +71,9 @@ class SimWorld {
               ModelCluster::Answer answer);
   void serve(ClientCore::ConnectionId connection, std::uint64_t generation,
              const wire::Request& request, const Payload& payload);
-  Moment delay() { return 1 + static_cast<Moment>(draw(static_cast<std::uint64_t>(faults.delay_max))); }
+  Moment delay() {
+    return 1 + static_cast<Moment>(draw(static_cast<std::uint64_t>(faults.delay_max)));
+  }
 
   std::mt19937_64 random_;
   Moment now_ = 1;

@@ -89,8 +89,7 @@ class TailWorld {
       records.emplace_back(std::to_string(number) + "." + std::to_string(i), level);
     }
     const bool first = random() % 2 == 0;
-    world.cluster.append(first ? app : web,
-                         static_cast<std::uint32_t>(random() % (first ? 3 : 2)),
+    world.cluster.append(first ? app : web, static_cast<std::uint32_t>(random() % (first ? 3 : 2)),
                          batch_of(records, random() % 2 == 0 ? Codec::kNone : Codec::kLz4));
     world.cluster_changed();
   }
@@ -112,8 +111,8 @@ class TailWorld {
   // Reads to the end, to an error, or to `limit` lines.
   void read(std::size_t limit = SIZE_MAX, Moment time = 300 * kSecond) {
     line_limit_ = limit;
-    finished_ = world.run([&] { return ended || error || lines.size() >= limit; },
-                          world.now() + time);
+    finished_ =
+        world.run([&] { return ended || error || lines.size() >= limit; }, world.now() + time);
   }
   std::vector<std::string> read_all(TailOptions options) {
     open(std::move(options));
@@ -136,8 +135,7 @@ class TailWorld {
           auto reader = BatchReader::open(batch.bytes);
           for (auto r = reader->next(); r && *r != nullptr; r = reader->next()) {
             if ((*r)->offset >= model.start && (level_bit((*r)->level()) & mask) != 0) {
-              all.emplace_back(batch.append_time, stream, shard, (*r)->offset,
-                               text(*(*r)->value));
+              all.emplace_back(batch.append_time, stream, shard, (*r)->offset, text(*(*r)->value));
             }
           }
         }
@@ -285,8 +283,8 @@ TEST(TailTest, CursorGoesOnWhereItStopped) {
     std::vector<std::string> seen;
     std::string cursor;
     for (std::size_t piece = 1; seen.size() < world.expected().size(); piece += 3) {
-      TailOptions options = from(cursor.empty() ? TailStart::Kind::kEarliest
-                                                : TailStart::Kind::kCursor);
+      TailOptions options =
+          from(cursor.empty() ? TailStart::Kind::kEarliest : TailStart::Kind::kCursor);
       options.start.cursor = cursor;
       world.open(options);
       world.read(piece);
