@@ -40,6 +40,7 @@ std::unique_ptr<storage::Directory> SimDisk::root() { return world_->root(); }
 std::uint64_t SimDisk::operations() const { return world_->operations(); }
 std::vector<DiskCall> SimDisk::calls() const { return world_->calls(); }
 void SimDisk::crash_at(std::uint64_t operation) { world_->crash_at(operation); }
+void SimDisk::restart() { world_->restart(); }
 bool SimDisk::crashed() const { return world_->crashed(); }
 
 std::unique_ptr<SimDisk> SimDisk::crash(std::uint64_t seed, const CrashImage& image) const {

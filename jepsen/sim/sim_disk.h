@@ -115,11 +115,14 @@ class SimDisk {
   // change (a sync does not), reports kIo, and so does every later call, reads included.
   void crash_at(std::uint64_t operation);
   [[nodiscard]] bool crashed() const;
+  // After kill -9: the process is gone, the page cache is not. What was pending stays pending, a
+  // later crash() may still lose it. Ends crash_at(), faults and locks; the caller has dropped all
+  // handles of the dead process and starts again from root().
+  void restart();
   // The disk after a power cut now (or at crash_at). No pending changes, faults or locks; capacity
   // and options as here; operations() starts at 0.
   [[nodiscard]] std::unique_ptr<SimDisk> crash(std::uint64_t seed, const CrashImage& image) const;
-  // An independent copy as the process sees it now, everything durable: a clean shutdown, or what
-  // kill -9 leaves.
+  // An independent copy as the process sees it now, everything durable: a clean shutdown.
   [[nodiscard]] std::unique_ptr<SimDisk> clone() const;
 
   // Failing writes leave a part of their bytes, failing syncs sync nothing for ever. Several faults

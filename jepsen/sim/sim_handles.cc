@@ -253,7 +253,9 @@ Result<void> SimDisk::World::sync_directory(const Place& place) {
   const MutexLock lock(mutex_);
   const Verdict verdict = judge({.op = DiskOp::kSyncDirectory, .path = place.path});
   if (verdict.error) {
-    place.directory.abandon_pending();
+    if (!crashed_) {
+      place.directory.abandon_pending();
+    }
     return std::unexpected(*verdict.error);
   }
   place.directory.sync();

@@ -103,6 +103,16 @@ std::shared_ptr<SimDirectory> cloned_tree(const SimDirectory& root) {
   return rebuilt(root, nullptr, {});
 }
 
+// NOLINTNEXTLINE(misc-no-recursion)
+void unlock_all(SimDirectory& root) {
+  root.locked = false;
+  for (const auto& [name, entry] : root.now) {
+    if (entry.directory) {
+      unlock_all(*entry.directory);
+    }
+  }
+}
+
 std::map<std::string, std::shared_ptr<SimInode>> files_of(const SimDirectory& root) {
   std::map<std::string, std::shared_ptr<SimInode>> files;
   collect(root, "", files);

@@ -59,6 +59,9 @@ struct TreeCrash {
 // A deep copy as the process sees it.
 [[nodiscard]] std::shared_ptr<SimDirectory> cloned_tree(const SimDirectory& root);
 
+// Ends the locks of a process that is gone.
+void unlock_all(SimDirectory& root);
+
 // Every file the process can see below `root`, by path.
 [[nodiscard]] std::map<std::string, std::shared_ptr<SimInode>> files_of(const SimDirectory& root);
 

@@ -136,7 +136,10 @@ Result<void> SimDisk::World::sync(SimInode& inode, const std::string& path) {
   const MutexLock lock(mutex_);
   const Verdict verdict = judge({.op = DiskOp::kSync, .path = path});
   if (verdict.error) {
-    inode.abandon_pending();
+    // A process that dies in the call leaves the page cache as it was; a failed sync does not.
+    if (!crashed_) {
+      inode.abandon_pending();
+    }
     return std::unexpected(*verdict.error);
   }
   inode.sync();
@@ -184,6 +187,14 @@ std::vector<DiskCall> SimDisk::World::calls() {
 void SimDisk::World::crash_at(std::uint64_t operation) {
   const MutexLock lock(mutex_);
   crash_at_ = operation;
+}
+
+void SimDisk::World::restart() {
+  const MutexLock lock(mutex_);
+  crashed_ = false;
+  crash_at_.reset();
+  faults_.clear();
+  unlock_all(*root_);
 }
 
 bool SimDisk::World::crashed() {

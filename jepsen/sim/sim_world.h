@@ -65,6 +65,7 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
   [[nodiscard]] std::uint64_t operations() EXCLUDES(mutex_);
   [[nodiscard]] std::vector<DiskCall> calls() EXCLUDES(mutex_);
   void crash_at(std::uint64_t operation) EXCLUDES(mutex_);
+  void restart() EXCLUDES(mutex_);
   [[nodiscard]] bool crashed() EXCLUDES(mutex_);
   [[nodiscard]] std::shared_ptr<World> crash(std::uint64_t seed, const CrashImage& image)
       EXCLUDES(mutex_);

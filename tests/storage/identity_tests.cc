@@ -15,6 +15,7 @@
 #include "storage/file.h"
 #include "storage/identity_file.h"
 #include "tests/storage/crash_images.h"
+#include "tests/storage/errc_of.h"
 
 namespace lignum::storage {
 namespace {
@@ -35,7 +36,7 @@ TEST(Identity, IsWrittenOnce) {
   EXPECT_EQ(load_identity(*root).value(), std::nullopt);
   ASSERT_TRUE(store_identity(*root, sample()));
   EXPECT_EQ(load_identity(*root).value(), sample());
-  EXPECT_EQ(store_identity(*root, sample()).error().code(), Errc::kAlreadyExists);
+  EXPECT_EQ(errc_of(store_identity(*root, sample())), Errc::kAlreadyExists);
   EXPECT_EQ(sample().cluster.text(), "00112233445566778899aabbccddeeff");
 }
 
@@ -83,7 +84,7 @@ TEST(Identity, EverySingleFlipAndCutIsHealedOrNamed) {
       ASSERT_EQ(*loaded, sample());
       ASSERT_EQ(cut->contents(kIdentityFileName), good);
     } else {
-      ASSERT_EQ(loaded.error().code(), Errc::kCorrupt);
+      ASSERT_EQ(errc_of(loaded), Errc::kCorrupt);
       ASSERT_THAT(loaded.error().message(), testing::HasSubstr("both copies are damaged"));
     }
   }
@@ -110,7 +111,7 @@ TEST(Identity, RefusesOtherVersionsAndContradictions) {
   newer.format_version = kDataFormatVersion + 1;
   ASSERT_TRUE(store_identity(*disk.root(), newer));
   const auto loaded = load_identity(*disk.root());
-  EXPECT_EQ(loaded.error().code(), Errc::kUnsupported);
+  EXPECT_EQ(errc_of(loaded), Errc::kUnsupported);
   EXPECT_THAT(loaded.error().message(), testing::HasSubstr("format version 2"));
 
   SimDisk two;
@@ -119,7 +120,7 @@ TEST(Identity, RefusesOtherVersionsAndContradictions) {
   store_le<std::uint32_t>(bytes, 24, 4);
   store_le<std::uint32_t>(bytes, 4092, crc32c(Bytes(bytes).first(4092)));
   two.put(kIdentityFileName, bytes);
-  EXPECT_EQ(load_identity(*two.root()).error().code(), Errc::kCorrupt);
+  EXPECT_EQ(errc_of(load_identity(*two.root())), Errc::kCorrupt);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"
 #include "storage/posix_file.h"
+#include "tests/storage/errc_of.h"
 #include "tests/storage/temporary_directory.h"
 
 namespace lignum::storage {
@@ -52,7 +53,7 @@ TEST_F(PosixFileTest, WritesReadsAndSizes) {
   EXPECT_FALSE(file->direct());
   const auto reader = *directory_->open("a", OpenMode::kRead);
   EXPECT_EQ(text_at(*reader, 3, 1), "h");
-  EXPECT_EQ(reader->resize(0).error().code(), Errc::kIo);
+  EXPECT_EQ(errc_of(reader->resize(0)), Errc::kIo);
 }
 
 TEST_F(PosixFileTest, DirectHandlesWriteBlocksAndReadAnything) {
@@ -91,21 +92,21 @@ TEST_F(PosixFileTest, NamesComeAndGo) {
 
 TEST_F(PosixFileTest, TroubleIsTypedAndNamesTheFile) {
   const auto missing = directory_->open("nothing", OpenMode::kReadWrite);
-  EXPECT_EQ(missing.error().code(), Errc::kNotFound);
+  EXPECT_EQ(errc_of(missing), Errc::kNotFound);
   EXPECT_THAT(missing.error().message(), testing::HasSubstr(temporary_.path() + "/nothing"));
   EXPECT_THAT(missing.error().message(), testing::HasSubstr("errno 2"));
-  EXPECT_EQ(directory_->open("nothing", OpenMode::kWriteDirect).error().code(), Errc::kNotFound);
+  EXPECT_EQ(errc_of(directory_->open("nothing", OpenMode::kWriteDirect)), Errc::kNotFound);
   ASSERT_TRUE(directory_->open("a", OpenMode::kCreate));
-  EXPECT_EQ(directory_->open("a", OpenMode::kCreate).error().code(), Errc::kAlreadyExists);
-  EXPECT_EQ(directory_->remove("nothing").error().code(), Errc::kNotFound);
-  EXPECT_EQ(directory_->rename("nothing", "a").error().code(), Errc::kNotFound);
-  EXPECT_EQ(directory_->open_directory("a").error().code(), Errc::kIo);
+  EXPECT_EQ(errc_of(directory_->open("a", OpenMode::kCreate)), Errc::kAlreadyExists);
+  EXPECT_EQ(errc_of(directory_->remove("nothing")), Errc::kNotFound);
+  EXPECT_EQ(errc_of(directory_->rename("nothing", "a")), Errc::kNotFound);
+  EXPECT_EQ(errc_of(directory_->open_directory("a")), Errc::kIo);
   for (const std::string_view name :
        {std::string_view(""), std::string_view("."), std::string_view(".."),
         std::string_view("../x"), std::string_view("a/b"), std::string_view("a\0b", 3)}) {
-    EXPECT_EQ(directory_->open(name, OpenMode::kCreate).error().code(), Errc::kInvalidArgument);
-    EXPECT_EQ(directory_->remove(name).error().code(), Errc::kInvalidArgument);
-    EXPECT_EQ(directory_->open_directory(name).error().code(), Errc::kInvalidArgument);
+    EXPECT_EQ(errc_of(directory_->open(name, OpenMode::kCreate)), Errc::kInvalidArgument);
+    EXPECT_EQ(errc_of(directory_->remove(name)), Errc::kInvalidArgument);
+    EXPECT_EQ(errc_of(directory_->open_directory(name)), Errc::kInvalidArgument);
   }
 }
 
@@ -118,7 +119,7 @@ TEST_F(PosixFileTest, AFullDeviceIsNoSpace) {
   ASSERT_TRUE(full) << full.error().describe();
   const auto written = (*full)->write_at(0, bytes_of("x"));
   ASSERT_FALSE(written);
-  EXPECT_EQ(written.error().code(), Errc::kNoSpace);
+  EXPECT_EQ(errc_of(written), Errc::kNoSpace);
   EXPECT_THAT(written.error().message(), testing::HasSubstr("/dev/full: write at byte 0"));
 }
 
@@ -126,7 +127,7 @@ TEST_F(PosixFileTest, OneLockADirectory) {
   auto lock = directory_->lock();
   ASSERT_TRUE(lock) << lock.error().describe();
   const auto other = *open_posix_directory(temporary_.path());
-  EXPECT_EQ(other->lock().error().code(), Errc::kLocked);
+  EXPECT_EQ(errc_of(other->lock()), Errc::kLocked);
   lock->reset();
   EXPECT_TRUE(other->lock());
 }
@@ -142,7 +143,7 @@ TEST_F(PosixFileTest, MakesMissingDirectories) {
   ASSERT_TRUE(directory_->open("file", OpenMode::kCreate));
   EXPECT_FALSE(open_posix_directory(temporary_.path() + "/file"));
   EXPECT_FALSE(open_posix_directory(temporary_.path() + "/file/below"));
-  EXPECT_EQ(open_posix_directory("").error().code(), Errc::kInvalidArgument);
+  EXPECT_EQ(errc_of(open_posix_directory("")), Errc::kInvalidArgument);
   EXPECT_GT(*directory_->free_bytes(), 0U);
 }
 

@@ -16,6 +16,7 @@
 #include "raft/payload.h"
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"
+#include "tests/storage/errc_of.h"
 
 namespace lignum::jepsen {
 namespace {
@@ -200,7 +201,7 @@ TEST(SimDisk, DiesAtTheChosenCallAndStaysDead) {
     };
     const auto result = run();
     ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().code(), Errc::kIo);
+    EXPECT_EQ(errc_of(result), Errc::kIo);
     EXPECT_TRUE(disk.crashed());
     EXPECT_EQ(disk.operations(), at);
     EXPECT_FALSE(root->list());
@@ -211,6 +212,27 @@ TEST(SimDisk, DiesAtTheChosenCallAndStaysDead) {
   }
 }
 
+TEST(SimDisk, ARestartKeepsThePageCacheAndNoMore) {
+  SimDisk disk;
+  auto root = disk.root();
+  auto lock = root->lock();
+  disk.crash_at(3);
+  {
+    const auto file = made(*root, "a");
+    ASSERT_TRUE(file->write_at(0, filled(600, 'x')));
+    ASSERT_FALSE(file->sync());
+  }
+  disk.restart();
+  root = disk.root();
+  EXPECT_TRUE(root->lock()) << "locks die with their process";
+  EXPECT_EQ(disk.contents("a"), filled(600, 'x'));
+  EXPECT_TRUE(disk.crash(1, {.data = Survival::kNone, .names = Survival::kNone})->files().empty());
+  ASSERT_TRUE((*root->open("a", OpenMode::kReadWrite))->sync());
+  ASSERT_TRUE(root->sync());
+  EXPECT_EQ(disk.crash(1, {.data = Survival::kNone, .names = Survival::kNone})->contents("a"),
+            filled(600, 'x'));
+}
+
 TEST(SimDisk, NothingSavesBytesWhoseSyncFailed) {
   SimDisk disk;
   const auto root = disk.root();
@@ -218,7 +240,7 @@ TEST(SimDisk, NothingSavesBytesWhoseSyncFailed) {
   ASSERT_TRUE(root->sync());
   ASSERT_TRUE(file->write_at(0, filled(1024, 'x')));
   disk.fail({.op = DiskOp::kSync});
-  EXPECT_EQ(file->sync().error().code(), Errc::kIo);
+  EXPECT_EQ(errc_of(file->sync()), Errc::kIo);
   EXPECT_EQ(disk.faults_struck(), 1U);
   ASSERT_TRUE(file->sync()) << "the second sync says ok, as Linux does";
   EXPECT_TRUE(disk.crash(1, {.data = Survival::kNone})->contents("a").empty());
@@ -236,7 +258,7 @@ TEST(SimDisk, FaultsStrikeTheNthMatchingCall) {
   disk.fail({.op = DiskOp::kRead, .span = FaultSpan::kUntilCleared, .path_part = "a"});
   EXPECT_TRUE(a->write_at(0, filled(2, 'x')));
   EXPECT_TRUE(b->write_at(0, filled(2, 'x')));
-  EXPECT_EQ(b->write_at(0, filled(2, 'y')).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(errc_of(b->write_at(0, filled(2, 'y'))), Errc::kNoSpace);
   EXPECT_EQ(text_of(disk.contents("b")), "yx") << "a failed write leaves a part";
   EXPECT_TRUE(b->write_at(0, filled(2, 'z')));
   std::array<std::byte, 2> out{};
@@ -253,10 +275,10 @@ TEST(SimDisk, AFullDiskHealsWhenSpaceReturns) {
   auto a = made(*root, "a");
   const auto b = made(*root, "b");
   ASSERT_TRUE(a->write_at(0, filled(600, 'x')));
-  EXPECT_EQ(b->write_at(0, filled(600, 'y')).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(errc_of(b->write_at(0, filled(600, 'y'))), Errc::kNoSpace);
   EXPECT_EQ(b->size(), 400U);
   EXPECT_TRUE(b->write_at(0, filled(400, 'z'))) << "written blocks can be overwritten";
-  EXPECT_EQ(b->resize(500).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(errc_of(b->resize(500)), Errc::kNoSpace);
   EXPECT_EQ(root->free_bytes(), 0U);
   ASSERT_TRUE(root->remove("a"));
   EXPECT_EQ(root->free_bytes(), 0U) << "an open file keeps its space";
@@ -306,16 +328,16 @@ TEST(SimDisk, RefusesNamesThatClimbAndSecondLocks) {
   SimDisk disk;
   const auto root = disk.root();
   for (const std::string_view name : {"", ".", "..", "a/b", "/"}) {
-    EXPECT_EQ(root->open(name, OpenMode::kCreate).error().code(), Errc::kInvalidArgument);
+    EXPECT_EQ(errc_of(root->open(name, OpenMode::kCreate)), Errc::kInvalidArgument);
   }
   auto lock = root->lock();
   ASSERT_TRUE(lock);
-  EXPECT_EQ(disk.root()->lock().error().code(), Errc::kLocked);
+  EXPECT_EQ(errc_of(disk.root()->lock()), Errc::kLocked);
   lock->reset();
   EXPECT_TRUE(disk.root()->lock());
-  EXPECT_EQ(root->open("none", OpenMode::kRead).error().code(), Errc::kNotFound);
+  EXPECT_EQ(errc_of(root->open("none", OpenMode::kRead)), Errc::kNotFound);
   made(*root, "a");
-  EXPECT_EQ(root->open("a", OpenMode::kCreate).error().code(), Errc::kAlreadyExists);
+  EXPECT_EQ(errc_of(root->open("a", OpenMode::kCreate)), Errc::kAlreadyExists);
 }
 
 TEST(SimDisk, TheSameSeedGivesTheSameDisk) {

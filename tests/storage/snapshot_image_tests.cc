@@ -18,6 +18,7 @@
 #include "storage/file.h"
 #include "storage/snapshot_image.h"
 #include "tests/storage/crash_images.h"
+#include "tests/storage/errc_of.h"
 
 namespace lignum::storage {
 namespace {
@@ -89,7 +90,7 @@ TEST(SnapshotImage, EmptyAndLarge) {
   ASSERT_TRUE(write(*root, 2, many));
   EXPECT_EQ(read(*root, list_images(*root)->front()), many);
   auto writer = *ImageWriter::create(*root, info_of(3));
-  EXPECT_EQ(writer->add("k", std::string(kImageChunkMax, 'x')).error().code(), Errc::kTooLarge);
+  EXPECT_EQ(errc_of(writer->add("k", std::string(kImageChunkMax, 'x'))), Errc::kTooLarge);
   ASSERT_TRUE(writer->add("k", "v"));
   EXPECT_DEATH((void)writer->add("j", "v"), "CHECK");
 }
@@ -138,7 +139,7 @@ TEST(SnapshotImage, EveryFlipCutAndExtensionIsDamage) {
       damaged->flip(name, at, mask);
       const auto result = read(*damaged->root(), name);
       ASSERT_FALSE(result) << at;
-      ASSERT_EQ(result.error().code(), Errc::kCorrupt) << result.error().describe();
+      ASSERT_EQ(errc_of(result), Errc::kCorrupt) << result.error().describe();
       ASSERT_THAT(result.error().message(), testing::StartsWith("sim:/" + name));
     }
   }
@@ -148,7 +149,7 @@ TEST(SnapshotImage, EveryFlipCutAndExtensionIsDamage) {
     }
     const auto cut = disk.clone();
     cut->truncate(name, length);
-    ASSERT_EQ(read(*cut->root(), name).error().code(), Errc::kCorrupt) << length;
+    ASSERT_EQ(errc_of(read(*cut->root(), name)), Errc::kCorrupt) << length;
   }
 }
 
@@ -158,7 +159,7 @@ TEST(SnapshotImage, AFullDiskLeavesTheOlderImage) {
   ASSERT_TRUE(write(*root, 1, pairs_of(1)));
   Pairs large = pairs_of(2);
   large["z"] = std::string(3000, 'z');
-  EXPECT_EQ(write(*root, 2, large).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(errc_of(write(*root, 2, large)), Errc::kNoSpace);
   EXPECT_THAT(*list_images(*root), testing::SizeIs(1));
   ASSERT_TRUE(write(*root, 3, pairs_of(3)));
   EXPECT_EQ(read(*root, list_images(*root)->front()), pairs_of(3));
@@ -171,8 +172,8 @@ TEST(SnapshotImage, TheVisitorsErrorIsPassedOn) {
   const auto result = read_image(
       *root, list_images(*root)->front(),
       [](std::string_view, std::string_view) { return Result<void>(fail(Errc::kSkew, "no")); });
-  EXPECT_EQ(result.error().code(), Errc::kSkew);
-  EXPECT_EQ(read_image(*root, "image-1", {}).error().code(), Errc::kNotFound);
+  EXPECT_EQ(errc_of(result), Errc::kSkew);
+  EXPECT_EQ(errc_of(read_image(*root, "image-1", {})), Errc::kNotFound);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <leveldb/db.h>
+#include <leveldb/options.h>
+#include <leveldb/slice.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -12,12 +15,14 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "raft/error.h"
 #include "storage/leveldb_state_store.h"
 #include "storage/memory_state_store.h"
 #include "storage/state_store.h"
+#include "tests/storage/errc_of.h"
 #include "tests/storage/proof.h"
 #include "tests/storage/temporary_directory.h"
 
@@ -53,7 +58,7 @@ void check_contract(StateStore& store) {
   const auto stopped = store.scan("", [](std::string_view, std::string_view) {
     return Result<void>(fail(Errc::kSkew, "enough"));
   });
-  EXPECT_EQ(stopped.error().code(), Errc::kSkew);
+  EXPECT_EQ(errc_of(stopped), Errc::kSkew);
 }
 
 TEST(StateStore, MemoryKeepsTheContract) {
@@ -68,7 +73,7 @@ TEST(StateStore, LevelDbKeepsTheContractAndItsPairs) {
     auto store = LevelDbStateStore::open(path);
     ASSERT_TRUE(store) << store.error().describe();
     check_contract(**store);
-    EXPECT_EQ(LevelDbStateStore::open(path).error().code(), Errc::kLocked);
+    EXPECT_EQ(errc_of(LevelDbStateStore::open(path)), Errc::kLocked);
   }
   {
     auto store = LevelDbStateStore::open(path);
@@ -78,6 +83,32 @@ TEST(StateStore, LevelDbKeepsTheContractAndItsPairs) {
   ASSERT_TRUE(LevelDbStateStore::destroy(path));
   ASSERT_TRUE(LevelDbStateStore::destroy(path));
   EXPECT_EQ(all(**LevelDbStateStore::open(path)), Pairs());
+}
+
+// Changes a database behind the adapter's back, with good checksums.
+void tamper(const std::string& path, const leveldb::Slice& key, const char* value) {
+  leveldb::DB* raw = nullptr;
+  ASSERT_TRUE(leveldb::DB::Open({}, path, &raw).ok());
+  const std::unique_ptr<leveldb::DB> database(raw);
+  ASSERT_TRUE(value != nullptr ? database->Put({}, key, value).ok()
+                               : database->Delete({}, key).ok());
+}
+
+TEST(StateStore, PairsThatNoWriteLeftAreRefused) {
+  const std::pair<const char*, const char*> changes[] = {{"a", "other"},
+                                                         {"a", nullptr},
+                                                         {"c", "new"},
+                                                         {"\xff\xff"
+                                                          "digest",
+                                                          nullptr}};
+  for (const auto& [key, value] : changes) {
+    const TemporaryDirectory temporary;
+    const std::string path = temporary.path() + "/state";
+    ASSERT_TRUE((*LevelDbStateStore::open(path))
+                    ->write({{.key = "a", .value = "x"}, {.key = "b", .value = "y"}}));
+    tamper(path, key, value);
+    EXPECT_EQ(errc_of(LevelDbStateStore::open(path)), Errc::kCorrupt) << key;
+  }
 }
 
 // A database with two sessions: a table, a log, and what every write() left behind it.
@@ -141,7 +172,7 @@ void judge(const Sample& sample, const std::string& name, const std::optional<st
   auto store = LevelDbStateStore::open(path);
   auto pairs = store ? all(**store) : Result<Pairs>(std::unexpected(store.error()));
   if (!pairs) {
-    EXPECT_EQ(pairs.error().code(), Errc::kCorrupt) << pairs.error().describe();
+    EXPECT_EQ(errc_of(pairs), Errc::kCorrupt) << pairs.error().describe();
     ++outcomes.refused;
     store = fail(Errc::kCorrupt, "closed");
     ASSERT_TRUE(LevelDbStateStore::destroy(path)) << "a damaged database can be dropped";
