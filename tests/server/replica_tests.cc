@@ -75,10 +75,12 @@ class Owner final : public ReplicaOwner {
  public:
   void on_admitting() override { ++admitting; }
   void on_leadership_lost() override { ++lost; }
+  void on_halted() override { ++halted; }
   void on_applied(const Entry& entry) override { applied.push_back(entry.header.index.value()); }
   std::optional<std::int64_t> on_timer(const Now& /*now*/) override { return std::nullopt; }
   int admitting = 0;
   int lost = 0;
+  int halted = 0;
   std::vector<std::uint64_t> applied;
 };
 
@@ -319,6 +321,7 @@ TEST_F(ReplicaTest, AContradictionHaltsTheGroupAndIsNotSkipped) {
   EXPECT_EQ(replica->applied().index, Index(1));
   EXPECT_THAT(replica->status().damage, HasSubstr("seven"));
   EXPECT_EQ(owner.lost, 1);
+  EXPECT_EQ(owner.halted, 1);
   EXPECT_EQ(replica->propose(Entry{}).error().code(), Errc::kCorrupt);
   stop();
 }
