@@ -142,8 +142,8 @@ std::uint16_t App::port() const { return impl_->port(); }
 void App::set_log_level(const std::string& level) { impl_->set_log_level(level); }
 
 Result<void> App::Impl::start() {
-  TRY_ASSIGN(storage, NodeStorage::open(settings_.options.data));
-  storage_ = std::move(storage);
+  TRY_ASSIGN(opened, NodeStorage::open(settings_.options.data));
+  storage_ = std::move(opened);
   TRY(open_groups());
   TRY(listen());
   return announce();
@@ -316,23 +316,12 @@ int exit_code(const Error& error) {
   constexpr int kUsage = 2;
   constexpr int kUnservable = 5;
   constexpr int kLocalTrouble = 7;
-  switch (error.code()) {
-    case Errc::kInvalidArgument:
-      return kUsage;
-    case Errc::kUnavailable:
-      return kUnservable;
-    case Errc::kLocked:
-    case Errc::kCorrupt:
-    case Errc::kIo:
-    case Errc::kNoSpace:
-    case Errc::kUnsupported:
-    case Errc::kNotFound:
-    case Errc::kAlreadyExists:
-    case Errc::kPermissionDenied:
-      return kLocalTrouble;
-    default:
-      return kOther;
-  }
+  constexpr std::array kLocal = {Errc::kLocked,        Errc::kCorrupt,         Errc::kIo,
+                                 Errc::kNoSpace,       Errc::kUnsupported,     Errc::kNotFound,
+                                 Errc::kAlreadyExists, Errc::kPermissionDenied};
+  if (error.code() == Errc::kInvalidArgument) return kUsage;
+  if (error.code() == Errc::kUnavailable) return kUnservable;
+  return std::ranges::find(kLocal, error.code()) != kLocal.end() ? kLocalTrouble : kOther;
 }
 
 }  // namespace lignum::server
