@@ -33,20 +33,29 @@ std::size_t field_bytes(const std::optional<Bytes>& field) {
                : varint_bytes(-1);
 }
 
-void append_bytes(std::vector<std::byte>& out, Bytes bytes) {
-  append_varint(out, static_cast<std::int64_t>(bytes.size()));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-void append_field(std::vector<std::byte>& out, const std::optional<Bytes>& field) {
-  if (field) {
-    append_bytes(out, *field);
-  } else {
-    append_varint(out, -1);
-  }
-}
-
 Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+Result<void> check_headers(std::span<const HeaderView> headers) {
+  if (headers.size() > kRecordHeadersMax) {
+    return fail(Errc::kInvalidArgument, "a record has " + std::to_string(headers.size()) +
+                                            " headers, the limit is " +
+                                            std::to_string(kRecordHeadersMax));
+  }
+  bool has_level = false;
+  for (const HeaderView& header : headers) {
+    if (header.key != kLevelHeader) {
+      continue;
+    }
+    const Bytes text = header.value.value_or(Bytes{});
+    if (has_level ||
+        !level_from_header({reinterpret_cast<const char*>(text.data()), text.size()})) {
+      return fail(Errc::kInvalidArgument,
+                  "the header 'level' is reserved: a decimal number 1..24, once a record");
+    }
+    has_level = true;
+  }
+  return {};
+}
 
 // Deltas wrap as the reader's sum does; add() refuses those that would not come back.
 std::int64_t delta_of(TimeMs timestamp, TimeMs base) {
@@ -74,11 +83,7 @@ std::size_t BatchBuilder::bytes_with(const RecordInput& record) const {
 }
 
 Result<void> BatchBuilder::add(const RecordInput& record) {
-  if (record.headers.size() > kRecordHeadersMax) {
-    return fail(Errc::kInvalidArgument, "a record has " + std::to_string(record.headers.size()) +
-                                            " headers, the limit is " +
-                                            std::to_string(kRecordHeadersMax));
-  }
+  TRY(check_headers(record.headers));
   const Sizes sizes = sizes_of(record);
   if (sizes.body > limits_.record_bytes_max) {
     return fail(Errc::kTooLarge, "a record of " + std::to_string(sizes.body) +
@@ -98,17 +103,21 @@ Result<void> BatchBuilder::add(const RecordInput& record) {
     max_timestamp_ = record.timestamp;
   }
   max_timestamp_ = std::max(max_timestamp_, record.timestamp);
-  append_varint(records_, static_cast<std::int64_t>(sizes.body));
-  records_.push_back(std::byte{0});
-  append_varint(records_, delta);
-  append_varint(records_, record_count_);
-  append_field(records_, record.key);
-  append_field(records_, record.value);
-  append_varint(records_, static_cast<std::int64_t>(record.headers.size()));
+  const std::size_t at = records_.size();
+  records_.resize(at + sizes.total);
+  RecordWriter writer(std::span(records_).subspan(at));
+  writer.varint(static_cast<std::int64_t>(sizes.body));
+  writer.byte(0);
+  writer.varint(delta);
+  writer.varint(record_count_);
+  writer.nullable_bytes(record.key);
+  writer.nullable_bytes(record.value);
+  writer.varint(static_cast<std::int64_t>(record.headers.size()));
   for (const HeaderView& header : record.headers) {
-    append_bytes(records_, bytes_of(header.key));
-    append_field(records_, header.value);
+    writer.nullable_bytes(bytes_of(header.key));
+    writer.nullable_bytes(header.value);
   }
+  CHECK(writer.full());
   ++record_count_;
   return {};
 }

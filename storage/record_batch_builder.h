@@ -27,8 +27,8 @@ class BatchBuilder {
 
   // Appends one record. kTooLarge when the record is over its limit, or when the batch would pass
   // batch_bytes_max (build and clear, then add again); kInvalidArgument for more headers than
-  // kRecordHeadersMax or a timestamp too far from the first to be encoded. A refused record
-  // changes nothing.
+  // kRecordHeadersMax, a header "level" the front door would refuse, or a timestamp too far from
+  // the first to be encoded. A refused record changes nothing: one bad record never spoils a batch.
   [[nodiscard]] Result<void> add(const RecordInput& record);
 
   [[nodiscard]] std::uint32_t record_count() const { return record_count_; }

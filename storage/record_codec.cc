@@ -1,12 +1,13 @@
 #include "storage/record_codec.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
+#include "raft/check.h"
 #include "raft/payload.h"
 #include "storage/record.h"
 #include "storage/record_batch.h"
@@ -28,13 +29,30 @@ std::size_t varint_bytes(std::int64_t value) {
   return (bits + 6) / 7;
 }
 
-void append_varint(std::vector<std::byte>& out, std::int64_t value) {
+void RecordWriter::varint(std::int64_t value) {
   std::uint64_t rest = zigzag(value);
   while (rest >= 0x80) {
-    out.push_back(static_cast<std::byte>((rest & 0x7FU) | 0x80U));
+    byte(static_cast<std::uint8_t>((rest & 0x7FU) | 0x80U));
     rest >>= 7U;
   }
-  out.push_back(static_cast<std::byte>(rest));
+  byte(static_cast<std::uint8_t>(rest));
+}
+
+void RecordWriter::byte(std::uint8_t value) {
+  CHECK(!out_.empty());
+  out_.front() = std::byte{value};
+  out_ = out_.subspan(1);
+}
+
+void RecordWriter::nullable_bytes(const std::optional<Bytes>& bytes) {
+  if (!bytes) {
+    varint(-1);
+    return;
+  }
+  varint(static_cast<std::int64_t>(bytes->size()));
+  CHECK(bytes->size() <= out_.size());
+  std::ranges::copy(*bytes, out_.begin());
+  out_ = out_.subspan(bytes->size());
 }
 
 std::int64_t RecordCursor::varint() {

@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "raft/payload.h"
 #include "storage/record.h"
@@ -18,7 +18,21 @@ namespace lignum {
 
 // Bytes that `value` takes as a zigzag varint: 1..10.
 [[nodiscard]] std::size_t varint_bytes(std::int64_t value);
-void append_varint(std::vector<std::byte>& out, std::int64_t value);
+
+// Fills borrowed memory from the front. The caller has computed how much is needed (CHECKed).
+class RecordWriter {
+ public:
+  explicit RecordWriter(std::span<std::byte> out) : out_(out) {}
+
+  [[nodiscard]] bool full() const { return out_.empty(); }
+  void varint(std::int64_t value);
+  void byte(std::uint8_t value);
+  // A length and the bytes; only the length -1 for none.
+  void nullable_bytes(const std::optional<Bytes>& bytes);
+
+ private:
+  std::span<std::byte> out_;
+};
 
 // A reader of varints and fields over borrowed bytes. The first read past the end, or of a varint
 // over 10 bytes, makes it broken; later reads then give zeros and nothing.

@@ -21,7 +21,7 @@ inline void for_each_crash_image(
       check(disk.crash(1, {.data = data, .names = names}));
     }
   }
-  constexpr std::uint64_t kMixtures = 12;
+  constexpr std::uint64_t kMixtures = 24;
   for (std::uint64_t seed = 1; seed <= kMixtures; ++seed) {
     check(disk.crash(seed, {.tear_last_sector = seed % 2 == 0}));
   }
