@@ -20,12 +20,24 @@ struct Edge {
   Names rooms;
 };
 
+// Where sockets, and the threads that serve them, live.
+const Names kNetEdges = {"net/client.cc",        "net/client_shell", "net/client_socket",
+                         "net/client_tail.",     "net/lanes",        "net/rpc_",
+                         "net/connection_census"};
+const Names kServerEdges = {"server/app", "server/main", "server/lane_", "server/work_pool",
+                            "server/logging"};
+const Names kOutside = {"cli/", "jepsen/live/", "tests/"};
+
+Names operator+(Names left, const Names& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
 const std::vector<Edge>& edges() {
   static const std::vector<Edge> kEdges = {
       {.what = "a thread",
        .words = {"std::thread", "std::jthread", "std::async", "pthread_create"},
-       .rooms = {"storage/flush_workers", "net/", "server/app", "server/main", "server/lane_",
-                 "server/work_pool", "cli/", "jepsen/live/", "tests/"}},
+       .rooms = kNetEdges + kServerEdges + kOutside},
       {.what = "a lock other than the annotated Mutex",
        .words = {"std::mutex", "std::shared_mutex", "std::recursive_mutex",
                  "std::condition_variable", "std::lock_guard", "std::unique_lock",
@@ -34,29 +46,23 @@ const std::vector<Edge>& edges() {
       {.what = "a clock",
        .words = {"steady_clock", "system_clock", "high_resolution_clock", "clock_gettime",
                  "gettimeofday", "std::time"},
-       .rooms = {"storage/flush_workers", "net/", "server/app", "server/main", "server/lane_",
-                 "server/work_pool", "server/logging", "cli/", "jepsen/live/", "tests/"}},
+       .rooms = kNetEdges + kServerEdges + kOutside},
+      {.what = "Asio", .words = {"boost/asio"}, .rooms = kNetEdges + kServerEdges + kOutside},
       {.what = "a random device",
        .words = {"std::random_device", "getrandom"},
-       .rooms = {"net/", "server/", "cli/", "tests/"}},
+       .rooms = kNetEdges + kServerEdges + kOutside},
       {.what = "a sleep",
        .words = {"sleep_for", "sleep_until", "usleep", "nanosleep"},
        .rooms = {}},
       {.what = "a system call on files",
        .words = {"::open", "::pread", "::pwrite", "::fdatasync", "::fsync", "::rename", "::unlink"},
-       .rooms = {"storage/posix_", "server/", "cli/", "jepsen/live/", "tests/"}},
+       .rooms = kServerEdges + kOutside + Names{"storage/posix_"}},
   };
   return kEdges;
 }
 
 bool in_room(std::string_view path, const Names& rooms) {
   return std::ranges::any_of(rooms, [&](auto room) { return path.starts_with(room); });
-}
-
-// server/group, shard and meta are run by the simulator and see no outside world, whatever the
-// other rooms of server/ may.
-bool is_deterministic(std::string_view path) {
-  return in_room(path, {"server/group/", "server/shard/", "server/meta/"});
 }
 
 void check_line(const std::string& line, const Edge& edge, Finding place, Findings& findings) {
@@ -79,7 +85,7 @@ Findings check_edges(const Tree& tree) {
     }
     const auto lines = code_lines_of(text);
     for (const Edge& edge : edges()) {
-      if (!is_deterministic(path) && in_room(path, edge.rooms)) {
+      if (in_room(path, edge.rooms)) {
         continue;
       }
       int number = 0;

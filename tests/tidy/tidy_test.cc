@@ -92,6 +92,7 @@ TEST(Tidy, TheOutsideWorldInsideIsNoticed) {
   expect_broken(check_edges, "server/app.cc", "std::mutex m;\n", "a lock");
   expect_broken(check_edges, "server/group/replica.cc",
                 "auto t = std::chrono::steady_clock::now();", "a clock");
+  expect_broken(check_edges, "net/producer.cc", "#include <boost/asio/post.hpp>\n", "Asio");
   expect_broken(check_edges, "storage/segment.cc", "std::random_device r;\n", "a random device");
   expect_broken(check_edges, "tests/raft/some_test.cc", "std::this_thread::sleep_for(1s);\n",
                 "a sleep");
