@@ -123,6 +123,7 @@ class App::Impl {
   std::unique_ptr<WorkPool> flush_pool_;
   std::unique_ptr<WorkPool> read_pool_;
   std::unique_ptr<WorkPool> background_pool_;
+  std::unique_ptr<WorkPool> prepare_pool_;
   std::unique_ptr<net::Lanes> lanes_;
   std::unique_ptr<LanePorts> boot_ports_;
   std::unique_ptr<GroupHost> host_;
@@ -155,11 +156,14 @@ Result<void> App::Impl::open_groups() {
       WorkPoolOptions{.threads = options.flush_workers, .queue_max = SIZE_MAX});
   read_pool_ = std::make_unique<WorkPool>(WorkPoolOptions{.threads = kReadThreads});
   background_pool_ = std::make_unique<WorkPool>(WorkPoolOptions{.threads = 1});
+  prepare_pool_ = std::make_unique<WorkPool>(WorkPoolOptions{.threads = 1});
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   lanes_ = std::make_unique<net::Lanes>(
       net::LanesOptions{.count = options.lanes == 0 ? cores : options.lanes});
-  const Pools pools{
-      .flush = flush_pool_.get(), .read = read_pool_.get(), .background = background_pool_.get()};
+  const Pools pools{.flush = flush_pool_.get(),
+                    .read = read_pool_.get(),
+                    .background = background_pool_.get(),
+                    .prepare = prepare_pool_.get()};
   boot_ports_ = std::make_unique<LanePorts>(lanes_->context(0), pools, logging_);
   host_ = std::make_unique<GroupHost>(
       GroupHostParts{.root = storage_->root(),
@@ -293,6 +297,7 @@ bool App::Impl::stop() {
   flush_pool_.reset();
   read_pool_.reset();
   background_pool_.reset();
+  prepare_pool_.reset();
   server_.reset();
   host_.reset();
   boot_ports_.reset();

@@ -42,10 +42,22 @@ Now LanePorts::now() const { return read_clocks(); }
 
 void LanePorts::post(Task task) { boost::asio::post(lane_, std::move(task)); }
 
+WorkPool* LanePorts::threads_of(Pool pool) const {
+  switch (pool) {
+    case Pool::kFlush:
+      return pools_.flush;
+    case Pool::kRead:
+      return pools_.read;
+    case Pool::kBackground:
+      return pools_.background;
+    case Pool::kPrepare:
+      return pools_.prepare;
+  }
+  return nullptr;
+}
+
 void LanePorts::run(Pool pool, Work work, WorkDone done) {
-  WorkPool* const threads = pool == Pool::kFlush  ? pools_.flush
-                            : pool == Pool::kRead ? pools_.read
-                                                  : pools_.background;
+  WorkPool* const threads = threads_of(pool);
   // Shared between the two ways on: run by a thread, or refused here.
   auto completion = std::make_shared<WorkDone>(std::move(done));
   auto guard = boost::asio::make_work_guard(lane_);

@@ -23,6 +23,7 @@ struct Pools {
   WorkPool* flush = nullptr;
   WorkPool* read = nullptr;
   WorkPool* background = nullptr;
+  WorkPool* prepare = nullptr;
 };
 
 // Both clocks, read once.
@@ -44,6 +45,8 @@ class LanePorts final : public Ports {
   void report(Severity severity, std::string text) override;
 
  private:
+  [[nodiscard]] WorkPool* threads_of(Pool pool) const;
+
   boost::asio::io_context& lane_;
   Pools pools_;
   Logging& logging_;

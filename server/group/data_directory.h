@@ -6,7 +6,8 @@
 //   identity     cluster, node and incarnation; its appearance completes the making
 //   hard-state   term and vote of every group
 //   state/       LevelDB, checkpoints of all groups; may be dropped at any time
-//   groups/<n>/  log (segments, manifest) and images of group n; group 0 is the meta group
+//   groups/<n>/  the log of group n: segments and manifest; group 0 is the meta group
+//   images/<n>/  images of its state; made when first needed
 //   bootstrap    only while the directory is being made
 //
 // Making it: `bootstrap` is made durable, then everything else, then `identity`, then `bootstrap`
@@ -33,6 +34,7 @@ namespace lignum::server {
 
 inline constexpr const char* kBootstrapFileName = "bootstrap";
 inline constexpr const char* kGroupsDirectoryName = "groups";
+inline constexpr const char* kImagesDirectoryName = "images";
 
 struct BootstrapOptions {
   // Data groups beside the meta group.

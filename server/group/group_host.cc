@@ -60,6 +60,8 @@ Result<BootReport> GroupHost::open() {
   directory_ = std::move(directory);
   TRY_ASSIGN(groups, parts_.root.open_directory(kGroupsDirectoryName));
   groups_ = std::move(groups);
+  TRY_ASSIGN(images, parts_.root.open_directory(kImagesDirectoryName));
+  images_ = std::move(images);
   BootReport report{.made = directory_.made};
   // The state store is shared: damage found by one group drops it for all, and those restored
   // from it before write themselves anew.
@@ -105,11 +107,17 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   for (const std::string& each : loaded.damage) report(Severity::kWarn, each);
   if (loaded.torn) report(Severity::kWarn, "a vote that was being written was given up");
   TRY_ASSIGN(log_directory, groups_->open_directory(group_directory_name(group)));
-  TRY_ASSIGN(opened, parts_.open_log(std::move(log_directory), group, incarnation));
+  // The log refers to it for as long as it lives.
+  storage::Directory& log_place = *log_directory;
+  log_directories_.push_back(std::move(log_directory));
+  TRY_ASSIGN(opened, parts_.open_log(log_place, {.group = group,
+                                                 .incarnation = incarnation,
+                                                 .node = directory_.identity.incarnation,
+                                                 .ports = *prepared.ports}));
   for (const std::string& each : opened.remarks) report(Severity::kWarn, each);
   prepared.log = std::move(opened.log);
   prepared.hard_state = at_boot(loaded.state, prepared.log->last().term);
-  TRY_ASSIGN(image_directory, groups_->open_directory(group_directory_name(group)));
+  TRY_ASSIGN(image_directory, images_->open_directory(group_directory_name(group)));
   prepared.checkpoints = std::make_unique<Checkpoints>(group, incarnation, parts_.store,
                                                        std::move(image_directory), *prepared.ports);
   if (group == kMetaGroup) {

@@ -35,8 +35,16 @@ struct OpenedLog {
   std::vector<std::string> remarks;
 };
 
-using OpenLog = std::function<Result<OpenedLog>(std::unique_ptr<storage::Directory> directory,
-                                                GroupId group, GroupIncarnation incarnation)>;
+struct OpenLogRequest {
+  GroupId group;
+  GroupIncarnation incarnation;
+  NodeIncarnation node;
+  // For what the log does in the background; outlives it.
+  Ports& ports;
+};
+// `directory` outlives the log.
+using OpenLog =
+    std::function<Result<OpenedLog>(storage::Directory& directory, const OpenLogRequest& request)>;
 
 struct GroupHostParts {
   storage::Directory& root;
@@ -98,6 +106,8 @@ class GroupHost {
   GroupHostParts parts_;
   OpenDirectory directory_;
   std::unique_ptr<storage::Directory> groups_;
+  std::unique_ptr<storage::Directory> images_;
+  std::vector<std::unique_ptr<storage::Directory>> log_directories_;
   std::map<GroupId, std::unique_ptr<Ports>> ports_;
   Router router_;
   std::unique_ptr<MetaGroup> meta_;

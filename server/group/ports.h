@@ -34,6 +34,7 @@ enum class Pool : std::uint8_t {
   kFlush,       // writes and syncs of live data; wide, so that groups flush side by side
   kRead,        // cold reads; never waits behind a flush
   kBackground,  // checkpoints, images, cleaning: one thread, in the order of submission
+  kPrepare,     // segments that are filled with zeros for later: appends may wait for it
 };
 
 enum class Severity : std::uint8_t { kDebug, kInfo, kWarn, kError };

@@ -44,8 +44,9 @@ class NodeTest : public ::testing::Test {
       disks[group] = std::make_shared<MemoryDisk>();
       return {};
     };
-    cell.logs.open = [this](std::unique_ptr<storage::Directory>, GroupId group,
-                            GroupIncarnation) -> Result<OpenedLog> {
+    cell.logs.open = [this](storage::Directory&,
+                            const OpenLogRequest& request) -> Result<OpenedLog> {
+      const GroupId group = request.group;
       if (damaged && *damaged == group) {
         return fail(Errc::kCorrupt, "segment-1 byte 4096: bad checksum");
       }
