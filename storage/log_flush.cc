@@ -1,0 +1,28 @@
+#include "storage/log_flush.h"
+
+#include <functional>
+#include <variant>
+
+#include "raft/error.h"
+#include "storage/manifest.h"
+#include "storage/segment_writer.h"
+
+namespace lignum::storage {
+
+Result<void> SegmentedLog::Flush::run_step(Step& step) {
+  if (auto* write = std::get_if<BlockWrite>(&step)) {
+    return write->file->write_at(write->position, write->buffer.bytes().first(write->bytes));
+  }
+  if (auto* sync = std::get_if<SyncFile>(&step)) return sync->file->sync();
+  if (auto* change = std::get_if<std::function<void(Manifest&)>>(&step)) {
+    return manifest_->edit(*change);
+  }
+  return directory_.sync();
+}
+
+Result<void> SegmentedLog::Flush::run() {
+  for (Step& step : steps_) TRY(run_step(step));
+  return {};
+}
+
+}  // namespace lignum::storage

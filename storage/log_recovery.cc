@@ -1,0 +1,261 @@
+#include "storage/log_recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/aligned_buffer.h"
+#include "storage/byte_order.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
+#include "storage/manifest.h"
+#include "storage/segment.h"
+#include "storage/segment_header.h"
+#include "storage/segment_index.h"
+#include "storage/segment_writer.h"
+#include "storage/segmented_log.h"
+
+namespace lignum::storage {
+
+namespace {
+
+constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
+
+// One past the last byte that is not zero, at least `from`.
+std::uint64_t content_end(Bytes bytes, std::uint64_t from) {
+  std::uint64_t end = bytes.size();
+  while (end > from && bytes[end - 1] == std::byte{0}) --end;
+  return end;
+}
+
+// A frame that begins behind `after`, as far as envelopes tell.
+struct LaterFrame {
+  std::uint64_t position = 0;
+  std::uint64_t flushed = 0;
+};
+
+// What the frames behind `after` say: the highest position that was flushed when one of them was
+// written, and where the last of them lies.
+std::optional<LaterFrame> evidence_behind(Bytes bytes, SegmentId segment, std::uint64_t after) {
+  std::optional<LaterFrame> found;
+  const std::uint64_t first = (after / kFrameAlignment + 1) * kFrameAlignment;
+  for (std::uint64_t at = first; at + kEnvelopeBytes <= bytes.size(); at += kFrameAlignment) {
+    if (load_le<std::uint32_t>(bytes, at) != kFrameMagic) continue;
+    const auto frame = decode_frame(bytes.subspan(at), segment, at);
+    if (!frame) continue;
+    if (!found) found.emplace();
+    found->position = at;
+    found->flushed = std::max(found->flushed, frame->envelope.flushed);
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<SegmentedLog::Opened> SegmentedLog::open(Directory& directory,
+                                                const SegmentedLogOptions& options) {
+  return LogRecovery(directory, options).run();
+}
+
+Result<SegmentedLog::Opened> LogRecovery::run() {
+  auto loaded = ManifestFile::load(directory_);
+  if (!loaded) {
+    if (loaded.error().code() != Errc::kNotFound) return std::unexpected(loaded.error());
+    return fail(Errc::kCorrupt, fmt::format("{}: the file '{}' is missing, so the list of this "
+                                            "group's segments is lost; nothing was changed",
+                                            directory_.path(), kManifestName));
+  }
+  if (loaded->remark) report_.remarks.push_back(*loaded->remark);
+  const Manifest manifest = loaded->file->current();
+  TRY(check_identity(manifest));
+  log_ = std::unique_ptr<SegmentedLog>(
+      new SegmentedLog(directory_, options_, std::move(loaded->file)));
+  log_->truncation_ = manifest.truncation;
+  log_->next_segment_ = manifest.next_segment;
+  TRY(open_segments(manifest));
+  TRY(remove_debris(manifest));
+  return SegmentedLog::Opened{.log = std::move(log_), .report = std::move(report_)};
+}
+
+Result<void> LogRecovery::check_identity(const Manifest& manifest) const {
+  if (manifest.group == options_.group && manifest.incarnation == options_.incarnation) return {};
+  return fail(Errc::kCorrupt,
+              fmt::format("{}/{}: it belongs to group {} of incarnation {:x}, not to group {} of "
+                          "{:x}: was a directory copied here?",
+                          directory_.path(), kManifestName, manifest.group.value(),
+                          manifest.incarnation.value(), options_.group.value(),
+                          options_.incarnation.value()));
+}
+
+Result<void> LogRecovery::open_segments(const Manifest& manifest) {
+  for (const SegmentRecord& record : manifest.segments) {
+    const bool active = &record == &manifest.segments.back();
+    if (record.sealed == active) {
+      return fail(Errc::kCorrupt, fmt::format("{}/{}: segment {:016x} is in the wrong state",
+                                              directory_.path(), kManifestName, record.id.value()));
+    }
+    const std::string name = segment_file_name(record.id);
+    auto file = directory_.open(name, OpenMode::kRead);
+    if (!file) {
+      return fail(Errc::kCorrupt, fmt::format("{}/{}: a segment of the log is missing: {}",
+                                              directory_.path(), name, file.error().message()));
+    }
+    TRY_ASSIGN(size, (*file)->size());
+    if (size < record.file_bytes) {
+      return fail(Errc::kCorrupt, fmt::format("{}/{}: byte {}: the file ends here; it was {} bytes "
+                                              "long",
+                                              directory_.path(), name, size, record.file_bytes));
+    }
+    log_->segments_.push_back(
+        std::make_shared<Segment>(record, std::move(*file), directory_.path() + "/" + name));
+    TRY(active ? open_active(record) : open_sealed(record));
+  }
+  return {};
+}
+
+Result<void> LogRecovery::open_sealed(const SegmentRecord& record) {
+  const SegmentPtr& segment = log_->segments_.back();
+  TRY_ASSIGN(index, segment->load_index());
+  segment->seal(record, index);
+  segment->release_index();
+  return {};
+}
+
+Result<void> LogRecovery::open_active(const SegmentRecord& record) {
+  const SegmentPtr& segment = log_->segments_.back();
+  active_ = record;
+  active_path_ = segment->path();
+  const std::string name = segment_file_name(record.id);
+  TRY_ASSIGN(file, directory_.open(name, OpenMode::kWriteDirect));
+  TRY_ASSIGN(size, file->size());
+  std::vector<std::byte> bytes(size);
+  TRY(segment->read_exactly(0, bytes));
+  report_.scanned_bytes = size;
+  log_->mark_ = record.before;
+  log_->capacity_ = std::max<std::size_t>(record.file_bytes, size);
+  TRY_ASSIGN(end, take_frames(bytes));
+  log_->durable_ = log_->mark_.id.index;
+  TRY(judge_tail(bytes, end));
+  if (!decode_segment_header(Bytes(bytes).first(kBlockBytes))) {
+    const AlignedBuffer header = encode_segment_header(
+        {.group = options_.group, .incarnation = options_.incarnation, .segment = record.id});
+    TRY(file->write_at(0, header.bytes()));
+    TRY(file->sync());
+    if (end > kFramesStart) {
+      report_.remarks.push_back(
+          fmt::format("{}: byte 0: the header block was damaged and has been rewritten; the "
+                      "entries are whole",
+                      active_path_));
+    }
+  }
+  const std::uint64_t block = end / kBlockBytes * kBlockBytes;
+  log_->writer_ = std::make_unique<SegmentWriter>(std::move(file), end,
+                                                  Bytes(bytes).subspan(block, end - block));
+  log_->flushed_end_ = end;
+  return {};
+}
+
+Result<std::uint64_t> LogRecovery::take_frames(Bytes bytes) {
+  std::uint64_t at = kFramesStart;
+  while (at < bytes.size()) {
+    const auto frame = decode_frame(bytes.subspan(at), active_.id, at);
+    if (!frame || frame->bytes > bytes.size() - at) break;
+    if (std::holds_alternative<EntryHeader>(frame->body)) {
+      TRY_ASSIGN(taken, take_entry(*frame, bytes, at));
+      if (!taken) break;
+    } else if (const auto* marker = std::get_if<Marker>(&frame->body)) {
+      if (marker->last != log_->mark_.id.index || marker->chain != log_->mark_.chain) break;
+      log_->marked_end_ = at + frame->bytes;
+    } else {
+      break;  // the active segment holds no skips
+    }
+    at += frame->bytes;
+  }
+  return at;
+}
+
+Result<bool> LogRecovery::take_entry(const Frame& frame, Bytes bytes, std::uint64_t position) {
+  const auto& header = std::get<EntryHeader>(frame.body);
+  LogMark& mark = log_->mark_;
+  // A frame of a log that was cut here earlier does not continue this chain.
+  if (header.index != mark.id.index.next() || header.previous_chain != mark.chain ||
+      header.group != options_.incarnation) {
+    return false;
+  }
+  const Bytes payload = bytes.subspan(position + frame.payload_at(), header.payload_bytes);
+  if (!payload_intact(header, payload)) return false;
+  log_->active_index_.add(header, static_cast<std::uint32_t>(position),
+                          static_cast<std::uint32_t>(frame.bytes));
+  mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
+  return true;
+}
+
+Result<void> LogRecovery::judge_tail(Bytes bytes, std::uint64_t end) {
+  const auto later = evidence_behind(bytes, active_.id, end);
+  const bool flushed_past = later && later->flushed > end;
+  const bool too_far = later && later->position - end > kInFlightWindowMax;
+  if (flushed_past || too_far) {
+    return fail(
+        Errc::kCorrupt,
+        fmt::format("{}: byte {}: entry {} fails its checksum, but {}: this is damage, not "
+                    "a torn write; nothing was changed",
+                    active_path_, end, log_->mark_.id.index.next().value(),
+                    flushed_past ? fmt::format("byte {} was flushed after it", later->flushed)
+                                 : fmt::format("an entry stands at byte {}", later->position)));
+  }
+  if (content_end(bytes, end) == end) return {};
+  return cut(bytes, end);
+}
+
+Result<void> LogRecovery::cut(Bytes bytes, std::uint64_t end) {
+  const std::uint64_t garbage_end = content_end(bytes, end);
+  report_.torn = TornTail{.file = active_path_,
+                          .position = end,
+                          .bytes = garbage_end - end,
+                          .index = log_->mark_.id.index.next()};
+  // Zeros, so that no frame of the cut tail can be taken for one of the log that goes on here.
+  TRY_ASSIGN(file, directory_.open(segment_file_name(active_.id), OpenMode::kReadWrite));
+  const std::vector<std::byte> zeros(kZeroBytes);
+  for (std::uint64_t at = end; at < garbage_end; at += kZeroBytes) {
+    const std::size_t count = std::min<std::uint64_t>(kZeroBytes, garbage_end - at);
+    TRY(file->write_at(at, Bytes(zeros).first(count)));
+  }
+  return file->sync();
+}
+
+Result<void> LogRecovery::remove_debris(const Manifest& manifest) {
+  TRY_ASSIGN(names, directory_.list());
+  bool removed = false;
+  for (const std::string& name : names) {
+    const bool segment = name.ends_with(".seg");
+    if (!segment && name != kManifestSpareName) continue;
+    const bool listed = std::any_of(
+        manifest.segments.begin(), manifest.segments.end(),
+        [&](const SegmentRecord& record) { return segment_file_name(record.id) == name; });
+    if (listed) continue;
+    // The number of debris is never given again.
+    if (segment) {
+      const auto number = std::strtoull(name.c_str(), nullptr, 16);
+      log_->next_segment_ = std::max(log_->next_segment_, SegmentId(number + 1));
+    }
+    TRY(directory_.remove(name));
+    removed = true;
+  }
+  return removed ? directory_.sync() : Result<void>();
+}
+
+}  // namespace lignum::storage

@@ -1,0 +1,53 @@
+#pragma once
+
+// What SegmentedLog::open does: from a directory that a crash left, to a log that continues.
+//
+// Idempotent, and safe to crash at any point: it only removes what the manifest does not list,
+// rewrites a damaged manifest copy, and zeroes what it cut. Boot only; blocks.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/manifest.h"
+#include "storage/segmented_log.h"
+
+namespace lignum::storage {
+
+class LogRecovery {
+ public:
+  LogRecovery(Directory& directory, const SegmentedLogOptions& options)
+      : directory_(directory), options_(options) {}
+
+  [[nodiscard]] Result<SegmentedLog::Opened> run();
+
+ private:
+  Result<void> check_identity(const Manifest& manifest) const;
+  Result<void> open_segments(const Manifest& manifest);
+  Result<void> open_sealed(const SegmentRecord& record);
+  Result<void> open_active(const SegmentRecord& record);
+  // Takes the frames of the active segment up to the first position that does not check; returns
+  // it.
+  Result<std::uint64_t> take_frames(Bytes bytes);
+  Result<bool> take_entry(const Frame& frame, Bytes bytes, std::uint64_t position);
+  // Torn or damaged? Cuts or fails.
+  Result<void> judge_tail(Bytes bytes, std::uint64_t end);
+  Result<void> cut(Bytes bytes, std::uint64_t end);
+  Result<void> remove_debris(const Manifest& manifest);
+
+  Directory& directory_;
+  const SegmentedLogOptions& options_;
+  std::unique_ptr<SegmentedLog> log_;
+  RecoveryReport report_;
+  SegmentRecord active_;
+  std::string active_path_;
+};
+
+}  // namespace lignum::storage

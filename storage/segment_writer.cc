@@ -1,0 +1,62 @@
+#include "storage/segment_writer.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "raft/check.h"
+#include "raft/payload.h"
+#include "storage/aligned_buffer.h"
+#include "storage/file.h"
+
+namespace lignum::storage {
+
+namespace {
+
+constexpr std::size_t kBufferBytesMin = 4 * kBlockBytes;
+
+}  // namespace
+
+SegmentWriter::SegmentWriter(std::shared_ptr<File> file, std::uint64_t end, Bytes partial)
+    : file_(std::move(file)),
+      end_(end),
+      start_(end / kBlockBytes * kBlockBytes),
+      buffer_(kBufferBytesMin) {
+  CHECK(partial.size() == end_ - start_);
+  std::copy(partial.begin(), partial.end(), buffer_.span().begin());
+}
+
+std::span<std::byte> SegmentWriter::room(std::size_t bytes) {
+  const std::size_t used = end_ - start_;
+  if (buffer_.size() < used + bytes) {
+    AlignedBuffer larger(std::max(used + bytes, 2 * buffer_.size()));
+    std::copy_n(buffer_.bytes().begin(), used, larger.span().begin());
+    buffer_ = std::move(larger);
+  }
+  return buffer_.span().subspan(used, bytes);
+}
+
+void SegmentWriter::advance(std::size_t bytes) {
+  end_ += bytes;
+  dirty_ = true;
+}
+
+BlockWrite SegmentWriter::take() {
+  const std::size_t used = end_ - start_;
+  const std::size_t partial = used % kBlockBytes;
+  AlignedBuffer next(kBufferBytesMin);
+  std::copy_n(buffer_.bytes().begin() + static_cast<std::ptrdiff_t>(used - partial), partial,
+              next.span().begin());
+  BlockWrite write{.file = file_,
+                   .position = start_,
+                   .buffer = std::exchange(buffer_, std::move(next)),
+                   .bytes = round_up_to_block(used)};
+  start_ += used - partial;
+  dirty_ = false;
+  return write;
+}
+
+}  // namespace lignum::storage

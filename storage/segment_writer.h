@@ -1,0 +1,54 @@
+#pragma once
+
+// The write end of the active segment: frames gather in whole blocks until a flush takes them.
+//
+// A part of SegmentedLog; its lane only. The last block of a flush is usually partial: it is
+// written padded with zeros, and written again, longer, with the next flush. Its flushed bytes are
+// the same in both images, so a crash between, whatever sectors it keeps, cannot hurt them.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "raft/payload.h"
+#include "storage/aligned_buffer.h"
+#include "storage/file.h"
+
+namespace lignum::storage {
+
+// One write: `bytes` whole blocks at `position`.
+struct BlockWrite {
+  std::shared_ptr<File> file;
+  std::uint64_t position = 0;
+  AlignedBuffer buffer;
+  std::size_t bytes = 0;
+};
+
+class SegmentWriter {
+ public:
+  // Continues at `end`; `partial` holds the file's bytes from the start of end's block up to end.
+  SegmentWriter(std::shared_ptr<File> file, std::uint64_t end, Bytes partial);
+
+  // Where the next frame begins.
+  [[nodiscard]] std::uint64_t end() const { return end_; }
+  [[nodiscard]] bool dirty() const { return dirty_; }
+  [[nodiscard]] const std::shared_ptr<File>& file() const { return file_; }
+
+  // Zeroed room for a frame at end(), valid until the next call; advance() makes it part of the
+  // segment.
+  [[nodiscard]] std::span<std::byte> room(std::size_t bytes);
+  void advance(std::size_t bytes);
+  // Everything staged, as one write; the partial block stays staged too.
+  [[nodiscard]] BlockWrite take();
+
+ private:
+  std::shared_ptr<File> file_;
+  std::uint64_t end_;
+  // Position of the first byte of buffer_, a multiple of the block.
+  std::uint64_t start_;
+  AlignedBuffer buffer_;
+  bool dirty_ = false;
+};
+
+}  // namespace lignum::storage

@@ -1,0 +1,329 @@
+#include "storage/segmented_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "raft/check.h"
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/aligned_buffer.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
+#include "storage/log.h"
+#include "storage/log_flush.h"
+#include "storage/manifest.h"
+#include "storage/segment.h"
+#include "storage/segment_header.h"
+#include "storage/segment_index.h"
+#include "storage/segment_writer.h"
+
+namespace lignum::storage {
+
+namespace {
+
+// Filling a spare with zeros goes in pieces of this.
+constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
+// What one entry adds to the footer, at most (a new shard and a new term).
+constexpr std::size_t kFooterBytesPerEntry = 80;
+
+Result<void> fill_with_zeros(File& file, std::size_t bytes) {
+  const AlignedBuffer zeros(std::min(bytes, kZeroBytes));
+  for (std::size_t at = 0; at < bytes; at += zeros.size()) {
+    TRY(file.write_at(at, zeros.bytes().first(std::min(zeros.size(), bytes - at))));
+  }
+  return file.sync();
+}
+
+}  // namespace
+
+struct SegmentedLog::Preparation {
+  SegmentId id;
+  std::size_t bytes = 0;
+};
+
+SegmentedLog::SegmentedLog(Directory& directory, const SegmentedLogOptions& options,
+                           std::unique_ptr<ManifestFile> manifest)
+    : directory_(directory),
+      options_(options),
+      manifest_(std::move(manifest)),
+      cache_(options.tail_cache_bytes) {}
+
+SegmentedLog::~SegmentedLog() { *alive_ = false; }
+
+Result<void> SegmentedLog::create(Directory& directory, const SegmentedLogOptions& options) {
+  const SegmentRecord record{.id = SegmentId(1),
+                             .before = {},
+                             .file_bytes = options.segment_bytes_min,
+                             .sealed = false,
+                             .after = {}};
+  const std::string name = segment_file_name(record.id);
+  TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
+  TRY(fill_with_zeros(*file, record.file_bytes));
+  const AlignedBuffer header = encode_segment_header(
+      {.group = options.group, .incarnation = options.incarnation, .segment = record.id});
+  TRY(file->write_at(0, header.bytes()));
+  TRY(file->sync());
+  TRY(directory.sync());
+  // Last: with it the log exists.
+  TRY_ASSIGN(manifest, ManifestFile::create(directory, {.group = options.group,
+                                                        .incarnation = options.incarnation,
+                                                        .truncation = 0,
+                                                        .next_segment = SegmentId(2),
+                                                        .segments = {record}}));
+  return {};
+}
+
+std::size_t SegmentedLog::next_segment_bytes(std::size_t least) const {
+  const std::size_t grown = std::min(
+      std::max(capacity_, options_.segment_bytes_min) * kSegmentGrowth, options_.segment_bytes_max);
+  return std::max(grown, round_up_to_block(kFramesStart + least + 2 * kSegmentReserve));
+}
+
+std::size_t SegmentedLog::active_room() const {
+  const std::size_t used =
+      writer_->end() + active_index_.encoded_bytes() + kBlockBytes + kSegmentReserve;
+  return used < capacity_ ? capacity_ - used : 0;
+}
+
+Room SegmentedLog::room(std::size_t bytes) {
+  const std::size_t needed = bytes + kFooterBytesPerEntry + kEnvelopeBytes + kFrameAlignment;
+  const std::size_t available = active_room();
+  if (!spare_ && !preparing_ && (available < capacity_ / 2 || available < needed)) {
+    prepare_spare(needed);
+  }
+  if (available >= needed) return Room::kReady;
+  if (spare_ && spare_->bytes < kFramesStart + needed + 2 * kSegmentReserve) {
+    // Too small for this batch: it goes, and its file with the next boot's debris.
+    spare_.reset();
+    prepare_spare(needed);
+  }
+  if (spare_) return Room::kReady;
+  if (prepare_error_ && prepare_error_->code() == Errc::kNoSpace) return Room::kNoSpace;
+  return Room::kPreparing;
+}
+
+void SegmentedLog::prepare_spare(std::size_t bytes) {
+  if (preparing_) return;
+  preparing_ = true;
+  const Preparation preparation{.id = next_segment_, .bytes = next_segment_bytes(bytes)};
+  next_segment_ = SegmentId(next_segment_.value() + 1);
+  auto work = [&directory = directory_, manifest = manifest_, preparation,
+               free_min = options_.free_bytes_min]() -> Result<void> {
+    TRY_ASSIGN(free, directory.free_bytes());
+    if (free < preparation.bytes + free_min) {
+      return fail(Errc::kNoSpace,
+                  fmt::format("{}: {} bytes are free; a segment of {} must leave {}",
+                              directory.path(), free, preparation.bytes, free_min));
+    }
+    TRY(manifest->reserve());
+    const std::string name = segment_file_name(preparation.id);
+    const auto fill = [&]() -> Result<void> {
+      TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
+      TRY(fill_with_zeros(*file, preparation.bytes));
+      return directory.sync();
+    };
+    auto filled = fill();
+    // Half a segment helps nobody; what cannot be removed now is debris at the next boot.
+    if (!filled) (void)directory.remove(name);
+    return filled;
+  };
+  options_.background(std::move(work), [this, alive = alive_, preparation](Result<void> outcome) {
+    if (*alive) prepared(preparation, outcome);
+  });
+}
+
+void SegmentedLog::prepared(const Preparation& preparation, const Result<void>& outcome) {
+  preparing_ = false;
+  prepare_error_.reset();
+  if (outcome) {
+    spare_ = Spare{.id = preparation.id, .bytes = preparation.bytes};
+  } else {
+    prepare_error_ = outcome.error();
+  }
+}
+
+Envelope SegmentedLog::envelope(FrameKind kind) const {
+  return {.kind = kind,
+          .node = options_.node,
+          .segment = segments_.back()->id(),
+          .position = writer_->end(),
+          .truncation = truncation_,
+          .flushed = flushed_end_};
+}
+
+bool SegmentedLog::fits(std::size_t frame) const {
+  return writer_->end() + frame + active_index_.encoded_bytes() + kFooterBytesPerEntry +
+             kBlockBytes <=
+         capacity_;
+}
+
+void SegmentedLog::append(std::span<const Entry> entries) {
+  for (const Entry& entry : entries) append_one(entry);
+}
+
+void SegmentedLog::append_one(const Entry& entry) {
+  CHECK(entry.header.index == mark_.id.index.next());
+  CHECK(entry.header.previous_chain == mark_.chain);
+  CHECK(entry.header.term >= mark_.id.term);
+  const std::size_t frame = frame_bytes(kEntryHeaderBytes, entry.payload.size());
+  // Ordinary entries leave the reserve to those that must not fail.
+  const bool small = frame <= kSegmentReserve / 8;
+  const bool roomy = active_room() >= frame + kFooterBytesPerEntry;
+  if (!roomy && (spare_ || !small || !fits(frame))) roll();
+  const std::uint64_t position = writer_->end();
+  encode_entry(envelope(FrameKind::kEntry), entry, writer_->room(frame));
+  writer_->advance(frame);
+  active_index_.add(entry.header, static_cast<std::uint32_t>(position),
+                    static_cast<std::uint32_t>(frame));
+  if (entry.header.kind == EntryKind::kBatch) cache_.add(entry);
+  mark_ = {.id = entry.header.id(),
+           .chain = chain_after(entry.header),
+           .append_time = entry.header.append_time};
+}
+
+void SegmentedLog::roll() {
+  if (staged_ == nullptr) staged_ = std::make_unique<Flush>(directory_, manifest_);
+  const SegmentPtr sealed = segments_.back();
+  SegmentRecord record = sealed->record();
+  auto index = std::make_shared<const SegmentIndex>(std::exchange(active_index_, {}));
+  const std::vector<std::byte> footer = index->encode(record.id);
+  record.sealed = true;
+  record.after = mark_;
+  record.frames_end = writer_->end();
+  record.footer_at = round_up_to_block(writer_->end());
+  record.footer_bytes = footer.size();
+  AlignedBuffer block(footer.size());
+  std::copy(footer.begin(), footer.end(), block.span().begin());
+  record.file_bytes = std::max(record.file_bytes, record.footer_at + block.size());
+  if (writer_->dirty()) staged_->write(writer_->take());
+  const std::size_t footer_bytes = block.size();
+  staged_->write({.file = writer_->file(),
+                  .position = record.footer_at,
+                  .buffer = std::move(block),
+                  .bytes = footer_bytes});
+  staged_->sync(writer_->file());
+  sealed->seal(record, std::move(index));
+  staged_->sealed.push_back(sealed);
+
+  SegmentRecord next{.id = SegmentId(), .before = mark_, .file_bytes = kFramesStart};
+  std::unique_ptr<File> writer;
+  if (spare_) {
+    next.id = spare_->id;
+    next.file_bytes = spare_->bytes;
+    capacity_ = spare_->bytes;
+    spare_.reset();
+  } else {
+    // Only what the node itself must write comes here while no segment could be prepared: the
+    // file grows as it is written, and a full disk stops the node.
+    next.id = std::exchange(next_segment_, SegmentId(next_segment_.value() + 1));
+    capacity_ = options_.segment_bytes_min;
+    if (!directory_.open(segment_file_name(next.id), OpenMode::kCreate)) {
+      stop_for_failed_disk(directory_.path() + ": cannot make a segment");
+    }
+    staged_->sync_directory();
+  }
+  const std::string name = segment_file_name(next.id);
+  auto file = directory_.open(name, OpenMode::kWriteDirect);
+  auto reader = directory_.open(name, OpenMode::kRead);
+  if (!file || !reader) stop_for_failed_disk(directory_.path() + "/" + name + ": cannot be opened");
+  staged_->edit([record, next, upcoming = next_segment_](Manifest& manifest) {
+    for (SegmentRecord& listed : manifest.segments) {
+      if (listed.id == record.id) listed = record;
+    }
+    manifest.segments.push_back(next);
+    manifest.next_segment = upcoming;
+  });
+  const std::shared_ptr<File> shared = std::move(*file);
+  AlignedBuffer header = encode_segment_header(
+      {.group = options_.group, .incarnation = options_.incarnation, .segment = next.id});
+  staged_->write(
+      {.file = shared, .position = 0, .buffer = std::move(header), .bytes = kBlockBytes});
+  staged_->sync(shared);
+  segments_.push_back(
+      std::make_shared<Segment>(next, std::move(*reader), directory_.path() + "/" + name));
+  writer_ = std::make_unique<SegmentWriter>(shared, kFramesStart, Bytes());
+  flushed_end_ = kFramesStart;
+  marked_end_ = 0;
+}
+
+void SegmentedLog::truncate_after(Index last_kept) {
+  CHECK(last_kept <= mark_.id.index);
+  if (last_kept == mark_.id.index) return;
+  CHECK(!flush_out_ && staged_ == nullptr && !writer_->dirty());
+  CHECK(last_kept >= segments_.back()->record().before.id.index);
+  const auto at = std::find_if(
+      active_index_.entries().begin(), active_index_.entries().end(),
+      [last_kept](const IndexEntry& entry) { return entry.index == last_kept.next(); });
+  CHECK(at != active_index_.entries().end());
+  // The chain and stamp of the entry that is now last stand in its successor and in itself.
+  auto dropped = segments_.back()->read({{.position = at->position, .bytes = at->bytes}}, 1);
+  if (!dropped) stop_for_failed_disk(dropped.error().describe());
+  LogMark mark{.id = {.term = *active_index_.term_at(last_kept), .index = last_kept},
+               .chain = dropped->front().header.previous_chain,
+               .append_time = segments_.back()->record().before.append_time};
+  if (at != active_index_.entries().begin()) {
+    const IndexEntry& kept = *std::prev(at);
+    auto entry = segments_.back()->read({{.position = kept.position, .bytes = kept.bytes}}, 1);
+    if (!entry) stop_for_failed_disk(entry.error().describe());
+    mark.append_time = entry->front().header.append_time;
+  } else {
+    mark = segments_.back()->record().before;
+  }
+  active_index_.truncate_after(last_kept);
+  cache_.clear();
+  mark_ = mark;
+  durable_ = std::min(durable_, last_kept);
+  ++truncation_;
+  // Truncated frames stay where they are, behind the footer's reach: nothing is overwritten.
+  roll();
+  staged_->edit(
+      [truncation = truncation_](Manifest& manifest) { manifest.truncation = truncation; });
+}
+
+std::unique_ptr<FlushJob> SegmentedLog::take_flush() {
+  if (flush_out_ || (staged_ == nullptr && !writer_->dirty())) return nullptr;
+  auto job =
+      staged_ != nullptr ? std::move(staged_) : std::make_unique<Flush>(directory_, manifest_);
+  if (writer_->dirty()) {
+    job->write(writer_->take());
+    job->sync(writer_->file());
+  }
+  job->durable = mark_.id.index;
+  job->active = segments_.back()->id();
+  job->flushed_end = writer_->end();
+  flush_out_ = true;
+  return job;
+}
+
+void SegmentedLog::complete_flush(std::unique_ptr<FlushJob> job) {
+  CHECK(flush_out_);
+  flush_out_ = false;
+  auto& flush = dynamic_cast<Flush&>(*job);
+  durable_ = flush.durable;
+  if (flush.active == segments_.back()->id()) flushed_end_ = flush.flushed_end;
+  for (const SegmentPtr& segment : flush.sealed) segment->release_index();
+}
+
+bool SegmentedLog::stage_marker() {
+  if (flush_out_ || staged_ != nullptr || writer_->dirty()) return false;
+  const std::size_t frame = frame_bytes(kMarkerBytes, 0);
+  if (writer_->end() == marked_end_ || writer_->end() == kFramesStart || !fits(frame)) return false;
+  encode_marker(envelope(FrameKind::kMarker), {.last = mark_.id.index, .chain = mark_.chain},
+                writer_->room(frame));
+  writer_->advance(frame);
+  marked_end_ = writer_->end();
+  return true;
+}
+
+}  // namespace lignum::storage

@@ -1,0 +1,185 @@
+#pragma once
+
+// The log of one group in a directory of its own.
+//
+//     manifest               the live segments, in order (manifest.h)
+//     <segment id>.seg       a segment (frame_format.h)
+//     manifest.new, other    debris: what a crash left half made; removed at boot
+//
+// The life of a segment. It is *prepared* in the background: made, filled with zeros, synced, the
+// directory synced; so that later writes only overwrite blocks, which makes their flush two to
+// three times cheaper. The log *rolls* into it: in one flush, in this order, the old segment gets
+// its last frames and its footer and is synced, the manifest is replaced, the new segment gets its
+// header block and first frames and is synced. From then on it is *active*. Sealed by the next
+// roll, it is read through its footer. When nothing in it is needed any more the *cleaner* takes it
+// out of the manifest and deletes it; when less than half is, a copy with skip frames takes its
+// place.
+//
+// What each crash leaves: a prepared file that the manifest does not list is debris. A listed
+// active segment without a valid header block was rolled into and never flushed. A footer without
+// its manifest entry is garbage behind the last frame.
+//
+// Recovery scans the active segment only. A bad region at P is a torn tail, cut with a report, only
+// if no frame or marker behind it says that anything beyond P was flushed when it was written, and
+// none lies further away than the largest flush; otherwise it is damage, and the log does not open.
+//
+// See storage/log.h for threads and promises. Deviations: docs/design/segmented-log.md.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
+#include "storage/log.h"
+#include "storage/manifest.h"
+#include "storage/segment.h"
+#include "storage/segment_index.h"
+#include "storage/segment_writer.h"
+#include "storage/tail_cache.h"
+
+namespace lignum::storage {
+
+// Runs `work` on a background thread, then `done` on the lane of the log.
+using BackgroundRunner = std::function<void(std::move_only_function<Result<void>()> work,
+                                            std::move_only_function<void(Result<void>)> done)>;
+
+struct SegmentedLogOptions {
+  GroupId group;
+  GroupIncarnation incarnation;
+  NodeIncarnation node;
+  // Outlives the log.
+  BackgroundRunner background;
+  std::size_t segment_bytes_min = kSegmentBytesMin;
+  std::size_t segment_bytes_max = kSegmentBytesMax;
+  std::size_t tail_cache_bytes = std::size_t{8} << 20;
+  // No segment is prepared unless this much would stay free beside it.
+  std::uint64_t free_bytes_min = std::uint64_t{16} << 20;
+};
+
+// What recovery cut off: never acknowledged, as far as the bytes can tell.
+struct TornTail {
+  std::string file;
+  std::uint64_t position = 0;
+  std::uint64_t bytes = 0;  // up to the last byte that is not zero
+  Index index;              // of the first entry that is gone
+};
+
+struct RecoveryReport {
+  std::optional<TornTail> torn;
+  // One sentence each: a damaged manifest copy that was rewritten, debris that was removed.
+  std::vector<std::string> remarks;
+  std::uint64_t scanned_bytes = 0;
+};
+
+class SegmentedLog final : public Log {
+ public:
+  // Makes an empty log, durably, in an empty directory.
+  static Result<void> create(Directory& directory, const SegmentedLogOptions& options);
+
+  struct Opened {
+    std::unique_ptr<SegmentedLog> log;
+    RecoveryReport report;
+  };
+  // Recovers the log. kCorrupt names file and byte: nothing was changed and the group must not be
+  // served. `directory` outlives the log. Blocks; boot only.
+  static Result<Opened> open(Directory& directory, const SegmentedLogOptions& options);
+  ~SegmentedLog() override;
+
+  [[nodiscard]] Index first_index() const override;
+  [[nodiscard]] LogId last() const override { return mark_.id; }
+  [[nodiscard]] Hash128 last_chain() const override { return mark_.chain; }
+  [[nodiscard]] TimeUs last_append_time() const override { return mark_.append_time; }
+  [[nodiscard]] Index durable() const override { return durable_; }
+  [[nodiscard]] Room room(std::size_t bytes) override;
+  void append(std::span<const Entry> entries) override;
+  void truncate_after(Index last_kept) override;
+  [[nodiscard]] std::unique_ptr<FlushJob> take_flush() override;
+  void complete_flush(std::unique_ptr<FlushJob> job) override;
+  bool stage_marker() override;
+  [[nodiscard]] std::optional<LogId> id_at(Index index) const override;
+  [[nodiscard]] std::unique_ptr<ReadPlan> read(Index from, Index to,
+                                               std::size_t bytes_max) override;
+  [[nodiscard]] std::unique_ptr<ReadPlan> read_shard(ShardKey shard,
+                                                     const ShardReadOptions& options) override;
+  [[nodiscard]] std::optional<Offset> find_time(ShardKey shard, TimeUs time) const override;
+  void set_shard_start(ShardKey shard, Offset start) override;
+  [[nodiscard]] std::unique_ptr<FlushJob> take_clean(Index durable_image) override;
+  void complete_clean(std::unique_ptr<FlushJob> job, bool ok) override;
+  [[nodiscard]] Usage usage() const override;
+  [[nodiscard]] std::uint64_t shard_bytes(ShardKey shard) const override;
+  [[nodiscard]] std::uint64_t shard_bytes_below(ShardKey shard, Offset offset) const override;
+
+ private:
+  friend class LogRecovery;
+  // A prepared segment.
+  struct Spare {
+    SegmentId id;
+    std::size_t bytes = 0;
+  };
+  struct Preparation;
+
+  SegmentedLog(Directory& directory, const SegmentedLogOptions& options,
+               std::unique_ptr<ManifestFile> manifest);
+
+  void prepare_spare(std::size_t bytes);
+  void prepared(const Preparation& preparation, const Result<void>& outcome);
+  [[nodiscard]] std::size_t next_segment_bytes(std::size_t least) const;
+  // Bytes that entries may still take in the active segment, the reserve left aside.
+  [[nodiscard]] std::size_t active_room() const;
+  [[nodiscard]] bool fits(std::size_t frame) const;
+  void append_one(const Entry& entry);
+  // Stages the sealing of the active segment as it stands and the switch to the spare.
+  void roll();
+  [[nodiscard]] Envelope envelope(FrameKind kind) const;
+  [[nodiscard]] std::uint64_t live_bytes(const Segment& segment) const;
+  [[nodiscard]] std::uint64_t bytes_below(const Segment& segment, ShardKey shard,
+                                          Offset offset) const;
+  [[nodiscard]] std::shared_ptr<const SegmentIndex> index_of(const SegmentPtr& segment) const;
+
+  Directory& directory_;
+  const SegmentedLogOptions options_;
+  std::shared_ptr<ManifestFile> manifest_;
+  std::shared_ptr<FooterCache> footers_ = std::make_shared<FooterCache>();
+
+  // In log order; the last one is active.
+  std::vector<SegmentPtr> segments_;
+  SegmentIndex active_index_;
+  std::unique_ptr<SegmentWriter> writer_;
+  // Frames and footer of the active segment fit in here without growing the file.
+  std::size_t capacity_ = 0;
+  // Of the active segment: known flushed, and end of the newest marker.
+  std::uint64_t flushed_end_ = kFramesStart;
+  std::uint64_t marked_end_ = 0;
+  LogMark mark_;
+  Index durable_;
+  std::uint64_t truncation_ = 0;
+  SegmentId next_segment_;
+  TailCache cache_;
+
+  // Staged operations that come before the writer's own bytes, in order.
+  class Flush;
+  std::unique_ptr<Flush> staged_;
+  bool flush_out_ = false;
+
+  std::optional<Spare> spare_;
+  bool preparing_ = false;
+  std::optional<Error> prepare_error_;
+  std::map<ShardKey, Offset> starts_;
+  bool clean_out_ = false;
+  // Callbacks of background work find out with it whether the log still exists.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace lignum::storage
