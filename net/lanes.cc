@@ -61,8 +61,8 @@ void Lanes::post(std::size_t lane, Task task) { asio::post(context(lane), std::m
 void Lanes::post_after(std::size_t lane, std::chrono::microseconds delay, Task task) {
   auto timer = std::make_unique<asio::steady_timer>(context(lane), delay);
   asio::steady_timer& waiting = *timer;
-  waiting.async_wait([timer = std::move(timer), task = std::move(task)](
-                         const boost::system::error_code& error) mutable {
+  waiting.async_wait([timer = std::move(timer),
+                      task = std::move(task)](const boost::system::error_code& error) mutable {
     if (!error) task();
   });
 }

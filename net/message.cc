@@ -28,6 +28,8 @@ constexpr std::size_t kVersionAt = 4;
 constexpr std::size_t kHeaderBytesAt = 8;
 constexpr std::size_t kPayloadBytesAt = 12;
 constexpr std::size_t kCrcAt = 16;
+// Buffers grow by this factor: a third of a large message's bytes are copied once on the way.
+constexpr std::size_t kGrowth = 4;
 
 }  // namespace
 
@@ -63,25 +65,33 @@ std::vector<std::byte> encode_message(const google::protobuf::MessageLite& heade
 }
 
 std::size_t MessageReader::chunk_bytes() const {
-  return std::min(kChunkBytes, limits_.message_bytes_max);
+  return std::min(chunk_, limits_.message_bytes_max);
 }
 
 std::span<std::byte> MessageReader::prepare() {
   if (at_boundary() && buffer_ && !shared_) begin_ = end_ = 0;
+  if (wanted_ > chunk_bytes()) {
+    // Grown as bytes come, not on the word of the prefix: memory that nobody touched costs, too,
+    // where the kernel backs it with huge pages or counts what is promised.
+    if (end_ == capacity_) {
+      relocate(std::min(wanted_, std::max(kGrowth * filled(), chunk_bytes())));
+    }
+    // No byte of the next message enters the buffer, which becomes the payload's own.
+    return {buffer_.get() + end_, std::min(capacity_ - end_, wanted_ - filled())};
+  }
   const std::size_t missing = wanted_ > filled() ? wanted_ - filled() : 1;
   const std::size_t room = capacity_ - end_;
   // A part of a small message at the end of a chunk: many short reads would cost more than a move.
   const bool cramped = room < chunk_bytes() / 4 && filled() < chunk_bytes() / 4;
-  if (room < missing || cramped) relocate(std::max(wanted_, chunk_bytes()));
-  // While a message larger than a chunk is read, no byte of the next one enters its buffer: that
-  // becomes the payload's own.
-  const std::size_t useful = wanted_ > chunk_bytes() ? missing : capacity_ - end_;
-  return {buffer_.get() + end_, useful};
+  if (room < missing || cramped) relocate(chunk_bytes());
+  return {buffer_.get() + end_, capacity_ - end_};
 }
 
 void MessageReader::commit(std::size_t n) {
   end_ += n;
   CHECK(end_ <= capacity_);
+  // There was more to read than we had room for.
+  if (end_ == capacity_) chunk_ = std::min(kGrowth * chunk_, kChunkBytes);
 }
 
 Result<MessageReader::Lengths> MessageReader::parse_prefix(Bytes prefix) const {
@@ -140,11 +150,12 @@ void MessageReader::release() {
   buffer_.reset();
   shared_ = false;
   capacity_ = begin_ = end_ = 0;
+  chunk_ = kFirstChunkBytes;
 }
 
 void MessageReader::relocate(std::size_t bytes) {
   const Bytes unread(buffer_.get() + begin_, filled());
-  if (!shared_ && capacity_ >= bytes && capacity_ <= chunk_bytes()) {
+  if (!shared_ && capacity_ >= bytes && capacity_ <= kChunkBytes) {
     std::memmove(buffer_.get(), unread.data(), unread.size());
   } else {
     auto fresh = std::make_shared_for_overwrite<std::byte[]>(bytes);

@@ -34,9 +34,9 @@ struct MessageLimits {
   // Prefix, header and payload together.
   std::size_t message_bytes_max = std::size_t{16} << 20;
 
-  // What a peer that has not shaken hands may make us hold.
+  // What a peer that has not shaken hands may make us hold: a hello is below 200 bytes.
   [[nodiscard]] static constexpr MessageLimits before_handshake() {
-    return {.header_bytes_max = 4096, .message_bytes_max = 8192};
+    return {.header_bytes_max = 1024, .message_bytes_max = 1024};
   }
 };
 
@@ -58,13 +58,14 @@ struct ReceivedMessage {
 // Cuts a byte stream into messages. Owned by one connection; one thread. Usage: read into
 // prepare(), then commit(n), then next() until it returns nothing. An error is final.
 //
-// Memory: one chunk, reused from read to read, which many small messages share; it is not filled
-// before it is read into, so untouched pages cost nothing. A message larger than the chunk gets a
-// buffer of exactly its size once its prefix passed the limits, and is read in place. A payload
-// below kCopyMax is copied out, so that it does not pin the chunk; a larger one is a slice.
+// Memory: one chunk, reused from read to read, which many small messages share; it begins small and
+// grows while reads fill it, so that a quiet connection costs a page or two. A larger message
+// gets a buffer of its own that grows with what has come of it, at most to its size and never
+// beyond four times of what was received. A payload below kCopyMax is copied out, so that it does
+// not pin the chunk; a larger one is a slice of where it was read.
 class MessageReader {
  public:
-  // Never more than the limits allow for one message.
+  static constexpr std::size_t kFirstChunkBytes = std::size_t{4} << 10;
   static constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
   static constexpr std::size_t kCopyMax = std::size_t{16} << 10;
 
@@ -83,7 +84,8 @@ class MessageReader {
 
   // True between messages: no part of one has been read.
   [[nodiscard]] bool at_boundary() const { return begin_ == end_; }
-  // Gives the chunk back; only between messages. An idle connection holds no memory then.
+  // Gives the chunk back and begins small again; only between messages. An idle connection holds no
+  // memory then.
   void release();
   [[nodiscard]] bool holds_buffer() const { return buffer_ != nullptr; }
   // Bytes held for the current message and for further reads.
@@ -109,6 +111,7 @@ class MessageReader {
   std::shared_ptr<std::byte[]> buffer_;
   bool shared_ = false;
   std::size_t capacity_ = 0;
+  std::size_t chunk_ = kFirstChunkBytes;
   // The unread bytes are [begin_, end_).
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

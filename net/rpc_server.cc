@@ -1,6 +1,7 @@
 #include "net/rpc_server.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
 #include <atomic>
@@ -65,6 +66,8 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
             tick_of(options.session))),
         acceptor_(*lanes.front()),
         pause_(*lanes.front()) {
+    // Otherwise whoever sends rubbish writes to our standard error.
+    google::protobuf::SetLogHandler(nullptr);
     for (asio::io_context* lane : lanes) {
       lanes_.push_back(std::make_shared<RpcLane>(*lane, shared_));
     }

@@ -228,6 +228,24 @@ TEST(Message, LyingLengthsTakeNoMemory) {
   }
 }
 
+// Also an honest length is not believed before the bytes come.
+TEST(Message, MemoryFollowsWhatWasReceived) {
+  const Buffer bytes = message_bytes(1, std::size_t{10} << 20);
+  MessageReader reader{MessageLimits{}};
+  std::size_t received = 0;
+  while (received < bytes.size()) {
+    const auto room = reader.prepare();
+    EXPECT_LE(reader.capacity(), (4 * received) + MessageReader::kChunkBytes);
+    const std::size_t n = std::min<std::size_t>({room.size(), bytes.size() - received, 10'000});
+    std::ranges::copy(Bytes(bytes).subspan(received, n), room.begin());
+    reader.commit(n);
+    received += n;
+    const auto message = reader.next();
+    ASSERT_TRUE(message.has_value());
+    EXPECT_EQ(message->has_value(), received == bytes.size());
+  }
+}
+
 TEST(Message, TheLargestMessageAllowedIsReadAndOneByteMoreIsNot) {
   Buffer bytes = message_bytes(3, 50'000);
   const MessageLimits exact{.message_bytes_max = bytes.size()};
@@ -242,7 +260,7 @@ TEST(Message, TheLargestMessageAllowedIsReadAndOneByteMoreIsNot) {
 TEST(Message, BeforeTheHandshakeLittleMemoryIsHeld) {
   MessageReader reader(MessageLimits::before_handshake());
   EXPECT_FALSE(reader.holds_buffer());
-  const Buffer bytes = message_bytes(1, 8000);
+  const Buffer bytes = message_bytes(1, 900);
   std::ignore = feed(reader, bytes, [] { return 100U; });
   EXPECT_LE(reader.capacity(), std::size_t{64} << 10);
   EXPECT_EQ(reader.capacity(), MessageLimits::before_handshake().message_bytes_max);
@@ -267,9 +285,19 @@ TEST(Message, SmallMessagesReuseTheChunk) {
     stream.insert(stream.end(), bytes.begin(), bytes.end());
   }
   MessageReader reader{MessageLimits{}};
+  ASSERT_TRUE(feed(reader, stream, [] { return SIZE_MAX; }).has_value());
+  EXPECT_EQ(reader.capacity(), MessageReader::kChunkBytes);
   const std::byte* const chunk = reader.prepare().data();
   ASSERT_TRUE(feed(reader, stream, [] { return SIZE_MAX; }).has_value());
   EXPECT_EQ(reader.prepare().data(), chunk);
+}
+
+TEST(Message, AQuietConnectionKeepsASmallChunk) {
+  MessageReader reader{MessageLimits{}};
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    ASSERT_TRUE(feed(reader, message_bytes(id, 100), [] { return SIZE_MAX; }).has_value());
+  }
+  EXPECT_EQ(reader.capacity(), MessageReader::kFirstChunkBytes);
 }
 
 }  // namespace

@@ -21,6 +21,8 @@
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/payload.h"
+#include "storage/byte_order.h"
+#include "storage/crc32c.h"
 
 namespace lignum::net {
 namespace {
@@ -217,9 +219,13 @@ TEST_F(ServerSessionTest, GarbageIsRefused) {
 
 TEST_F(ServerSessionTest, AHeaderThatIsNoRequestIsRefused) {
   shake_hands();
-  wire::HelloReply other;
-  other.set_server_version(std::string(40, '\xFF'));
-  put(encode_message(other, {}));
+  Buffer bytes = encode_message(stat(2), {});
+  bytes[kPrefixBytes] = std::byte{0xFF};
+  constexpr std::size_t kCrcAt = 16;
+  const std::uint32_t prefix = crc32c(Bytes(bytes).first(kCrcAt));
+  store_le<std::uint32_t>(bytes, kCrcAt, crc32c(Bytes(bytes).subspan(kPrefixBytes), prefix));
+  put(bytes);
+  EXPECT_THAT(session().broken()->message(), testing::HasSubstr("not a Request"));
   expect_broken(Errc::kProtocol);
 }
 
