@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 

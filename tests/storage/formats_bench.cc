@@ -43,7 +43,7 @@ void count(benchmark::State& state, std::size_t bytes, std::size_t records) {
 
 void checksum(benchmark::State& state) {
   const std::vector<std::byte> bytes(static_cast<std::size_t>(state.range(0)), std::byte{7});
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(crc32c(bytes));
   }
   count(state, bytes.size(), 0);
@@ -52,7 +52,7 @@ BENCHMARK(checksum)->Arg(128)->Arg(4096)->Arg(128 << 10);
 
 void shard_link(benchmark::State& state) {
   const std::vector<std::byte> bytes(static_cast<std::size_t>(state.range(0)), std::byte{7});
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(shard_chain({}, {}, bytes));
   }
   count(state, bytes.size(), 0);
@@ -61,7 +61,7 @@ BENCHMARK(shard_link)->Arg(128)->Arg(128 << 10);
 
 void build(benchmark::State& state) {
   BatchBuilder builder;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     builder.clear();
     fill(builder, static_cast<std::size_t>(state.range(0)));
     benchmark::DoNotOptimize(builder.build(std::nullopt, Codec::kNone));
@@ -74,7 +74,7 @@ void validate(benchmark::State& state) {
   BatchBuilder builder;
   fill(builder, static_cast<std::size_t>(state.range(0)));
   const auto batch = *builder.build(std::nullopt, static_cast<Codec>(state.range(1)));
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(validate_batch(batch));
   }
   count(state, builder.bytes(), builder.record_count());
@@ -85,7 +85,7 @@ void read(benchmark::State& state) {
   BatchBuilder builder;
   fill(builder, static_cast<std::size_t>(state.range(0)));
   const auto batch = *builder.build(std::nullopt, Codec::kNone);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto reader = BatchReader::open(batch);
     for (auto record = reader->next(); record && *record != nullptr; record = reader->next()) {
       benchmark::DoNotOptimize((*record)->value);

@@ -275,6 +275,7 @@ TEST(HardStateFile, GroupsStoreSideBySide) {
   {
     const auto file = *HardStateFile::create(*directory);
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (std::uint32_t number = 0; number < kThreads; ++number) {
       threads.emplace_back([&, number] {
         for (std::uint64_t term = 1; term <= kRounds; ++term) {

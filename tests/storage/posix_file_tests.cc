@@ -2,14 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -70,7 +69,7 @@ TEST_F(PosixFileTest, DirectHandlesWriteBlocksAndReadAnything) {
   AlignedBuffer whole(8 * kBlockBytes);
   EXPECT_EQ(file->read_at(0, whole.span()), 4 * kBlockBytes);
   if (file->direct()) {
-    EXPECT_DEATH((void)file->write_at(1, block.bytes()), "CHECK");
+    EXPECT_DEATH(EXPECT_TRUE(file->write_at(1, block.bytes())), "CHECK");
   }
   const auto buffered = *directory_->open("a", OpenMode::kRead);
   EXPECT_EQ(text_at(*buffered, kBlockBytes, 2), "xx");

@@ -5,13 +5,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
+#include <ios>
 #include <limits>
 #include <optional>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "raft/error.h"
@@ -98,12 +101,12 @@ struct Vector {
 };
 
 constexpr Vector kVectors[] = {
-    {"none", vectors::kNone, Codec::kNone},
-    {"gzip", vectors::kGzip, Codec::kGzip},
-    {"snappy-java", vectors::kSnappyJava, Codec::kSnappy},
-    {"snappy-raw", vectors::kSnappyRaw, Codec::kSnappy},
-    {"lz4", vectors::kLz4, Codec::kLz4},
-    {"zstd", vectors::kZstd, Codec::kZstd},
+    {.name = "none", .hex = vectors::kNone, .codec = Codec::kNone},
+    {.name = "gzip", .hex = vectors::kGzip, .codec = Codec::kGzip},
+    {.name = "snappy-java", .hex = vectors::kSnappyJava, .codec = Codec::kSnappy},
+    {.name = "snappy-raw", .hex = vectors::kSnappyRaw, .codec = Codec::kSnappy},
+    {.name = "lz4", .hex = vectors::kLz4, .codec = Codec::kLz4},
+    {.name = "zstd", .hex = vectors::kZstd, .codec = Codec::kZstd},
 };
 
 TEST(RecordBatch, ReadsWhatKafkaPythonMakes) {
@@ -202,6 +205,7 @@ Owned random_record(std::mt19937_64& random) {
 
 std::vector<HeaderView> views_of(const Owned& record) {
   std::vector<HeaderView> views;
+  views.reserve(record.headers.size());
   for (const auto& [key, value] : record.headers) {
     views.push_back({.key = key, .value = value ? std::optional(bytes_of(*value)) : std::nullopt});
   }
@@ -358,32 +362,38 @@ struct Lie {
 
 TEST(RecordBatch, TheFrontDoorRefusesLies) {
   const Lie lies[] = {
-      {"leader epoch", 12, {0, 0, 0, 0}, Errc::kInvalidArgument},
-      {"magic 1", 16, {1}, Errc::kUnsupported},
-      {"codec 5", 22, {5}, Errc::kUnsupported},
-      {"log append time", 22, {0x08}, Errc::kUnsupported},
-      {"transactional", 22, {0x10}, Errc::kUnsupported},
-      {"control", 22, {0x20}, Errc::kUnsupported},
-      {"delete horizon", 22, {0x40}, Errc::kUnsupported},
-      {"unknown attribute", 21, {0x01}, Errc::kUnsupported},
-      {"last offset delta", 26, {3}, Errc::kInvalidArgument},
-      {"base time overflows",
-       27,
-       {0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
-       Errc::kInvalidArgument},
-      {"producer -2", 50, {0xFE}, Errc::kInvalidArgument},
-      {"producer without sequence", 43, {0, 0, 0, 0, 0, 0, 0, 1}, Errc::kInvalidArgument},
-      {"count 4 of 3", 60, {4}, Errc::kInvalidArgument},
-      {"count 2 of 3", 60, {2}, Errc::kInvalidArgument},
-      {"count 0", 57, {0, 0, 0, 0}, Errc::kInvalidArgument},
-      {"count -1", 57, {0xFF, 0xFF, 0xFF, 0xFF}, Errc::kInvalidArgument},
-      {"gzip that is not", 22, {1}, Errc::kCorrupt},
-      {"record length", 61, {0x7F}, Errc::kInvalidArgument},
-      {"record attributes", 62, {1}, Errc::kInvalidArgument},
-      {"offset delta", 64, {2}, Errc::kInvalidArgument},
-      {"key length -2", 65, {3}, Errc::kInvalidArgument},
-      {"headers -1", 72, {1}, Errc::kInvalidArgument},
-      {"bytes behind the headers", 72, {0}, Errc::kInvalidArgument},
+      {.what = "leader epoch", .at = 12, .bytes = {0, 0, 0, 0}, .code = Errc::kInvalidArgument},
+      {.what = "magic 1", .at = 16, .bytes = {1}, .code = Errc::kUnsupported},
+      {.what = "codec 5", .at = 22, .bytes = {5}, .code = Errc::kUnsupported},
+      {.what = "log append time", .at = 22, .bytes = {0x08}, .code = Errc::kUnsupported},
+      {.what = "transactional", .at = 22, .bytes = {0x10}, .code = Errc::kUnsupported},
+      {.what = "control", .at = 22, .bytes = {0x20}, .code = Errc::kUnsupported},
+      {.what = "delete horizon", .at = 22, .bytes = {0x40}, .code = Errc::kUnsupported},
+      {.what = "unknown attribute", .at = 21, .bytes = {0x01}, .code = Errc::kUnsupported},
+      {.what = "last offset delta", .at = 26, .bytes = {3}, .code = Errc::kInvalidArgument},
+      {.what = "base time overflows",
+       .at = 27,
+       .bytes = {0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
+       .code = Errc::kInvalidArgument},
+      {.what = "producer -2", .at = 50, .bytes = {0xFE}, .code = Errc::kInvalidArgument},
+      {.what = "producer without sequence",
+       .at = 43,
+       .bytes = {0, 0, 0, 0, 0, 0, 0, 1},
+       .code = Errc::kInvalidArgument},
+      {.what = "count 4 of 3", .at = 60, .bytes = {4}, .code = Errc::kInvalidArgument},
+      {.what = "count 2 of 3", .at = 60, .bytes = {2}, .code = Errc::kInvalidArgument},
+      {.what = "count 0", .at = 57, .bytes = {0, 0, 0, 0}, .code = Errc::kInvalidArgument},
+      {.what = "count -1",
+       .at = 57,
+       .bytes = {0xFF, 0xFF, 0xFF, 0xFF},
+       .code = Errc::kInvalidArgument},
+      {.what = "gzip that is not", .at = 22, .bytes = {1}, .code = Errc::kCorrupt},
+      {.what = "record length", .at = 61, .bytes = {0x7F}, .code = Errc::kInvalidArgument},
+      {.what = "record attributes", .at = 62, .bytes = {1}, .code = Errc::kInvalidArgument},
+      {.what = "offset delta", .at = 64, .bytes = {2}, .code = Errc::kInvalidArgument},
+      {.what = "key length -2", .at = 65, .bytes = {3}, .code = Errc::kInvalidArgument},
+      {.what = "headers -1", .at = 72, .bytes = {1}, .code = Errc::kInvalidArgument},
+      {.what = "bytes behind the headers", .at = 72, .bytes = {0}, .code = Errc::kInvalidArgument},
   };
   for (const Lie& lie : lies) {
     SCOPED_TRACE(lie.what);

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "jepsen/sim/sim_disk.h"
@@ -297,9 +298,9 @@ TEST(SimDisk, DirectHandlesWantAlignment) {
   ASSERT_TRUE(file->direct());
   storage::AlignedBuffer block(1);
   EXPECT_TRUE(file->write_at(4096, block.bytes()));
-  EXPECT_DEATH((void)file->write_at(512, block.bytes()), "CHECK");
-  EXPECT_DEATH((void)file->write_at(0, block.bytes().first(512)), "CHECK");
-  EXPECT_DEATH((void)file->write_at(0, block.bytes().subspan(1, 0)), "CHECK");
+  EXPECT_DEATH(EXPECT_TRUE(file->write_at(512, block.bytes())), "CHECK");
+  EXPECT_DEATH(EXPECT_TRUE(file->write_at(0, block.bytes().first(512))), "CHECK");
+  EXPECT_DEATH(EXPECT_TRUE(file->write_at(0, block.bytes().subspan(1, 0))), "CHECK");
   SimDisk buffered({.direct = false});
   made(*buffered.root(), "a");
   EXPECT_FALSE((*buffered.root()->open("a", OpenMode::kWriteDirect))->direct());
