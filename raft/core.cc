@@ -90,6 +90,8 @@ void Core::step(const Message& message) {
   // No other replica belongs to this group: whoever asks for a vote does not get it, and nothing
   // it says changes the term (thesis 4.2.3, disruptive servers).
   if (message.to != state_->boot.self) return;
+  // What a host does not take in time is dropped, as a network might.
+  if (state_->send_now.size() >= kMessagesMax) return;
   if (const auto* request = std::get_if<RequestVote>(&message.body)) {
     state_->send_now.push_back(Message{
         .from = state_->boot.self,
@@ -133,6 +135,7 @@ Output Core::take_output() {
   State& state = *state_;
   Output output;
   output.persist = state.writes.take(state.log.last());
+  state.log.submit();
   output.send_now = std::exchange(state.send_now, {});
   output.role_change = std::exchange(state.role_change, std::nullopt);
   output.commit = state.commit;

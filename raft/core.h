@@ -43,7 +43,7 @@ class Core {
   // One tick of the host's timer passed (Options::tick_ms apart). Drives elections.
   void tick();
 
-  // A message from another replica arrived.
+  // A message from another replica arrived. One that is not for this replica is ignored.
   void step(const Message& message);
 
   // Appends an entry to the log of the leader and returns its identity; header fields group, index
@@ -52,7 +52,7 @@ class Core {
   Result<LogId> propose(Entry entry);
 
   // The persist operation named by `token` is durable, and so is every earlier one. Called in
-  // token order, once each.
+  // token order, once each; anything else is a CHECK.
   void on_persisted(const WriteToken& token);
 
   // True when take_output() would return something to do.

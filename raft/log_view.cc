@@ -29,7 +29,7 @@ void LogView::append(LogId id) {
 
 void LogView::set_durable(Index index) {
   CHECK(index >= durable_);
-  CHECK(index <= last_.index);
+  CHECK(index <= submitted_);
   durable_ = index;
 }
 

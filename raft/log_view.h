@@ -20,16 +20,21 @@ namespace lignum::raft {
 class LogView {
  public:
   // Everything up to `last` is durable; terms below it are not known one by one.
-  explicit LogView(LogId last) : boot_(last), last_(last), durable_(last.index) {}
+  explicit LogView(LogId last)
+      : boot_(last), last_(last), submitted_(last.index), durable_(last.index) {}
 
   [[nodiscard]] LogId last() const { return last_; }
+  // Last entry handed over to a flush.
+  [[nodiscard]] Index submitted() const { return submitted_; }
   [[nodiscard]] Index durable() const { return durable_; }
   // Term of an entry accepted since boot, or of the last entry at boot; none for others.
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
 
   // Accepts one entry after last(); its term is not below the last one's.
   void append(LogId id);
-  // Everything up to `index` is durable. `index` never shrinks and is not above last().
+  // Everything accepted so far was handed over to a flush.
+  void submit() { submitted_ = last_.index; }
+  // Everything up to `index` is durable. `index` never shrinks and is not above submitted().
   void set_durable(Index index);
 
   [[nodiscard]] std::size_t runs() const { return runs_.size(); }
@@ -41,6 +46,7 @@ class LogView {
   };
   LogId boot_;
   LogId last_;
+  Index submitted_;
   Index durable_;
   std::deque<Run> runs_;
 };

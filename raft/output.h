@@ -46,7 +46,8 @@ struct PersistOp {
   std::optional<HardState> hard_state;
   // Keep entries up to here and drop the rest, before `append`.
   std::optional<Index> truncate_after;
-  // Consecutive indexes. Headers carry group, index and term; the host fills `previous_chain`.
+  // Consecutive indexes. Headers carry group, index and term; the host fills `previous_chain`, and
+  // the append time of a leader's own no-op, which comes with 0: the core knows no clock.
   std::vector<Entry> append;
   std::vector<Message> send_after_persist;
   WriteToken token;
