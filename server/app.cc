@@ -34,6 +34,7 @@
 #include "server/group/data_directory.h"
 #include "server/group/group_host.h"
 #include "server/group/ports.h"
+#include "server/group/segment_store.h"
 #include "server/lane_ports.h"
 #include "server/logging.h"
 #include "server/node_storage.h"
@@ -168,8 +169,8 @@ Result<void> App::Impl::open_groups() {
   host_ = std::make_unique<GroupHost>(
       GroupHostParts{.root = storage_->root(),
                      .bootstrap = mint_identity(options),
-                     .make_log = storage_->make_log(),
-                     .open_log = storage_->open_log(),
+                     .make_log = make_segmented_log({}),
+                     .open_log = open_segmented_log({}),
                      .store = storage_->state_store(),
                      .reset_store = [this] { return storage_->reset_state_store(); },
                      .make_ports = [this, pools](GroupId group) -> std::unique_ptr<Ports> {

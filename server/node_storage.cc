@@ -9,8 +9,6 @@
 
 #include "fmt/format.h"
 #include "raft/error.h"
-#include "server/group/data_directory.h"
-#include "server/group/group_host.h"
 #include "storage/file.h"
 #include "storage/leveldb_state_store.h"
 #include "storage/posix_file.h"

@@ -9,8 +9,6 @@
 #include <string>
 
 #include "raft/error.h"
-#include "server/group/data_directory.h"
-#include "server/group/group_host.h"
 #include "storage/file.h"
 #include "storage/state_store.h"
 
@@ -28,9 +26,6 @@ class NodeStorage {
   [[nodiscard]] storage::StateStore& state_store();
   // Drops the database and makes an empty one. Before any lane uses it.
   Result<void> reset_state_store();
-
-  [[nodiscard]] MakeLog make_log();
-  [[nodiscard]] OpenLog open_log();
 
  private:
   class Store;

@@ -40,7 +40,9 @@ Result<void> make_everything(storage::Directory& root, const BootstrapOptions& o
     const GroupId group(number);
     TRY_ASSIGN(directory, groups->open_directory(group_directory_name(group)));
     TRY(clear_files(*directory));
-    TRY(make_log(*directory, group, group_incarnation(options.cluster, group)));
+    TRY(make_log(*directory, {.group = group,
+                              .incarnation = group_incarnation(options.cluster, group),
+                              .node = options.incarnation}));
   }
   TRY(groups->sync());
   TRY(root.sync());

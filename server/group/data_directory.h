@@ -52,10 +52,15 @@ struct OpenDirectory {
   bool made = false;
 };
 
-// What makes the (empty) log of a group in its directory, durably. Files that an interrupted
-// attempt left there are gone already.
-using MakeLog = std::function<Result<void>(storage::Directory& directory, GroupId group,
-                                           GroupIncarnation incarnation)>;
+struct MakeLogRequest {
+  GroupId group;
+  GroupIncarnation incarnation;
+  NodeIncarnation node;
+};
+// Makes the (empty) log of a group in its directory, durably. Files that an interrupted attempt
+// left there are gone already.
+using MakeLog =
+    std::function<Result<void>(storage::Directory& directory, const MakeLogRequest& request)>;
 
 // Opens the directory, making it where it is new. kCorrupt when it has lost its identity, hard
 // state or groups; the message says what is missing and that nothing was changed.

@@ -375,6 +375,7 @@ void DataGroup::reconcile(const std::vector<ShardSettings>& wanted,
     if (keep.contains(key)) continue;
     const auto id = propose_command(encode_drop_shard(key));
     if (id) {
+      admission_.dropping(key, *id);
       last = *id;
     } else {
       last = std::unexpected(id.error());

@@ -140,7 +140,9 @@ Result<void> MetaState::restore_cluster(std::string_view value) {
   }
   ClusterId id{};
   const bool initialised = !record.cluster_id().empty();
-  if (initialised && (record.cluster_id().size() != id.size() || record.groups().empty())) {
+  // It sorts first: once, and before any stream.
+  if (cluster_ || !streams_.empty() || record.next_stream() == 0 || record.next_producer() < 1 ||
+      (initialised && (record.cluster_id().size() != id.size() || record.groups().empty()))) {
     return fail(Errc::kCorrupt, "the cluster's record is out of bounds");
   }
   if (initialised) {
@@ -169,6 +171,9 @@ Result<void> MetaState::restore_stream(StreamId id, std::string_view value) {
       !check_shard_count(static_cast<std::uint32_t>(record.shard_groups_size()))) {
     return fail(Errc::kCorrupt, fmt::format("the record of stream {} cannot be read", id.value()));
   }
+  if (id >= next_stream_ || streams_.contains(id)) {
+    return fail(Errc::kCorrupt, fmt::format("stream {} was never created", id.value()));
+  }
   if (!by_name_.emplace(record.name(), id).second) {
     return fail(Errc::kCorrupt, fmt::format("two streams are called '{}'", record.name()));
   }
@@ -179,7 +184,7 @@ Result<void> MetaState::restore_stream(StreamId id, std::string_view value) {
                           .retention_bytes = record.retention_bytes(),
                           .created = record.created_us()};
   for (const std::uint32_t group : record.shard_groups()) stream.shards.emplace_back(group);
-  streams_.insert_or_assign(id, std::move(stream));
+  streams_.emplace(id, std::move(stream));
   table_ = nullptr;
   return {};
 }

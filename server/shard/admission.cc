@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -17,11 +19,13 @@ namespace lignum::server {
 
 void Admission::begin() {
   in_flight_.clear();
+  dropping_.clear();
   active_ = true;
 }
 
 void Admission::end() {
   in_flight_.clear();
+  dropping_.clear();
   active_ = false;
 }
 
@@ -31,10 +35,17 @@ const Admission::Lane* Admission::lane_of(ShardKey shard) const {
   return found == in_flight_.end() ? nullptr : &found->second;
 }
 
+std::span<const Admission::InFlight> Admission::Lane::of(ProducerId producer) const {
+  const auto found = by_producer.find(producer);
+  return found == by_producer.end() ? std::span<const InFlight>() : found->second;
+}
+
 AdmissionVerdict Admission::decide(const AdmissionRequest& request) const {
   if (!active_) return Refused{.error = Error(Errc::kNotLeader, "this replica does not admit")};
+  CHECK(request.record_count > 0);
   const Shard* shard = state_.find(request.shard);
-  if (shard == nullptr) {
+  // A batch behind the drop in the log could not be applied, and would halt the replica.
+  if (shard == nullptr || dropping_.contains(request.shard)) {
     return Refused{.error =
                        Error(Errc::kUnavailable, fmt::format("shard {}/{} is not open here; retry",
                                                              request.shard.stream.value(),
@@ -66,12 +77,9 @@ AdmissionVerdict Admission::decide_producer(const Shard& shard, const Lane* lane
     session = *applied;
   }
   std::optional<LogId> rests_on;
-  const std::deque<InFlight>* own = nullptr;
-  if (lane != nullptr) {
-    const auto found = lane->by_producer.find(request.producer->id);
-    if (found != lane->by_producer.end()) own = &found->second;
-  }
-  for (const InFlight& batch : own != nullptr ? *own : std::deque<InFlight>()) {
+  const std::span<const InFlight> own =
+      lane == nullptr ? std::span<const InFlight>() : lane->of(request.producer->id);
+  for (const InFlight& batch : own) {
     if (*batch.producer == *request.producer && batch.record_count == request.record_count) {
       return DuplicateInFlight{.original = batch.id};
     }
@@ -93,11 +101,11 @@ AdmissionVerdict Admission::decide_producer(const Shard& shard, const Lane* lane
   if (const auto* error = std::get_if<Error>(&verdict)) {
     return Refused{.error = *error, .rests_on = rests_on};
   }
-  if (own != nullptr && own->size() >= ProducerSession::kBatchesMax) {
+  if (own.size() >= ProducerSession::kBatchesMax) {
     return Refused{.error = Error(Errc::kOverloaded,
                                   fmt::format("producer {} has {} unacknowledged batches in this "
                                               "shard; no more are taken",
-                                              request.producer->id.value(), own->size()))};
+                                              request.producer->id.value(), own.size()))};
   }
   return Admitted{.base_offset = next};
 }
@@ -114,10 +122,24 @@ void Admission::accepted(const AdmissionRequest& request, Offset base_offset, Lo
   if (request.producer) lane.by_producer[request.producer->id].push_back(queue.back());
 }
 
+void Admission::dropping(ShardKey shard, LogId id) {
+  CHECK(active_);
+  dropping_.insert_or_assign(shard, id);
+}
+
 void Admission::applied(const Entry& entry) {
-  if (!active_ || entry.header.kind != EntryKind::kBatch) return;
+  if (!active_) return;
+  if (entry.header.kind == EntryKind::kBatch) retire(entry);
+  if (entry.header.kind == EntryKind::kCommand) {
+    std::erase_if(dropping_,
+                  [id = entry.header.id()](const auto& drop) { return drop.second == id; });
+  }
+}
+
+void Admission::retire(const Entry& entry) {
   const auto found = in_flight_.find(entry.header.shard);
-  if (found == in_flight_.end()) return;
+  // What a leader admits it sees applied in the same order.
+  CHECK(found != in_flight_.end());
   Lane& lane = found->second;
   CHECK(!lane.queue.empty());
   const InFlight& oldest = lane.queue.front();
@@ -125,7 +147,7 @@ void Admission::applied(const Entry& entry) {
   if (oldest.producer) {
     const auto own = lane.by_producer.find(oldest.producer->id);
     CHECK(own != lane.by_producer.end() && own->second.front().id == oldest.id);
-    own->second.pop_front();
+    own->second.erase(own->second.begin());
     if (own->second.empty()) lane.by_producer.erase(own);
   }
   lane.queue.pop_front();

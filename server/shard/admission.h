@@ -17,8 +17,10 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -65,6 +67,9 @@ class Admission {
 
   // kNotLeader outside begin() .. end().
   [[nodiscard]] AdmissionVerdict decide(const AdmissionRequest& request) const;
+  // The core accepted a DropShard: nothing may follow it in the log for that shard, though the
+  // shard is in the state until the entry is applied.
+  void dropping(ShardKey shard, LogId id);
   // The core accepted the batch, under the identity it gave.
   void accepted(const AdmissionRequest& request, Offset base_offset, LogId id);
   // `entry` was applied to the state.
@@ -81,17 +86,22 @@ class Admission {
   struct Lane {
     std::deque<InFlight> queue;
     // The same batches by producer, at most kBatchesMax each.
-    std::map<ProducerId, std::deque<InFlight>> by_producer;
+    std::map<ProducerId, std::vector<InFlight>> by_producer;
+    // Oldest first.
+    [[nodiscard]] std::span<const InFlight> of(ProducerId producer) const;
   };
 
   [[nodiscard]] AdmissionVerdict decide_producer(const Shard& shard, const Lane* lane,
                                                  const AdmissionRequest& request,
                                                  Offset next) const;
   [[nodiscard]] const Lane* lane_of(ShardKey shard) const;
+  void retire(const Entry& batch);
 
   const ShardState& state_;
   bool active_ = false;
   std::map<ShardKey, Lane> in_flight_;
+  // Drops in flight; at most one for each shard of the state.
+  std::map<ShardKey, LogId> dropping_;
 };
 
 }  // namespace lignum::server

@@ -89,10 +89,15 @@ std::optional<ProducerId> ProducerTable::record(const ProducerStamp& stamp,
   return oldest;
 }
 
-void ProducerTable::restore(ProducerId id, ProducerSession session) {
+Result<void> ProducerTable::restore(ProducerId id, ProducerSession session) {
   CHECK(!session.batches.empty());
+  if (sessions_.size() >= kSessionsMax || sessions_.contains(id) ||
+      by_touch_.contains(session.last_index)) {
+    return fail(Errc::kCorrupt, "a producer's record contradicts those before it");
+  }
   by_touch_.emplace(session.last_index, id);
-  sessions_.insert_or_assign(id, std::move(session));
+  sessions_.emplace(id, std::move(session));
+  return {};
 }
 
 }  // namespace lignum::server

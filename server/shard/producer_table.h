@@ -73,8 +73,9 @@ class ProducerTable {
   // An applied batch. Returns the producer that had to go for it, if one had.
   std::optional<ProducerId> record(const ProducerStamp& stamp, const ProducedBatch& batch,
                                    Index index);
-  // From a checkpoint or image.
-  void restore(ProducerId id, ProducerSession session);
+  // From a checkpoint or image. kCorrupt when the table cannot have held it: it is there already,
+  // shares its last entry with another one, or there are too many.
+  Result<void> restore(ProducerId id, ProducerSession session);
 
  private:
   std::map<ProducerId, ProducerSession> sessions_;

@@ -25,9 +25,9 @@ constexpr std::size_t kProducerKeyBytes = 21;
 constexpr std::size_t kShardAt = 9;
 constexpr std::size_t kProducerAt = 13;
 
-std::string key_text(char tag, std::size_t bytes, ShardKey key) {
+std::string key_text(std::size_t bytes, ShardKey key) {
   std::string text(bytes, '\0');
-  text[0] = tag;
+  text[0] = 's';
   const auto raw = std::as_writable_bytes(std::span(text));
   store_be<std::uint64_t>(raw, 1, key.stream.value());
   store_be<std::uint32_t>(raw, kShardAt, key.shard.value());
@@ -38,19 +38,19 @@ constexpr std::uint32_t kSequenceMax = std::numeric_limits<std::int32_t>::max();
 
 }  // namespace
 
-std::string shard_key_text(ShardKey key) { return key_text('s', kShardKeyBytes, key); }
+std::string shard_key_text(ShardKey key) { return key_text(kShardKeyBytes, key); }
 
 std::string producer_key_text(ShardKey key, ProducerId producer) {
-  std::string text = key_text('p', kProducerKeyBytes, key);
+  std::string text = key_text(kProducerKeyBytes, key);
   store_be<std::int64_t>(std::as_writable_bytes(std::span(text)), kProducerAt, producer.value());
   return text;
 }
 
 Result<StateKey> parse_state_key(std::string_view text) {
   const Bytes raw = std::as_bytes(std::span(text));
-  const bool is_shard = text.size() == kShardKeyBytes && text[0] == 's';
-  const bool is_producer = text.size() == kProducerKeyBytes && text[0] == 'p';
-  if (!is_shard && !is_producer) return fail(Errc::kCorrupt, "a state key has an unknown form");
+  const bool is_producer = text.size() == kProducerKeyBytes;
+  if ((text.size() != kShardKeyBytes && !is_producer) || text[0] != 's')
+    return fail(Errc::kCorrupt, "a state key has an unknown form");
   StateKey key{.shard = {.stream = StreamId(load_be<std::uint64_t>(raw, 1)),
                          .shard = ShardNumber(load_be<std::uint32_t>(raw, kShardAt))},
                .producer = std::nullopt};

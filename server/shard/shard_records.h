@@ -2,8 +2,8 @@
 
 // The pairs of ShardState as bytes: keys that sort as numbers do, values as protobuf records.
 //
-// Key: 's' stream u64 shard u32, or 'p' stream u64 shard u32 producer i64, all big-endian. Decoding
-// trusts nothing: whatever does not add up is kCorrupt.
+// Key: 's' stream u64 shard u32, for a producer's session followed by producer i64, all big-endian:
+// a shard sorts before its sessions. Decoding trusts nothing: whatever does not add up is kCorrupt.
 
 #include <optional>
 #include <string>

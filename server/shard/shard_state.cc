@@ -102,7 +102,12 @@ Result<void> ShardState::apply_batch(const Entry& entry) {
                     header.index.value(), header.record_count, header.base_offset.value(),
                     header.shard.stream.value(), header.shard.shard.value(), shard.next.value()));
   }
-  TRY_ASSIGN(batch, parse_batch_header(entry.payload.bytes()));
+  const auto parsed = parse_batch_header(entry.payload.bytes());
+  if (!parsed || parsed->base_offset != static_cast<std::int64_t>(header.base_offset.value()) ||
+      parsed->record_count != static_cast<std::int64_t>(header.record_count)) {
+    return fail(Errc::kCorrupt, fmt::format("entry {} does not hold the batch its header describes",
+                                            header.index.value()));
+  }
   shard.chain = shard_chain(
       shard.chain,
       {.base = header.base_offset, .count = header.record_count, .append_time = header.append_time},
@@ -110,7 +115,7 @@ Result<void> ShardState::apply_batch(const Entry& entry) {
   shard.next = shard.next + header.record_count;
   shard.last_append = header.append_time;
   changed_shards_.insert(header.shard);
-  const auto producer = batch.producer();
+  const auto producer = parsed->producer();
   if (!producer) return {};
   const auto evicted = shard.producers.record(
       *producer,
@@ -204,25 +209,29 @@ std::vector<storage::StateWrite> ShardState::take_changes() {
 
 void ShardState::for_each(
     const std::function<void(std::string_view, std::string_view)>& visit) const {
-  // Key order: all "p" before all "s".
   for (const auto& [key, shard] : shards_) {
+    visit(shard_key_text(key), encode_shard_record(shard));
     for (const auto& [producer, session] : shard.producers.sessions()) {
       visit(producer_key_text(key, producer), encode_producer_record(session));
     }
   }
-  for (const auto& [key, shard] : shards_) visit(shard_key_text(key), encode_shard_record(shard));
 }
 
 Result<void> ShardState::restore(std::string_view key, std::string_view value) {
   TRY_ASSIGN(parsed, parse_state_key(key));
+  const auto found = shards_.find(parsed.shard);
   if (!parsed.producer) {
-    // Producers sort before their shards: the shard may be there already, holding only sessions.
-    Shard& shard = shards_[parsed.shard];
-    return decode_shard_record(value, shard);
+    if (found != shards_.end()) return fail(Errc::kCorrupt, "a shard's record is there twice");
+    Shard shard;
+    TRY(decode_shard_record(value, shard));
+    shards_.emplace(parsed.shard, std::move(shard));
+    return {};
+  }
+  if (found == shards_.end()) {
+    return fail(Errc::kCorrupt, "a producer's record stands without its shard's");
   }
   TRY_ASSIGN(session, decode_producer_record(value));
-  shards_[parsed.shard].producers.restore(*parsed.producer, std::move(session));
-  return {};
+  return found->second.producers.restore(*parsed.producer, std::move(session));
 }
 
 void ShardState::reset() {

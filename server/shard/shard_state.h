@@ -8,8 +8,9 @@
 // however many it holds. An entry that does not fit (its base offset is not the shard's next one)
 // is an error of kind kCorrupt: the replica halts (rule A1).
 //
-// Pairs (server/group/state_machine.h): "s" stream shard -> ShardRecord, "p" stream shard producer
-// -> ProducerRecord; numbers big-endian, so that keys sort as numbers do.
+// Pairs (server/group/state_machine.h): "s" stream shard -> ShardRecord, "s" stream shard producer
+// -> ProducerRecord; numbers big-endian, so that keys sort as numbers do and a shard comes before
+// its producers.
 
 #include <cstdint>
 #include <functional>

@@ -40,8 +40,8 @@ using testing::SimNode;
 class NodeTest : public ::testing::Test {
  protected:
   NodeTest() {
-    cell.logs.make = [this](storage::Directory&, GroupId group, GroupIncarnation) -> Result<void> {
-      disks[group] = std::make_shared<MemoryDisk>();
+    cell.logs.make = [this](storage::Directory&, const MakeLogRequest& request) -> Result<void> {
+      disks[request.group] = std::make_shared<MemoryDisk>();
       return {};
     };
     cell.logs.open = [this](storage::Directory&,
