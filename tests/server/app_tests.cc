@@ -54,8 +54,7 @@ class AppTest : public ::testing::Test {
   }
   static std::vector<std::string> read_all(Client& client, const std::string& stream) {
     std::vector<std::string> values;
-    auto tail =
-        client.tail({.streams = {stream}, .start = {.kind = TailStart::Kind::kEarliest}});
+    auto tail = client.tail({.streams = {stream}, .start = {.kind = TailStart::Kind::kEarliest}});
     EXPECT_TRUE(tail) << tail.error().message();
     while (true) {
       auto item = (*tail)->next(std::chrono::seconds(10));
