@@ -8,10 +8,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <expected>
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,11 +25,13 @@
 #include "net/client_tail.h"
 #include "net/moment.h"
 #include "net/producer.h"
+#include "net/producer_batch.h"
 #include "net/proto/client.pb.h"
 #include "net/tail_reader.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/mutex.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/compression.h"
 

@@ -43,8 +43,7 @@ void ClientCore::start(std::function<void(std::optional<Error>)> done, Moment no
   request.mutable_routing();
   // An endpoint given twice shares its connection, which may be pausing already: submit() then
   // ends at once and the next one is tried.
-  connections_.at(*connection_to(options_.endpoints.front()))
-      ->submit(kStartToken, std::move(request), {}, now + 2 * options_.connect_timeout, now);
+  endpoint(0).submit(kStartToken, std::move(request), {}, now + 2 * options_.connect_timeout, now);
   drain(now);
 }
 
@@ -70,16 +69,16 @@ void ClientCore::on_start_result(CallResult result, Moment now) {
   current_endpoint_ = starting_->tried;
   wire::Request request;
   request.mutable_routing();
-  const auto next = connection_to(options_.endpoints.at(current_endpoint_));
-  connections_.at(*next)->submit(kStartToken, std::move(request), {},
-                                 now + 2 * options_.connect_timeout, now);
+  endpoint(current_endpoint_)
+      .submit(kStartToken, std::move(request), {}, now + 2 * options_.connect_timeout, now);
 }
 
 void ClientCore::end_start(std::optional<Error> error) {
+  CHECK(starting_.has_value());
   auto done = std::move(starting_->done);
   starting_.reset();
   ended_.push_back(
-      {.done = [done = std::move(done)](CallResult result) { done(result.error); },
+      {.done = [done = std::move(done)](const CallResult& result) { done(result.error); },
        .result = {
            .error = std::move(error), .maybe_processed = false, .response = {}, .payload = {}}});
 }
@@ -122,6 +121,12 @@ std::optional<ClientCore::ConnectionId> ClientCore::connection_to(std::string_vi
   return id;
 }
 
+ConnectionCore& ClientCore::endpoint(std::size_t index) {
+  const auto id = connection_to(options_.endpoints.at(index));
+  CHECK(id.has_value());  // the bound leaves room for every endpoint
+  return *connections_.at(*id);
+}
+
 std::optional<ClientCore::ConnectionId> ClientCore::any_connection() {
   const std::size_t count = options_.endpoints.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -158,9 +163,10 @@ void ClientCore::attempt(std::uint64_t token, Pending& pending, Moment now) {
                                  pending.call.payload, pending.call.deadline, now);
     return;
   }
-  const auto& current = connections_.at(*connection_to(options_.endpoints.at(current_endpoint_)));
-  CallResult result{
-      .error = current->last_error(), .maybe_processed = false, .response = {}, .payload = {}};
+  CallResult result{.error = endpoint(current_endpoint_).last_error(),
+                    .maybe_processed = false,
+                    .response = {},
+                    .payload = {}};
   if (!shall_retry(pending, result)) {
     end(token, std::move(result));
     return;
@@ -331,8 +337,7 @@ void ClientCore::drain(Moment now) {
     }
   }
   // Away from a node that has just failed, also where its pause is over before the next attempt.
-  const std::string& endpoint = options_.endpoints.at(current_endpoint_);
-  if (!starting_ && !connections_.at(*connection_to(endpoint))->usable()) {
+  if (!starting_ && !endpoint(current_endpoint_).usable()) {
     current_endpoint_ = (current_endpoint_ + 1) % options_.endpoints.size();
   }
   for (std::size_t i = 0; i < connections_.size(); ++i) {

@@ -108,6 +108,7 @@ class ClientCore {
   // None where every candidate pauses after a failure.
   [[nodiscard]] std::optional<ConnectionId> connection_for(const Call& call);
   [[nodiscard]] std::optional<ConnectionId> any_connection();
+  [[nodiscard]] ConnectionCore& endpoint(std::size_t index);
   // None where there are too many.
   [[nodiscard]] std::optional<ConnectionId> connection_to(std::string_view address);
   void attempt(std::uint64_t token, Pending& pending, Moment now);

@@ -4,15 +4,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <future>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -21,16 +21,19 @@
 #include "net/client.h"
 #include "net/client_core.h"
 #include "net/client_socket.h"
-#include "net/client_tail.h"
 #include "net/connection_core.h"
 #include "net/moment.h"
 #include "net/producer.h"
+#include "net/producer_batch.h"
+#include "net/producer_shard.h"
 #include "net/proto/client.pb.h"
+#include "net/tail_shard.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/mutex.h"
 #include "raft/types.h"
 #include "storage/compression.h"
+#include "storage/record_batch.h"
 
 namespace lignum::net {
 
@@ -86,6 +89,7 @@ ClientShell::ClientShell(ClientOptions options)
       next_tail_seed_(random_seed()),
       producer_(producer_options(options_)) {}
 
+// NOLINTNEXTLINE(bugprone-exception-escape): only a failing system call could throw here
 ClientShell::~ClientShell() {
   CHECK(std::this_thread::get_id() != thread_.get_id());
   boost::asio::post(*io_, [this] { shut_down(); });

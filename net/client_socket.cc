@@ -1,6 +1,5 @@
 #include "net/client_socket.h"
 
-#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -10,7 +9,7 @@
 #include <boost/system/error_code.hpp>
 #include <climits>
 #include <cstddef>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -107,22 +106,23 @@ void ClientSocket::on_read(std::size_t bytes) {
   reader_.commit(bytes);
   std::vector<Message> messages;
   while (true) {
-    auto received = reader_.next();
-    if (!received) {
-      lose(received.error().code(), received.error().message());
+    auto next = reader_.next();
+    if (!next) {
+      lose(next.error().code(), next.error().message());
       return;
     }
-    if (!*received) {
+    std::optional<ReceivedMessage> received = std::move(*next);
+    if (!received) {
       break;
     }
     Message& message = messages.emplace_back();
-    const Bytes header = (*received)->header;
+    const Bytes header = received->header;
     if (header.size() > INT_MAX ||
         !message.response.ParseFromArray(header.data(), static_cast<int>(header.size()))) {
       lose(Errc::kProtocol, "the node sent a header that is none");
       return;
     }
-    message.payload = std::move((*received)->payload);
+    message.payload = std::move(received->payload);
   }
   // Before the events: they may close this socket.
   read();

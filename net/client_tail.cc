@@ -1,6 +1,7 @@
 #include "net/client_tail.h"
 
 #include <chrono>
+#include <expected>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,8 +32,9 @@ Result<void> ClientTail::wait_until_settled() {
   while (!state_->core.settled()) {
     state_->changed.wait(state_->mutex);
   }
-  if (state_->core.error()) {
-    return std::unexpected(*state_->core.error());
+  const std::optional<Error> error = state_->core.error();
+  if (error) {
+    return std::unexpected(*error);
   }
   return {};
 }
@@ -45,13 +47,14 @@ Result<Tail::Item> ClientTail::next(std::chrono::milliseconds wait) {
     if (state_->stopped) {
       return Item(End{});
     }
-    auto item = state_->core.next();
+    auto next = state_->core.next();
     nudge();
-    if (!item) {
-      return std::unexpected(item.error());
+    if (!next) {
+      return std::unexpected(next.error());
     }
-    if (*item) {
-      return std::move(**item);
+    std::optional<Item> item = std::move(*next);
+    if (item) {
+      return std::move(*item);
     }
     if (!in_time) {
       return Item(Idle{.stalled = state_->core.stalled()});

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "net/call.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 
@@ -35,6 +35,7 @@ ConnectionCore::ConnectionCore(Options options)
 void ConnectionCore::submit(std::uint64_t token, wire::Request request, Payload payload,
                             Moment deadline, Moment now) {
   if (state_ == State::kBackoff) {
+    CHECK(last_error_.has_value());
     finish(token, *last_error_, false);
     return;
   }
@@ -70,7 +71,8 @@ void ConnectionCore::transmit(Waiting waiting, Moment now) {
   const std::uint64_t id = next_id_++;
   waiting.request.set_id(id);
   waiting.request.set_deadline_ms(wire_deadline(waiting.deadline, now));
-  sent_.emplace(id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = messages_heard_});
+  sent_.emplace(
+      id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = messages_heard_});
   sent_deadlines_.emplace(waiting.deadline, id);
   effects_.emplace_back(SendMessage{.generation = generation_,
                                     .request = std::move(waiting.request),
@@ -129,9 +131,9 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
     return;
   }
   ++messages_heard_;
-  if (response.id() == 0 && response.has_failure()) {
-    // The node's last words: it says why it closes (docs/wire_protocol.md).
-    lose(*failure_of(response), now);
+  if (const auto last_words = failure_of(response); response.id() == 0 && last_words) {
+    // The node says why it closes (docs/wire_protocol.md).
+    lose(*last_words, now);
     return;
   }
   if (state_ == State::kHandshaking) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,7 @@
 #include "net/producer_batch.h"
 #include "net/producer_shard.h"
 #include "net/proto/client.pb.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -169,6 +171,7 @@ RecordInput Producer::input_of(const BorrowedRecord& record, TimeMs wall) {
 }
 
 ProducerShard& Producer::shard_for(const Stream& stream, const BorrowedRecord& record) const {
+  CHECK(first_id_.has_value());
   const auto count = static_cast<std::uint32_t>(stream.shards.size());
   const ShardNumber shard =
       record.key ? shard_of_key(*record.key, count) : shard_of_key(identity_key(*first_id_), count);

@@ -1,7 +1,6 @@
 #include "net/producer_batch.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <utility>
 

@@ -1,9 +1,9 @@
 #include "net/producer_shard.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +15,7 @@
 #include "net/moment.h"
 #include "net/producer_batch.h"
 #include "net/producer_stamp.h"
+#include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"

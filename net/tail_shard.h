@@ -13,6 +13,7 @@
 #include "net/client.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -107,7 +108,10 @@ class TailShard {
 
   [[nodiscard]] ShardKey key() const { return key_; }
   [[nodiscard]] const std::string& stream() const { return stream_; }
-  [[nodiscard]] const Error& error() const { return *error_; }
+  [[nodiscard]] const Error& error() const {
+    CHECK(error_.has_value());
+    return *error_;
+  }
   // What holds this shard up at present.
   [[nodiscard]] const std::optional<Error>& stalled() const { return stalled_; }
 
