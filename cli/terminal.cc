@@ -1,0 +1,126 @@
+#include "cli/terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace lignum::cli {
+
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{64} << 10;
+
+bool wants_color(ColorChoice choice, bool tty) {
+  if (choice == ColorChoice::kAlways) return true;
+  if (choice == ColorChoice::kNever || !tty) return false;
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  return (no_color == nullptr || *no_color == '\0') && term != nullptr &&
+         std::string_view(term) != "dumb";
+}
+
+// Length of the well-formed UTF-8 sequence at the front, 0 for none.
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  std::size_t length = 0;
+  unsigned low = 0x80;
+  unsigned high = 0xBF;
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    length = 2;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    length = 3;
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    length = 4;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+  }
+  if (length == 0 || text.size() < length) return 0;
+  if (byte(1) < low || byte(1) > high) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
+  }
+  return length;
+}
+
+}  // namespace
+
+Terminal::Terminal(ColorChoice color)
+    : data_is_tty_(::isatty(STDOUT_FILENO) != 0), status_is_tty_(::isatty(STDERR_FILENO) != 0) {
+  color_ = wants_color(color, data_is_tty_);
+}
+
+Terminal::~Terminal() { flush(); }
+
+void Terminal::data(std::string_view text) {
+  buffer_ += text;
+  if (buffer_.size() >= kBufferBytes) flush();
+}
+
+bool Terminal::flush() {
+  std::string_view left = buffer_;
+  while (!left.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, left.data(), left.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      // Whoever read us is gone; that is how pipelines end. Anything else is worth a word.
+      if (errno != EPIPE) error("cannot write to standard output");
+      std::_Exit(errno == EPIPE ? 0 : 7);
+    }
+    left.remove_prefix(static_cast<std::size_t>(written));
+  }
+  buffer_.clear();
+  return true;
+}
+
+void Terminal::status(std::string_view text) {
+  if (quiet_) return;
+  flush();
+  fmt::print(stderr, "{}\n", text);
+}
+
+void Terminal::error(std::string_view text) { fmt::print(stderr, "logctl: {}\n", visible(text)); }
+
+std::string visible(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    const auto lead = static_cast<unsigned char>(text[0]);
+    // C0 and C1 controls can steer a terminal.
+    const bool control =
+        (lead < 0x20 && lead != '\t') || lead == 0x7F ||
+        (length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0);
+    if (length == 0 || control) {
+      const std::size_t count = length == 0 ? 1 : length;
+      for (std::size_t i = 0; i < count; ++i) {
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+      }
+      text.remove_prefix(count);
+    } else {
+      out += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return out;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+}  // namespace lignum::cli
