@@ -183,11 +183,13 @@ TailShard::Effect TailShard::on_read(const Read& read, const CallResult& result)
     return Effect::kFailed;
   }
   const wire::ReadReply& reply = result.response.read();
-  if (Offset(reply.next_offset()) < fetch_) {
-    error_ = Error(Errc::kProtocol, place() + ": the node went back in the shard");
+  const Offset next(reply.next_offset());
+  if (next < fetch_ || (next > fetch_ && !skips_allowed())) {
+    error_ = Error(Errc::kProtocol, place() + ": the node goes on at offset " +
+                                        std::to_string(next.value()) + " instead");
     return Effect::kFailed;
   }
-  fetch_ = Offset(reply.next_offset());
+  fetch_ = next;
   if (reply.next_offset() >= reply.watermark()) {
     bound_ = std::max(bound_, reply.closed_time_us());
   }
@@ -203,6 +205,10 @@ Result<void> TailShard::take_batches(const wire::ReadReply& reply, const Payload
     if (info.bytes() > payload.size() - at || info.record_count() == 0 || next <= fetch_ ||
         (base < fetch_ && fetch_ != entry_) || next > Offset(reply.next_offset())) {
       return fail(Errc::kProtocol, place() + ": the node's list of batches makes no sense");
+    }
+    if (base > fetch_ && !skips_allowed()) {
+      return fail(Errc::kProtocol, place() + ": the node left out the records up to offset " +
+                                       std::to_string(base.value()));
     }
     if (info.append_time_us() <= bound_) {
       return fail(Errc::kProtocol, place() + ": a batch is stamped before time that was closed");

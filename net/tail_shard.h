@@ -129,6 +129,8 @@ class TailShard {
                                   std::optional<Moment>& retry);
   [[nodiscard]] Result<void> take_batches(const wire::ReadReply& reply, const Payload& payload);
   void check_end();
+  // Only a filter may make the node leave records out; anything else would be a silent hole.
+  [[nodiscard]] bool skips_allowed() const { return settings_.level_mask != 0xFFFFFFFFU; }
   [[nodiscard]] std::string place() const;
 
   const Settings& settings_;

@@ -404,6 +404,20 @@ TEST(TailTest, TrimmedOffsetsAreAnErrorOrAGapButNeverSilent) {
   EXPECT_EQ(world.gaps.front().to, Offset(4));
 }
 
+TEST(TailTest, HoleThatTheNodeDoesNotOwnUpToIsAnErrorNotSilence) {
+  TailWorld world(3);
+  for (int i = 0; i < 6; ++i) {
+    world.append(world.app, 1, std::to_string(i));
+  }
+  auto& batches = world.world.cluster.shard(world.app, 1).batches;
+  batches.erase(batches.begin() + 2);
+  world.open(from(TailStart::Kind::kEarliest));
+  world.read();
+  ASSERT_TRUE(world.error);
+  EXPECT_EQ(world.error->code(), Errc::kProtocol);
+  EXPECT_THAT(world.error->message(), HasSubstr("left out"));
+}
+
 TEST(TailTest, DeletedStreamEndsTheTail) {
   TailWorld world(3);
   TailOptions options = from(TailStart::Kind::kEarliest);
