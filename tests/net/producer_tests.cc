@@ -356,6 +356,22 @@ TEST(ProducerTest, FinalRefusalFailsItsBatchOnly) {
   EXPECT_THAT(bench.log(), ElementsAre("b"));
 }
 
+TEST(ProducerTest, NumbersOfABatchStillOnItsWayAreNotUsedAgain) {
+  Bench bench;
+  bench.append("a");
+  bench.turn();
+  bench.append("b");
+  bench.turn();
+  bench.refuse(Errc::kTooLarge);
+  const SendBatch limbo = bench.take_send();  // b under its first number, not yet arrived
+  bench.pass(kSecond);
+  ASSERT_EQ(bench.sends.size(), 1U);
+  bench.serve();
+  EXPECT_EQ(bench.code("b"), "ok");
+  bench.cluster.handle(Bench::request_of(limbo), limbo.batch.bytes());
+  EXPECT_THAT(bench.log(), ElementsAre("b"));
+}
+
 TEST(ProducerTest, DeletedStreamFailsItsRecords) {
   Bench bench;
   bench.append("a");
