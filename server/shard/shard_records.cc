@@ -54,7 +54,11 @@ Result<StateKey> parse_state_key(std::string_view text) {
   StateKey key{.shard = {.stream = StreamId(load_be<std::uint64_t>(raw, 1)),
                          .shard = ShardNumber(load_be<std::uint32_t>(raw, kShardAt))},
                .producer = std::nullopt};
-  if (is_producer) key.producer = ProducerId(load_be<std::int64_t>(raw, kProducerAt));
+  if (!is_producer) return key;
+  const auto producer = load_be<std::int64_t>(raw, kProducerAt);
+  // Big-endian bytes sort as numbers only where there is no sign.
+  if (producer < 0) return fail(Errc::kCorrupt, "a state key names a negative producer");
+  key.producer = ProducerId(producer);
   return key;
 }
 
