@@ -159,7 +159,7 @@ void expect_no_ack_depends_on_a_failed(std::string_view call, int nth) {
     }
     constexpr int kAppendsMax = 2000;
     for (int i = 0; i < kAppendsMax; ++i) {
-      const RecordName name = ledger.begin(0, 1);
+      const RecordName name = ledger.begin(0, 1).value();
       const auto ack = client->append_wait("app", {.value = to_bytes(value_of(name))});
       ledger.end(name, ack);
       if (!ack) {

@@ -65,14 +65,23 @@ std::string value_of(RecordName name) {
   return value;
 }
 
-RecordName Ledger::begin(std::uint32_t writer, std::uint64_t pending_max) {
+std::optional<RecordName> Ledger::begin(std::uint32_t writer, std::uint64_t pending_max) {
   const MutexLock lock(mutex_);
-  while (pending_.at(writer) >= pending_max) {
+  while (!closed_ && pending_.at(writer) >= pending_max) {
     changed_.wait(mutex_);
+  }
+  if (closed_) {
+    return std::nullopt;
   }
   ++pending_.at(writer);
   entries_.at(writer).push_back({});
-  return {.writer = writer, .sequence = entries_.at(writer).size() - 1};
+  return RecordName{.writer = writer, .sequence = entries_.at(writer).size() - 1};
+}
+
+void Ledger::close() {
+  const MutexLock lock(mutex_);
+  closed_ = true;
+  changed_.notify_all();
 }
 
 void Ledger::end(RecordName name, const Result<AppendAck>& outcome) {

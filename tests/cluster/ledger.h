@@ -10,11 +10,11 @@
 // are dense.
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/client.h"
@@ -49,8 +49,10 @@ class Ledger {
   explicit Ledger(std::uint32_t writers) : entries_(writers), pending_(writers) {}
 
   // Notes the start of the writer's next append, once fewer than `pending_max` of its appends have
-  // no outcome.
-  RecordName begin(std::uint32_t writer, std::uint64_t pending_max) EXCLUDES(mutex_);
+  // no outcome. None once the ledger is closed.
+  std::optional<RecordName> begin(std::uint32_t writer, std::uint64_t pending_max) EXCLUDES(mutex_);
+  // No appends begin any more.
+  void close() EXCLUDES(mutex_);
   void end(RecordName name, const Result<AppendAck>& outcome) EXCLUDES(mutex_);
 
   // Waits until `more` further appends are acked; false when `patience` is over first.
@@ -68,6 +70,7 @@ class Ledger {
   ConditionVariable changed_;
   std::vector<std::vector<Entry>> entries_ GUARDED_BY(mutex_);
   std::vector<std::uint64_t> pending_ GUARDED_BY(mutex_);
+  bool closed_ GUARDED_BY(mutex_) = false;
   std::uint64_t acked_ GUARDED_BY(mutex_) = 0;
   std::vector<std::string> errors_ GUARDED_BY(mutex_);
 };

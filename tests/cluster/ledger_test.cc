@@ -17,7 +17,7 @@ namespace {
 
 class AuditTest : public testing::Test {
  protected:
-  RecordName append() { return ledger_.begin(0, 100); }
+  RecordName append() { return ledger_.begin(0, 100).value(); }
   RecordName acked(std::uint64_t offset) {
     const RecordName name = append();
     ledger_.end(name, AppendAck{.shard = ShardNumber(0), .offset = Offset(offset)});

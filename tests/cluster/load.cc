@@ -38,8 +38,8 @@ Result<void> Load::start() {
 }
 
 void Load::write(std::uint32_t writer) {
-  while (!stopping_) {
-    const RecordName name = ledger_.begin(writer, options_.pending_max);
+  while (const auto begun = ledger_.begin(writer, options_.pending_max)) {
+    const RecordName name = *begun;
     const std::string key = std::to_string(writer) + "-" + std::to_string(name.sequence % kKeys);
     Record record{.key = to_bytes(key), .value = to_bytes(value_of(name)), .level = Level::kInfo};
     const auto queued = clients_[writer]->append(
@@ -51,15 +51,25 @@ void Load::write(std::uint32_t writer) {
   }
 }
 
-void Load::stop() {
-  stopping_ = true;
+void Load::join() {
+  ledger_.close();
   for (std::thread& thread : threads_) {
     thread.join();
   }
   threads_.clear();
+}
+
+void Load::stop() {
+  join();
   for (const auto& client : clients_) {
     client->flush();
   }
+  clients_.clear();
+}
+
+Load::~Load() {
+  join();
+  // The end of a client ends its appends.
   clients_.clear();
 }
 

@@ -2,7 +2,6 @@
 
 // Producers that append for as long as they are asked to, through whatever happens to the server.
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -32,19 +31,20 @@ class Load {
   Load& operator=(const Load&) = delete;
   Load(Load&&) = delete;
   Load& operator=(Load&&) = delete;
-  ~Load() { stop(); }
+  // Appends without an outcome are given up.
+  ~Load();
 
   // Connects the writers and sets them to work.
   Result<void> start();
-  // Lets every append come to its outcome.
+  // Begins no more appends and lets those under way come to their outcome.
   void stop();
 
  private:
   void write(std::uint32_t writer);
+  void join();
 
   Options options_;
   Ledger& ledger_;
-  std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::thread> threads_;
 };

@@ -102,7 +102,16 @@ std::optional<Ending> Node::terminate(std::chrono::milliseconds patience) {
   return process_->wait(patience);
 }
 
-std::string Node::errors() const { return read_file(scratch_.path() / "stderr"); }
+std::string Node::errors() const {
+  std::string text = read_file(scratch_.path() / "stderr");
+  if (const auto ending = process_->wait(std::chrono::milliseconds(0))) {
+    text += "(logd ended with " +
+            (ending->signal != 0 ? "signal " + std::to_string(ending->signal)
+                                 : "exit code " + std::to_string(ending->exit_code)) +
+            ")\n";
+  }
+  return text;
+}
 
 std::optional<std::uint64_t> Node::resident_bytes() const {
   constexpr std::uint64_t kPage = 4096;

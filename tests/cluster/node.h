@@ -44,7 +44,7 @@ class Node {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::filesystem::path& data() const { return data_; }
   [[nodiscard]] Process& process() { return *process_; }
-  // What logd wrote to stderr, over all starts.
+  // What logd wrote to stderr, over all starts; and how it ended where it did.
   [[nodiscard]] std::string errors() const;
   // Resident memory in bytes, none without /proc.
   [[nodiscard]] std::optional<std::uint64_t> resident_bytes() const;

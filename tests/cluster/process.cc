@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>  // mkdtemp
-#include <sys/pidfd.h>
 #include <sys/poll.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -28,6 +27,11 @@
 #include <vector>
 
 #include "raft/check.h"
+
+// glibc 2.36 forgot that this header may be included from C++.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 namespace lignum::cluster {
 
@@ -205,6 +209,9 @@ TemporaryDirectory::TemporaryDirectory() {
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
+  if (std::getenv("LIGNUM_KEEP") != nullptr) {
+    return;
+  }
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }

@@ -108,7 +108,7 @@ struct RunResult {
 // within kPatience.
 RunResult run(ProcessOptions options, std::string_view input = {});
 
-// A directory that goes away with its owner.
+// A directory that goes away with its owner, unless the variable LIGNUM_KEEP is set.
 class TemporaryDirectory {
  public:
   TemporaryDirectory();

@@ -72,7 +72,7 @@ std::optional<wire::Response> RawPeer::receive(std::chrono::milliseconds patienc
     }
     if (*message) {
       wire::Response response;
-      const Bytes header = (*message)->header.bytes();
+      const Bytes header = (*message)->header;
       CHECK(response.ParseFromArray(header.data(), static_cast<int>(header.size())));
       return response;
     }
