@@ -115,6 +115,9 @@ class Log {
     std::uint64_t segments = 0;
   };
   [[nodiscard]] virtual Usage usage() const = 0;
+  // Every shard of which the log holds entries, alive or not. A state machine that forgot a
+  // dropped shard finds out here, after a restart, what set_shard_start() must be told again.
+  [[nodiscard]] virtual std::vector<ShardKey> shards() const = 0;
   // Bytes of live entries of one shard at or above its start.
   [[nodiscard]] virtual std::uint64_t shard_bytes(ShardKey shard) const = 0;
   // Of these, the bytes of entries that lie wholly below `offset`: what a trim to it would free.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -321,6 +322,16 @@ std::uint64_t SegmentedLog::shard_bytes_below(ShardKey shard, Offset offset) con
     if (end > from) bytes += batch.bytes;
   }
   return bytes;
+}
+
+std::vector<ShardKey> SegmentedLog::shards() const {
+  std::set<ShardKey> found;
+  for (const SegmentPtr& segment : segments_) {
+    if (!segment->record().sealed) continue;
+    for (const auto& [shard, summary] : segment->shards()) found.insert(shard);
+  }
+  for (const auto& [shard, batches] : active_index_.shards()) found.insert(shard);
+  return {found.begin(), found.end()};
 }
 
 std::uint64_t SegmentedLog::shard_bytes(ShardKey shard) const {

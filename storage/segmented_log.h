@@ -118,6 +118,7 @@ class SegmentedLog final : public Log {
   [[nodiscard]] std::unique_ptr<FlushJob> take_clean(Index durable_image) override;
   void complete_clean(std::unique_ptr<FlushJob> job, bool ok) override;
   [[nodiscard]] Usage usage() const override;
+  [[nodiscard]] std::vector<ShardKey> shards() const override;
   [[nodiscard]] std::uint64_t shard_bytes(ShardKey shard) const override;
   [[nodiscard]] std::uint64_t shard_bytes_below(ShardKey shard, Offset offset) const override;
 

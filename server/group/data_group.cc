@@ -120,7 +120,6 @@ DataGroup::~DataGroup() = default;
 
 void DataGroup::start(Task settled) {
   settled_ = std::move(settled);
-  for (const auto& [key, shard] : state_->shards()) forget_below_start(key);
   replica_.start();
   replica_.wake_by(ports_.now().monotonic_us + Retainer::kTickUs);
 }
@@ -136,6 +135,8 @@ void DataGroup::settle() {
 }
 
 void DataGroup::on_admitting() {
+  // The log is told again what is not needed, also of shards that were dropped in an earlier life.
+  for (const ShardKey key : replica_.log().shards()) forget_below_start(key);
   admission_.begin();
   settle();
 }

@@ -18,8 +18,7 @@
 namespace lignum::server {
 
 void Admission::begin() {
-  in_flight_.clear();
-  dropping_.clear();
+  CHECK(!active_ && in_flight_.empty() && dropping_.empty());
   active_ = true;
 }
 

@@ -117,6 +117,13 @@ class MemoryLog final : public storage::Log {
   }
   void complete_clean(std::unique_ptr<storage::FlushJob> /*job*/, bool /*ok*/) override {}
   [[nodiscard]] Usage usage() const override { return {}; }
+  [[nodiscard]] std::vector<ShardKey> shards() const override {
+    std::vector<ShardKey> found;
+    for (const Entry& entry : entries_) {
+      if (entry.header.kind == EntryKind::kBatch) found.push_back(entry.header.shard);
+    }
+    return found;
+  }
   [[nodiscard]] std::uint64_t shard_bytes(ShardKey /*shard*/) const override { return 0; }
   [[nodiscard]] std::uint64_t shard_bytes_below(ShardKey /*shard*/,
                                                 Offset /*offset*/) const override {
