@@ -24,8 +24,10 @@
 #include <utility>
 #include <vector>
 
+#include "net/connection_census.h"
 #include "net/moment.h"
 #include "net/rpc_lane.h"
+#include "net/server_session.h"
 #include "raft/check.h"
 #include "raft/error.h"
 
@@ -194,6 +196,7 @@ RpcServer::RpcServer(RpcServerOptions options, const std::vector<asio::io_contex
                      RequestHandler& handler)
     : impl_(std::make_shared<Impl>(std::move(options), lanes, handler)) {}
 
+// NOLINTNEXTLINE(bugprone-exception-escape): only for want of memory, which ends the process.
 RpcServer::~RpcServer() { impl_->stop(); }
 
 Result<void> RpcServer::start() { return impl_->start(); }

@@ -22,7 +22,7 @@
 #include "raft/payload.h"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming): Asio's
 }
 
 namespace lignum::net {

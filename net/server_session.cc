@@ -64,9 +64,10 @@ std::optional<ServerSession::Incoming> ServerSession::next_request() {
       break_off(message.error());
       return std::nullopt;
     }
-    if (!*message) return std::nullopt;
+    std::optional<ReceivedMessage>& received = *message;
+    if (!received) return std::nullopt;
     ++messages_read_;
-    if (auto incoming = accept(std::move(**message))) return incoming;
+    if (auto incoming = accept(std::move(*received))) return incoming;
   }
   return std::nullopt;
 }
@@ -222,8 +223,9 @@ bool ServerSession::on_tick(Moment now) {
   } else if (writing_.stalled(bytes_sent_, now, options_.stall_deadline)) {
     late = Error(Errc::kTimeout, "the client does not take its replies");
   }
-  if (late && !broken_) broken_ = std::move(late);
-  return late.has_value();
+  if (!late) return false;
+  if (!broken_) broken_ = std::move(late);
+  return true;
 }
 
 bool ServerSession::finished() const {
