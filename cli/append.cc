@@ -1,0 +1,267 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/record_input.h"
+#include "cli/shard_name.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "net/client.h"
+#include "raft/error.h"
+#include "raft/mutex.h"
+
+namespace lignum::cli {
+
+namespace {
+
+// Records read ahead of their acknowledgement; the client's own bound is in bytes.
+constexpr std::uint64_t kOutstandingMax = 100'000;
+
+// An open input file; standard input is borrowed.
+class Input {
+ public:
+  explicit Input(std::string name) : name_(std::move(name)) {}
+  ~Input() {
+    if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
+  }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+  Result<void> open() {
+    if (name_ == "-") {
+      descriptor_ = STDIN_FILENO;
+      return {};
+    }
+    descriptor_ = ::open(name_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor_ >= 0) return {};
+    return fail(Errc::kIo, fmt::format("cannot open '{}': {}", name_, std::strerror(errno)));
+  }
+
+  Result<std::size_t> read(char* buffer, std::size_t bytes) const {
+    for (;;) {
+      const ssize_t got = ::read(descriptor_, buffer, bytes);
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR) {
+        return fail(Errc::kIo, fmt::format("cannot read '{}': {}", name_, std::strerror(errno)));
+      }
+      if (interrupted_ != nullptr && interrupted_->load()) return std::size_t{0};
+    }
+  }
+  void stop_when(const std::atomic<bool>& interrupted) { interrupted_ = &interrupted; }
+
+ private:
+  std::string name_;
+  int descriptor_ = -1;
+  const std::atomic<bool>* interrupted_ = nullptr;
+};
+
+// Counts outcomes. Callbacks run on the client's thread.
+class Tally {
+ public:
+  // Waits until fewer than `most` records are without an outcome.
+  void wait_below(std::uint64_t most) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    while (started_ - finished_ >= most) changed_.wait(mutex_);
+  }
+  void start() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    ++started_;
+  }
+  void finish(const Result<AppendAck>& outcome) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    ++finished_;
+    if (outcome) {
+      ++acknowledged_;
+    } else {
+      ++(outcome.error().outcome_unknown() ? unknown_ : failed_);
+      if (!first_error_) first_error_ = outcome.error();
+    }
+    changed_.notify_all();
+  }
+
+  struct Counts {
+    std::uint64_t acknowledged = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t unknown = 0;
+    std::optional<Error> first_error;
+  };
+  [[nodiscard]] Counts counts() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return {.acknowledged = acknowledged_,
+            .failed = failed_,
+            .unknown = unknown_,
+            .first_error = first_error_};
+  }
+  [[nodiscard]] bool broken() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return first_error_.has_value();
+  }
+
+ private:
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::uint64_t started_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t finished_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t acknowledged_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t failed_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t unknown_ GUARDED_BY(mutex_) = 0;
+  std::optional<Error> first_error_ GUARDED_BY(mutex_);
+};
+
+// Acks as JSON lines, written by the client's thread as they come.
+void print_ack(Terminal& terminal, const AppendOptions& options, const AppendAck& ack) {
+  terminal.data(
+      fmt::format("{{\"stream\":\"{}\",\"shard\":{},\"offset\":{},\"append_time_us\":{}}}\n",
+                  options.stream, ack.shard.value(), ack.offset.value(), ack.append_time));
+}
+
+class Appender {
+ public:
+  Appender(Session& session, const AppendOptions& options) : session_(session), options_(options) {}
+
+  Result<void> append_file(const std::string& name) {
+    Input input(name);
+    TRY(input.open());
+    input.stop_when(session_.interrupted);
+    ItemReader items(
+        [&input](char* buffer, std::size_t bytes) { return input.read(buffer, bytes); },
+        options_.input.format);
+    while (!session_.interrupted.load() && !tally_.broken()) {
+      auto item = items.next();
+      if (!item) return located(name, items.number() + 1, item.error());
+      if (!*item) return {};
+      auto record = parse_record(**item, options_.input);
+      if (!record) return located(name, items.number(), record.error());
+      if (options_.tee) session_.terminal.data(std::string(**item) + "\n");
+      if (auto sent = send(std::move(*record)); !sent) {
+        return located(name, items.number(), sent.error());
+      }
+    }
+    return {};
+  }
+
+  Outcome finish(Result<void> read) {
+    session_.client.flush();
+    tally_.wait_below(1);
+    const Tally::Counts counts = tally_.counts();
+    std::string summary = fmt::format("{} record{} appended to {}", counts.acknowledged,
+                                      counts.acknowledged == 1 ? "" : "s", options_.stream);
+    if (counts.failed > 0) summary += fmt::format(", {} failed", counts.failed);
+    if (counts.unknown > 0) {
+      summary += fmt::format(", {} unknown (they may or may not be there)", counts.unknown);
+    }
+    session_.terminal.flush();
+    session_.terminal.status(summary);
+    if (!read) return std::unexpected(read.error());
+    if (counts.first_error) return std::unexpected(*counts.first_error);
+    return session_.interrupted.load() ? ExitCode::kInterrupted : ExitCode::kOk;
+  }
+
+ private:
+  static std::unexpected<Error> located(const std::string& name, std::size_t item,
+                                        const Error& error) {
+    return fail(error.code(),
+                fmt::format("{}: record {}: {}", name == "-" ? std::string("standard input") : name,
+                            item, error.message()));
+  }
+
+  Result<void> send(Record record) {
+    tally_.wait_below(kOutstandingMax);
+    tally_.start();
+    const auto done = [this](const Result<AppendAck>& outcome) {
+      if (outcome && options_.json_acks) print_ack(session_.terminal, options_, *outcome);
+      tally_.finish(outcome);
+    };
+    auto queued = session_.client.append(options_.stream, record, done);
+    while (!queued && queued.error().code() == Errc::kOverloaded) {
+      // The client's buffer is full: it empties as batches are acknowledged.
+      session_.client.flush();
+      queued = session_.client.append(options_.stream, record, done);
+    }
+    if (!queued) {
+      tally_.finish(std::unexpected(queued.error()));
+      return queued;
+    }
+    return {};
+  }
+
+  Session& session_;
+  const AppendOptions& options_;
+  Tally tally_;
+};
+
+Outcome append_expecting(Session& session, const AppendOptions& options) {
+  TRY_ASSIGN(name, parse_shard_name(options.stream));
+  if (!name.shard) {
+    return fail(Errc::kInvalidArgument,
+                "--expect-offset needs STREAM/SHARD: offsets count within a shard");
+  }
+  std::vector<Record> records;
+  for (const std::string& file : options.files) {
+    Input input(file);
+    TRY(input.open());
+    ItemReader items(
+        [&input](char* buffer, std::size_t bytes) { return input.read(buffer, bytes); },
+        options.input.format);
+    for (;;) {
+      TRY_ASSIGN(item, items.next());
+      if (!item) break;
+      TRY_ASSIGN(record, parse_record(*item, options.input));
+      records.push_back(std::move(record));
+    }
+  }
+  if (records.empty()) return fail(Errc::kInvalidArgument, "there is nothing to append");
+  const std::size_t count = records.size();
+  TRY_ASSIGN(ack,
+             session.client.append_expecting(name.stream, *name.shard,
+                                             Offset(*options.expected_offset), std::move(records)));
+  if (options.json_acks) print_ack(session.terminal, options, ack);
+  session.terminal.status(fmt::format("{} record{} appended to {} at offset {}", count,
+                                      count == 1 ? "" : "s", options.stream, ack.offset.value()));
+  return ExitCode::kOk;
+}
+
+Result<void> create_if_missing(Session& session, const AppendOptions& options) {
+  auto found = session.client.describe_stream(options.stream);
+  if (found) return {};
+  if (found.error().code() != Errc::kNotFound) return std::unexpected(found.error());
+  if (!options.create) {
+    return fail(Errc::kNotFound,
+                fmt::format("stream '{0}' does not exist; make it with 'logctl streams create {0}' "
+                            "or append with --create",
+                            options.stream));
+  }
+  TRY_ASSIGN(created, session.client.create_stream(options.stream, {}));
+  return {};
+}
+
+}  // namespace
+
+Outcome run_append(Session& session, const AppendOptions& options) {
+  if (options.expected_offset) return append_expecting(session, options);
+  TRY(create_if_missing(session, options));
+  Appender appender(session, options);
+  Result<void> read;
+  for (const std::string& file : options.files) {
+    read = appender.append_file(file);
+    if (!read || session.interrupted.load()) break;
+  }
+  return appender.finish(std::move(read));
+}
+
+}  // namespace lignum::cli

@@ -1,0 +1,411 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Error.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cli/options.h"
+#include "cli/quantity_text.h"
+#include "cli/read_arguments.h"
+#include "cli/record_input.h"
+#include "cli/terminal.h"
+#include "net/client.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/level.h"
+
+namespace lignum::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr const char* kFooter = R"(
+Offsets count within a shard: where one is needed, write STREAM/SHARD.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 permission, 5 unavailable or timeout,
+6 conflict, 7 local input/output or damage, 10 unhealthy, 130 interrupted.)";
+
+constexpr const char* kAppendFooter = R"(
+Examples:
+  echo 'disk is hot' | logctl append app -l warn -F host=web1
+  logctl append app --json < events.ndjson       (members become fields)
+  logctl append app --syslog /var/log/messages   (levels from <PRI>)
+  logctl append app/0 --expect-offset 42 event   (only if 42 is next))";
+
+constexpr const char* kTailFooter = R"(
+Examples:
+  logctl tail -f app                   the last 10 records, then live
+  logctl tail -f -p warn 'app-*'       warnings and above of many streams, merged in order
+  logctl tail -S 1h -g timeout app     the last hour, lines that match
+  logctl tail -f --cursor-file c app   goes on where it stopped
+Levels: a name or syslog number and everything above it, or a range such as info..error.
+Times: 5m, 2h, 7d (ago), today, yesterday, 2026-11-23T10:00:00Z, '2026-11-23 10:00', @seconds.)";
+
+// What the words said, still as text; made into options once parsing is done.
+struct Words {
+  std::string endpoints;
+  std::string timeout;
+  std::string color = "auto";
+  GlobalOptions global;
+
+  AppendOptions append;
+  bool null = false;
+  bool json = false;
+  std::string level;
+  std::string key;
+  std::string key_field;
+  std::vector<std::string> fields;
+  std::string batch;
+  std::string linger;
+  std::string deadline;
+  std::string append_output;
+
+  ReadArguments read;
+  ReadArguments tail;
+
+  StreamsCreateOptions create;
+  std::uint32_t shards = 0;
+  std::string retention;
+  std::string retention_bytes;
+  StreamsDescribeOptions describe;
+  StreamsTrimOptions trim;
+  StreamsDeleteOptions remove;
+  std::string output = "table";
+  LogLevelOptions log_level;
+  CompletionOptions completion;
+  CompleteOptions complete;
+};
+
+Result<ListFormat> list_format(const std::string& name) {
+  if (name == "table") return ListFormat::kTable;
+  if (name == "json") return ListFormat::kJson;
+  return fail(Errc::kInvalidArgument, fmt::format("-o takes table or json here, not '{}'", name));
+}
+
+void declare_global(CLI::App& app, Words& words) {
+  app.add_option("-e,--endpoints", words.endpoints, "HOST:PORT,... of nodes [127.0.0.1:7400]")
+      ->envname("LOGCTL_ENDPOINTS");
+  app.add_option("--timeout", words.timeout, "Give up on a request after this long [10s]")
+      ->envname("LOGCTL_TIMEOUT");
+  app.add_option("--color", words.color, "auto, always or never [auto]");
+  app.add_flag("-q,--quiet", words.global.quiet, "No summaries on standard error");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+}
+
+void declare_append(CLI::App& app, Words& words) {
+  CLI::App* verb = app.add_subcommand("append", "Append lines, items or JSON objects to a stream");
+  verb->add_option("STREAM", words.append.stream, "The stream (STREAM/SHARD with --expect-offset)")
+      ->required();
+  verb->add_option("FILE", words.append.files, "Files; '-' or none: standard input");
+  verb->add_flag("-0,--null", words.null, "Items end with NUL instead of newline");
+  verb->add_flag("--json", words.json,
+                 "Each line is a JSON object: message, level and time are "
+                 "taken from it, other members become fields");
+  verb->add_flag("--syslog", words.append.input.syslog, "Lines begin with a syslog <PRI>");
+  verb->add_option("-k,--key", words.key, "Key: records of one key keep their order");
+  verb->add_option("--key-field", words.key_field, "With --json: the member that is the key");
+  verb->add_option("-l,--level", words.level, "Level of records that bring none of their own");
+  verb->add_option("-F,--field", words.fields, "name=value on every record; may be repeated")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
+  verb->add_option("--level-field", words.append.input.level_field, "JSON member [level]");
+  verb->add_option("--time-field", words.append.input.time_field, "JSON member [time]");
+  verb->add_option("--message-field", words.append.input.message_field, "JSON member [message]");
+  verb->add_option("--expect-offset", words.append.expected_offset,
+                   "Append all as one batch, only if this is the shard's next offset");
+  verb->add_option("-z,--compress", words.append.compression, "none, gzip, snappy, lz4 or zstd");
+  verb->add_option("--batch", words.batch, "Largest batch [256KiB]");
+  verb->add_option("--linger", words.linger, "Wait this long for a batch to fill [0s]");
+  verb->add_option("--deadline", words.deadline, "Retry for this long [30s]");
+  verb->add_flag("--create", words.append.create, "Make the stream if it does not exist");
+  verb->add_flag("--tee", words.append.tee, "Copy what is appended to standard output");
+  verb->add_option("-o,--output", words.append_output,
+                   "json: one ack per record on standard output");
+  verb->footer(kAppendFooter);
+}
+
+void declare_reading(CLI::App& verb, ReadArguments& words) {
+  verb.add_option("STREAM", words.words,
+                  "Streams, patterns ('app-*') or one STREAM/SHARD, then field=value matches")
+      ->required();
+  verb.add_option(
+      "-n,--lines", words.lines,
+      words.is_tail ? "Begin with the last N records, or all [10]" : "Stop after N records");
+  verb.add_option("-S,--since", words.since, "Records appended since");
+  verb.add_option("-U,--until", words.until, "Records appended before");
+  verb.add_option("--from", words.from, "First offset (STREAM/SHARD), a time, start or end");
+  verb.add_option("-p,--priority", words.priority, "Level and above, or a range: info..error");
+  verb.add_option("-g,--grep", words.options.grep, "Only messages that match this RE2 pattern");
+  verb.add_option("-v,--exclude", words.options.exclude, "No messages that match this pattern");
+  verb.add_option("-o,--output", words.output,
+                  "short, short-iso, verbose, cat, raw, json, json-pretty or logfmt [short]");
+  verb.add_option("--format", words.record_template,
+                  "%t stream %p shard %o offset %T time %k key %s value %l level %h fields");
+  verb.add_option("--cursor-file", words.options.cursor_file,
+                  "Begin after the cursor in this file; keep it up to date");
+  verb.add_flag("--show-cursor", words.options.show_cursor, "Tell the cursor at the end");
+  verb.add_flag("--skip-gaps", words.options.skip_gaps, "Go on where records are gone");
+  verb.add_flag("--utc", words.utc, "Times in UTC");
+}
+
+void declare_streams(CLI::App& app, Words& words) {
+  CLI::App* streams = app.add_subcommand("streams", "Make, list, describe, trim, delete streams");
+  streams->require_subcommand(1);
+  const auto with_output = [&words](CLI::App* verb) {
+    verb->add_option("-o,--output", words.output, "table or json [table]");
+  };
+  CLI::App* create = streams->add_subcommand("create", "Make a stream");
+  create->add_option("STREAM", words.create.stream, "[A-Za-z0-9._-], at most 249")->required();
+  create->add_option("-s,--shards", words.shards, "Ordered pieces, fixed for ever [4]");
+  create->add_option("--retention", words.retention, "Keep records this long, or 'forever' [7d]");
+  create->add_option("--retention-bytes", words.retention_bytes, "Keep at most this much");
+  with_output(create);
+  with_output(streams->add_subcommand("ls", "List streams"));
+  CLI::App* describe = streams->add_subcommand("describe", "Shards, offsets and sizes");
+  describe->add_option("STREAM", words.describe.stream, "The stream")->required();
+  with_output(describe);
+  CLI::App* trim = streams->add_subcommand("trim", "Delete the oldest records of a shard");
+  trim->add_option("STREAM/SHARD", words.trim.stream, "The shard")->required();
+  trim->add_option("--before", words.trim.before, "Becomes the first offset kept")->required();
+  trim->add_flag("-y,--yes", words.trim.yes, "Do not ask");
+  trim->add_flag("--dry-run", words.trim.dry_run, "Only say what would be done");
+  CLI::App* remove = streams->add_subcommand("delete", "Delete a stream and its records");
+  remove->add_option("STREAM", words.remove.stream, "The stream")->required();
+  remove->add_flag("-y,--yes", words.remove.yes, "Do not ask");
+  remove->add_flag("--dry-run", words.remove.dry_run, "Only say what would be done");
+}
+
+void declare_rest(CLI::App& app, Words& words) {
+  app.add_subcommand("stat", "The node, its groups, its disk")
+      ->add_option("-o,--output", words.output, "table or json [table]");
+  app.add_subcommand("version", "Versions of logctl and of the server's protocol")
+      ->add_option("-o,--output", words.output, "table or json [table]");
+  CLI::App* node = app.add_subcommand("node", "What a node does");
+  node->require_subcommand(1);
+  node->add_subcommand("log-level", "Change what logd logs")
+      ->add_option("LEVEL", words.log_level.level, "trace, debug, info, warn or error")
+      ->required();
+  app.add_subcommand("completion", "A script that completes logctl in your shell")
+      ->add_option("SHELL", words.completion.shell, "bash, zsh or fish")
+      ->required();
+}
+
+void declare(CLI::App& app, Words& words) {
+  declare_global(app, words);
+  declare_append(app, words);
+  CLI::App* read = app.add_subcommand("read", "Read from the beginning, or from where you say");
+  declare_reading(*read, words.read);
+  read->add_option("--to", words.read.to, "End before this offset (STREAM/SHARD) or time");
+  words.tail.is_tail = true;
+  CLI::App* tail = app.add_subcommand("tail", "The newest records; -f follows");
+  declare_reading(*tail, words.tail);
+  tail->add_flag("-f,--follow", words.tail.follow, "Go on with what comes");
+  tail->footer(kTailFooter);
+  declare_streams(app, words);
+  declare_rest(app, words);
+}
+
+Result<milliseconds> milliseconds_of(const std::string& text) {
+  TRY_ASSIGN(duration, parse_duration(text));
+  return std::chrono::ceil<milliseconds>(duration);
+}
+
+Result<GlobalOptions> global_options(const Words& words) {
+  GlobalOptions global = words.global;
+  if (!words.endpoints.empty()) {
+    global.endpoints.clear();
+    std::size_t from = 0;
+    while (from <= words.endpoints.size()) {
+      const std::size_t comma = std::min(words.endpoints.find(',', from), words.endpoints.size());
+      if (comma > from) global.endpoints.push_back(words.endpoints.substr(from, comma - from));
+      from = comma + 1;
+    }
+  }
+  if (!words.timeout.empty()) {
+    TRY_ASSIGN(timeout, milliseconds_of(words.timeout));
+    global.timeout = timeout;
+  }
+  if (words.color != "auto" && words.color != "always" && words.color != "never") {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("--color takes auto, always or never, not '{}'", words.color));
+  }
+  if (words.color == "always") global.color = ColorChoice::kAlways;
+  if (words.color == "never") global.color = ColorChoice::kNever;
+  return global;
+}
+
+Result<void> append_tuning(const Words& words, AppendOptions& options) {
+  if (!words.batch.empty()) {
+    TRY_ASSIGN(bytes, parse_size(words.batch));
+    options.batch_bytes = bytes;
+  }
+  if (!words.linger.empty()) {
+    TRY_ASSIGN(linger, parse_duration(words.linger));
+    options.linger = linger;
+  }
+  if (!words.deadline.empty()) {
+    TRY_ASSIGN(deadline, milliseconds_of(words.deadline));
+    options.deadline = deadline;
+  }
+  return {};
+}
+
+Result<Verb> append_options(const Words& words) {
+  AppendOptions options = words.append;
+  if (words.null && words.json) {
+    return fail(Errc::kInvalidArgument, "--null and --json cannot be used together");
+  }
+  if (words.null) options.input.format = InputFormat::kNull;
+  if (words.json) options.input.format = InputFormat::kJson;
+  if (options.files.empty()) options.files = {"-"};
+  if (!words.key.empty()) options.input.key = words.key;
+  if (!words.key_field.empty()) options.input.key_field = words.key_field;
+  if (!words.level.empty()) {
+    const auto level = level_from_name(words.level);
+    if (!level) {
+      return fail(Errc::kInvalidArgument, fmt::format("'{}' is not a level; use trace, debug, "
+                                                      "info, notice, warn, error, critical, alert "
+                                                      "or fatal",
+                                                      words.level));
+    }
+    options.input.level = *level;
+  }
+  for (const std::string& field : words.fields) {
+    const std::size_t equals = field.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return fail(Errc::kInvalidArgument, fmt::format("-F takes name=value, not '{}'", field));
+    }
+    if (field.substr(0, equals) == kLevelHeader) {
+      return fail(Errc::kInvalidArgument, "the field 'level' is reserved; use -l");
+    }
+    options.input.fields.push_back(
+        {.name = field.substr(0, equals), .value = field.substr(equals + 1)});
+  }
+  TRY(append_tuning(words, options));
+  if (!words.append_output.empty() && words.append_output != "json") {
+    return fail(Errc::kInvalidArgument, "append -o takes only json");
+  }
+  options.json_acks = words.append_output == "json";
+  return options;
+}
+
+Result<Verb> create_options(const Words& words) {
+  StreamsCreateOptions options = words.create;
+  if (words.shards != 0) options.settings.shards = words.shards;
+  if (words.retention == "forever") {
+    options.settings.retention = milliseconds(-1);
+  } else if (!words.retention.empty()) {
+    TRY_ASSIGN(retention, milliseconds_of(words.retention));
+    options.settings.retention = retention;
+  }
+  if (!words.retention_bytes.empty()) {
+    TRY_ASSIGN(bytes, parse_size(words.retention_bytes));
+    options.settings.retention_bytes = static_cast<std::int64_t>(bytes);
+  }
+  TRY_ASSIGN(format, list_format(words.output));
+  options.format = format;
+  return options;
+}
+
+Result<Verb> streams_verb(const CLI::App& streams, const Words& words) {
+  const std::string& name = streams.get_subcommands().front()->get_name();
+  if (name == "create") return create_options(words);
+  if (name == "trim") return words.trim;
+  if (name == "delete") return words.remove;
+  TRY_ASSIGN(format, list_format(words.output));
+  if (name == "ls") return StreamsListOptions{.format = format};
+  return StreamsDescribeOptions{.stream = words.describe.stream, .format = format};
+}
+
+Result<Verb> chosen_verb(const CLI::App& app, const Words& words, TimeUs now) {
+  const CLI::App& verb = *app.get_subcommands().front();
+  const std::string& name = verb.get_name();
+  if (name == "append") return append_options(words);
+  if (name == "read" || name == "tail") {
+    TRY_ASSIGN(options, resolve(name == "tail" ? words.tail : words.read, now));
+    return options;
+  }
+  if (name == "streams") return streams_verb(verb, words);
+  if (name == "node") return words.log_level;
+  if (name == "completion") return words.completion;
+  TRY_ASSIGN(format, list_format(words.output));
+  if (name == "stat") return StatOptions{.format = format};
+  return VersionOptions{.format = format};
+}
+
+}  // namespace
+
+Result<std::variant<CommandLine, HelpText>> parse_command_line(
+    const std::vector<std::string>& words, TimeUs now) {
+  if (words.size() >= 1 && words.front() == "__complete") {
+    CommandLine line;
+    CompleteOptions complete{.words = {words.begin() + 1, words.end()}};
+    if (!complete.words.empty() && complete.words.front() == "--") {
+      complete.words.erase(complete.words.begin());
+    }
+    line.verb = std::move(complete);
+    return line;
+  }
+  Words said;
+  CLI::App app("Append to, read and look after the streams of a Lignum log.", "logctl");
+  declare(app, said);
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return HelpText{.text = app.help()};
+  } catch (const CLI::CallForAllHelp&) {
+    return HelpText{.text = app.help("", CLI::AppFormatMode::All)};
+  } catch (const CLI::ParseError& error) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{}; 'logctl --help' and 'logctl VERB --help' say more", error.what()));
+  }
+  CommandLine line;
+  TRY_ASSIGN(global, global_options(said));
+  line.global = std::move(global);
+  TRY_ASSIGN(verb, chosen_verb(app, said, now));
+  line.verb = std::move(verb);
+  return line;
+}
+
+std::vector<std::string> complete_words(const std::vector<std::string>& words) {
+  Words said;
+  CLI::App app("", "logctl");
+  declare(app, said);
+  const CLI::App* at = &app;
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    const auto verbs = at->get_subcommands([](const CLI::App*) { return true; });
+    const auto found = std::ranges::find_if(
+        verbs, [&](const CLI::App* verb) { return verb->get_name() == words[i]; });
+    if (found != verbs.end()) at = *found;
+  }
+  std::vector<std::string> candidates;
+  for (const CLI::App* verb : at->get_subcommands([](const CLI::App*) { return true; })) {
+    candidates.push_back(verb->get_name());
+  }
+  for (const CLI::Option* option : at->get_options()) {
+    for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
+  }
+  const std::string prefix = words.empty() ? std::string() : words.back();
+  std::erase_if(candidates,
+                [&](const std::string& candidate) { return !candidate.starts_with(prefix); });
+  return candidates;
+}
+
+}  // namespace lignum::cli

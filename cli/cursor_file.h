@@ -1,0 +1,18 @@
+#pragma once
+
+// A file with one line: where a reader stopped. Replaced atomically and synced, after the output it
+// stands for has left.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "raft/error.h"
+
+namespace lignum::cli {
+
+// None when there is no file.
+[[nodiscard]] Result<std::optional<std::string>> load_cursor(const std::string& path);
+[[nodiscard]] Result<void> store_cursor(const std::string& path, std::string_view cursor);
+
+}  // namespace lignum::cli

@@ -1,0 +1,158 @@
+#include "cli/program.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "cli/completion.h"
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "net/client.h"
+#include "raft/error.h"
+#include "raft/types.h"
+
+namespace lignum::cli {
+
+namespace {
+
+constexpr std::string_view kVersion = LIGNUM_VERSION;
+constexpr std::chrono::milliseconds kCompletionTimeout{300};
+
+std::atomic<bool> interrupted{false};
+
+void on_signal(int /*signal*/) {
+  // The second one does not wait for anything.
+  if (interrupted.exchange(true)) std::_Exit(static_cast<int>(ExitCode::kInterrupted));
+}
+
+void catch_signals() {
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+TimeUs wall_now() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Result<std::unique_ptr<Client>> connect(const GlobalOptions& global, const Verb& verb) {
+  ClientOptions options{.endpoints = global.endpoints,
+                        .name = fmt::format("logctl {}", kVersion),
+                        .connect_timeout = global.timeout,
+                        .request_timeout = global.timeout};
+  if (const auto* append = std::get_if<AppendOptions>(&verb)) {
+    options.append_deadline = append->deadline;
+    options.batch_bytes = append->batch_bytes;
+    options.linger = append->linger;
+    options.compression = append->compression;
+  }
+  return Client::connect(std::move(options));
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+Outcome run_verb(Session& session, const Verb& verb) {
+  return std::visit(
+      Overloaded{[&](const AppendOptions& o) { return run_append(session, o); },
+                 [&](const ReadOptions& o) { return run_read(session, o); },
+                 [&](const StreamsCreateOptions& o) { return run_streams_create(session, o); },
+                 [&](const StreamsListOptions& o) { return run_streams_list(session, o); },
+                 [&](const StreamsDescribeOptions& o) { return run_streams_describe(session, o); },
+                 [&](const StreamsTrimOptions& o) { return run_streams_trim(session, o); },
+                 [&](const StreamsDeleteOptions& o) { return run_streams_delete(session, o); },
+                 [&](const StatOptions& o) { return run_stat(session, o); },
+                 [&](const LogLevelOptions& o) { return run_log_level(session, o); },
+                 [&](const auto&) -> Outcome {
+                   return fail(Errc::kInternal, "this verb needs no server");
+                 }},
+      verb);
+}
+
+Outcome print_version(Terminal& terminal, const VersionOptions& options) {
+  terminal.data(options.format == ListFormat::kJson
+                    ? fmt::format("{{\"version\":\"{}\"}}\n", kVersion)
+                    : fmt::format("logctl {}\n", kVersion));
+  return ExitCode::kOk;
+}
+
+// Names of streams too, where a server answers soon enough.
+Outcome print_candidates(Terminal& terminal, const GlobalOptions& global,
+                         const CompleteOptions& options) {
+  for (const std::string& word : complete_words(options.words)) terminal.data(word + "\n");
+  const std::string prefix = options.words.empty() ? std::string() : options.words.back();
+  if (options.words.size() < 2 || prefix.starts_with('-')) return ExitCode::kOk;
+  auto client = Client::connect({.endpoints = global.endpoints,
+                                 .name = "logctl completion",
+                                 .connect_timeout = kCompletionTimeout,
+                                 .request_timeout = kCompletionTimeout});
+  if (!client) return ExitCode::kOk;
+  const auto streams = (*client)->list_streams();
+  if (!streams) return ExitCode::kOk;
+  for (const StreamDescription& stream : *streams) {
+    if (stream.name.starts_with(prefix)) terminal.data(stream.name + "\n");
+  }
+  return ExitCode::kOk;
+}
+
+Outcome run(Terminal& terminal, const CommandLine& line) {
+  if (const auto* version = std::get_if<VersionOptions>(&line.verb)) {
+    return print_version(terminal, *version);
+  }
+  if (const auto* completion = std::get_if<CompletionOptions>(&line.verb)) {
+    TRY_ASSIGN(script, completion_script(completion->shell));
+    terminal.data(script);
+    return ExitCode::kOk;
+  }
+  if (const auto* complete = std::get_if<CompleteOptions>(&line.verb)) {
+    return print_candidates(terminal, line.global, *complete);
+  }
+  TRY_ASSIGN(client, connect(line.global, line.verb));
+  Session session{
+      .client = *client, .terminal = terminal, .global = line.global, .interrupted = interrupted};
+  return run_verb(session, line.verb);
+}
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& words) {
+  catch_signals();
+  auto parsed = parse_command_line(words, wall_now());
+  if (!parsed) {
+    fmt::print(stderr, "logctl: {}\n", visible(parsed.error().message()));
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (const auto* help = std::get_if<HelpText>(&*parsed)) {
+    fmt::print("{}", help->text);
+    return 0;
+  }
+  const auto& line = std::get<CommandLine>(*parsed);
+  Terminal terminal(line.global.color);
+  if (line.global.quiet) terminal.set_quiet();
+  const Outcome outcome = run(terminal, line);
+  terminal.flush();
+  if (outcome) return static_cast<int>(*outcome);
+  terminal.error(outcome.error().message());
+  return static_cast<int>(exit_code(outcome.error().code()));
+}
+
+}  // namespace lignum::cli

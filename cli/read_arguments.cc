@@ -1,0 +1,137 @@
+#include "cli/read_arguments.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "cli/options.h"
+#include "cli/quantity_text.h"
+#include "cli/record_printer.h"
+#include "net/client.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/level.h"
+
+namespace lignum::cli {
+
+namespace {
+
+constexpr std::uint64_t kTailLines = 10;
+
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+Result<std::uint64_t> count_of(std::string_view text) {
+  if (const auto number = whole_number(text)) return *number;
+  return fail(Errc::kInvalidArgument, fmt::format("-n takes a number or 'all', not '{}'", text));
+}
+
+Result<void> split_words(const std::vector<std::string>& words, ReadOptions& options) {
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos) {
+      options.streams.push_back(word);
+    } else {
+      options.matches.push_back({.name = word.substr(0, equals), .value = word.substr(equals + 1)});
+    }
+  }
+  if (options.streams.empty()) return fail(Errc::kInvalidArgument, "name a stream");
+  for (const std::string& stream : options.streams) {
+    if (stream.contains('/') && options.streams.size() > 1) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("'{}' names a shard; only one can be read at a time", stream));
+    }
+  }
+  return {};
+}
+
+// Where `from` points: an offset of one shard, or a time.
+Result<TailStart> start_at(std::string_view from, const ReadOptions& options, TimeUs now) {
+  if (from == "start") return TailStart{.kind = TailStart::Kind::kEarliest};
+  if (from == "end") return TailStart{.kind = TailStart::Kind::kLatest};
+  if (const auto offset = whole_number(from)) {
+    if (!options.streams.front().contains('/')) {
+      return fail(Errc::kInvalidArgument,
+                  "an offset needs STREAM/SHARD: offsets count within a shard");
+    }
+    return TailStart{.kind = TailStart::Kind::kOffset, .offset = Offset(*offset)};
+  }
+  TRY_ASSIGN(time, parse_time(from, now));
+  return TailStart{.kind = TailStart::Kind::kTime, .time = time};
+}
+
+Result<void> resolve_end(const ReadArguments& arguments, TimeUs now, ReadOptions& options) {
+  if (arguments.until) {
+    TRY_ASSIGN(until, parse_time(*arguments.until, now));
+    options.until = until;
+  }
+  if (!arguments.to) return {};
+  if (const auto offset = whole_number(*arguments.to)) {
+    if (!options.streams.front().contains('/')) {
+      return fail(Errc::kInvalidArgument,
+                  "an offset needs STREAM/SHARD: offsets count within a shard");
+    }
+    options.to_offset = *offset;
+    return {};
+  }
+  TRY_ASSIGN(time, parse_time(*arguments.to, now));
+  options.until = time;
+  return {};
+}
+
+Result<void> resolve_start(const ReadArguments& arguments, TimeUs now, ReadOptions& options) {
+  options.start = {.kind = TailStart::Kind::kEarliest};
+  std::optional<std::uint64_t> lines;
+  const bool all = arguments.lines == "all";
+  if (arguments.lines && !all) {
+    TRY_ASSIGN(count, count_of(*arguments.lines));
+    lines = count;
+  }
+  const auto& from = arguments.from ? arguments.from : arguments.since;
+  if (from) {
+    TRY_ASSIGN(start, start_at(*from, options, now));
+    options.start = start;
+  }
+  if (!arguments.is_tail || from) {
+    options.count_max = lines;
+    return {};
+  }
+  if (all) return {};
+  const std::uint64_t count = lines.value_or(kTailLines);
+  options.start = count == 0 ? TailStart{.kind = TailStart::Kind::kLatest}
+                             : TailStart{.kind = TailStart::Kind::kLast, .count = count};
+  return {};
+}
+
+}  // namespace
+
+Result<ReadOptions> resolve(ReadArguments arguments, TimeUs now) {
+  ReadOptions options = std::move(arguments.options);
+  options.follow = arguments.follow;
+  TRY(split_words(arguments.words, options));
+  TRY(resolve_start(arguments, now, options));
+  TRY(resolve_end(arguments, now, options));
+  if (arguments.priority) {
+    TRY_ASSIGN(mask, parse_level_filter(*arguments.priority));
+    options.level_mask = mask;
+  }
+  TRY_ASSIGN(format, parse_output_format(arguments.output));
+  options.print.format = format;
+  options.print.record_template = arguments.record_template;
+  options.print.zone = arguments.utc ? Zone::kUtc : Zone::kLocal;
+  return options;
+}
+
+}  // namespace lignum::cli
