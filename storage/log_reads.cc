@@ -36,36 +36,47 @@ struct ShardRange {
 
 using Query = std::variant<IndexRange, ShardRange>;
 
-// The frames of `index` that the query asks for, no more than bytes_max needs.
-std::vector<Location> locate(const SegmentIndex& index, const IndexRange& range,
-                             std::size_t bytes_max) {
-  std::vector<Location> found;
+// The frames that a query asks for.
+struct Found {
+  std::vector<Location> locations;
+  // More of them follow in this segment: nothing of a later one may be returned with these.
+  bool more = false;
+};
+
+// No more than bytes_max needs, at least one.
+Found locate(const SegmentIndex& index, const IndexRange& range, std::size_t bytes_max) {
+  Found found;
   std::size_t bytes = 0;
   auto at =
       std::lower_bound(index.entries().begin(), index.entries().end(), range.from,
                        [](const IndexEntry& entry, Index wanted) { return entry.index < wanted; });
   for (; at != index.entries().end() && at->index <= range.to; ++at) {
-    if (!found.empty() && bytes >= bytes_max) break;
+    if (!found.locations.empty() && bytes >= bytes_max) {
+      found.more = true;
+      break;
+    }
     bytes += at->bytes;
-    found.push_back({.position = at->position, .bytes = at->bytes});
+    found.locations.push_back({.position = at->position, .bytes = at->bytes});
   }
   return found;
 }
 
-std::vector<Location> locate(const SegmentIndex& index, const ShardRange& range,
-                             std::size_t bytes_max) {
+Found locate(const SegmentIndex& index, const ShardRange& range, std::size_t bytes_max) {
   const auto list = index.shards().find(range.shard);
   if (list == index.shards().end()) return {};
-  std::vector<Location> found;
+  Found found;
   std::size_t bytes = 0;
   auto at = std::partition_point(
       list->second.begin(), list->second.end(),
       [&](const ShardEntry& batch) { return batch.base + batch.count <= range.options.from; });
   for (; at != list->second.end() && at->base < range.options.below; ++at) {
     if ((at->level_mask & range.options.level_mask) == 0) continue;
-    if (!found.empty() && bytes >= bytes_max) break;
+    if (!found.locations.empty() && bytes >= bytes_max) {
+      found.more = true;
+      break;
+    }
     bytes += at->bytes;
-    found.push_back({.position = at->position, .bytes = at->bytes});
+    found.locations.push_back({.position = at->position, .bytes = at->bytes});
   }
   return found;
 }
@@ -97,52 +108,51 @@ class CachedPlan final : public ReadPlan {
 class DiskPlan final : public ReadPlan {
  public:
   DiskPlan(const Query& query, std::size_t bytes_max, std::shared_ptr<FooterCache> footers)
-      : query_(query), bytes_max_(bytes_max), footers_(std::move(footers)) {}
+      : query_(query), bytes_left_(bytes_max), footers_(std::move(footers)) {}
 
   void add_sealed(SegmentPtr segment) { sealed_.push_back(std::move(segment)); }
-  void set_active(SegmentPtr segment, std::vector<Location> locations) {
+  void set_active(SegmentPtr segment, Found found) {
     active_ = std::move(segment);
-    locations_ = std::move(locations);
+    found_ = std::move(found);
   }
 
-  [[nodiscard]] bool in_memory() const override { return sealed_.empty() && locations_.empty(); }
+  [[nodiscard]] bool in_memory() const override {
+    return sealed_.empty() && found_.locations.empty();
+  }
 
   Result<std::vector<Entry>> run() override {
     std::vector<Entry> entries;
     for (const SegmentPtr& segment : sealed_) {
-      if (full(entries)) return entries;
       TRY_ASSIGN(index, footers_->get(*segment));
-      const auto locations = std::visit(
-          [&](const auto& range) { return locate(*index, range, bytes_max_ - bytes_); }, query_);
-      TRY(read(*segment, locations, entries));
+      const Found found =
+          std::visit([&](const auto& range) { return locate(*index, range, bytes_left_); }, query_);
+      TRY_ASSIGN(all, read(*segment, found, entries));
+      if (!all) return entries;
     }
-    if (!locations_.empty() && !full(entries)) TRY(read(*active_, locations_, entries));
+    if (active_ != nullptr) TRY(read(*active_, found_, entries));
     return entries;
   }
 
  private:
-  [[nodiscard]] bool full(const std::vector<Entry>& entries) const {
-    return !entries.empty() && bytes_ >= bytes_max_;
-  }
-
-  Result<void> read(const Segment& segment, const std::vector<Location>& locations,
-                    std::vector<Entry>& entries) {
-    const std::size_t left = bytes_max_ > bytes_ ? bytes_max_ - bytes_ : 0;
-    TRY_ASSIGN(more, segment.read(locations, left));
-    for (Entry& entry : more) {
-      bytes_ += entry.payload.size();
-      entries.push_back(std::move(entry));
+  // False when the answer must end here: it is full, or the segment holds more of what was asked.
+  Result<bool> read(const Segment& segment, const Found& found, std::vector<Entry>& entries) {
+    if (found.locations.empty()) return true;
+    if (!entries.empty() && bytes_left_ == 0) return false;
+    TRY_ASSIGN(more, segment.read(found.locations, bytes_left_));
+    const bool all = more.size() == found.locations.size() && !found.more;
+    for (std::size_t i = 0; i < more.size(); ++i) {
+      bytes_left_ -= std::min<std::size_t>(bytes_left_, found.locations[i].bytes);
+      entries.push_back(std::move(more[i]));
     }
-    return {};
+    return all;
   }
 
   Query query_;
-  std::size_t bytes_max_;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_left_;
   std::shared_ptr<FooterCache> footers_;
   std::vector<SegmentPtr> sealed_;
   SegmentPtr active_;
-  std::vector<Location> locations_;
+  Found found_;
 };
 
 template <class Range>
@@ -151,16 +161,10 @@ std::unique_ptr<ReadPlan> plan_of(const Range& range, std::size_t bytes_max,
                                   const SegmentIndex& active,
                                   const std::shared_ptr<FooterCache>& footers) {
   auto plan = std::make_unique<DiskPlan>(range, bytes_max, footers);
-  std::uint64_t ahead = 0;
   for (const SegmentPtr& segment : segments) {
-    if (!segment->record().sealed || !touches(*segment, range)) continue;
-    plan->add_sealed(segment);
-    ahead += segment->entry_bytes();
+    if (segment->record().sealed && touches(*segment, range)) plan->add_sealed(segment);
   }
-  // Looking up in the active segment costs the lane; pointless when sealed ones surely suffice.
-  if (ahead < 4 * bytes_max || plan->in_memory()) {
-    plan->set_active(segments.back(), locate(active, range, bytes_max));
-  }
+  plan->set_active(segments.back(), locate(active, range, bytes_max));
   return plan;
 }
 
