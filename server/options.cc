@@ -311,11 +311,47 @@ std::vector<SettingInfo> setting_infos() {
   return infos;
 }
 
+namespace {
+
+// UTF-8 without control characters: what print_config can print so that it parses back to the same.
+bool is_plain_text(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    if (lead < 0x20 || lead == 0x7F) return false;
+    const std::size_t length = lead < 0x80   ? 1
+                               : lead < 0xC2 ? 0
+                               : lead < 0xE0 ? 2
+                               : lead < 0xF0 ? 3
+                               : lead < 0xF5 ? 4
+                                             : 0;
+    if (length == 0 || text.size() - i < length) return false;
+    std::uint32_t code = length == 1 ? lead : lead & (0x7FU >> length);
+    for (std::size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xC0U) != 0x80U) return false;
+      code = (code << 6) | (next & 0x3FU);
+    }
+    // Overlong, beyond Unicode, half of a surrogate pair.
+    constexpr std::array<std::uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < kSmallest.at(length) || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+}  // namespace
+
 Result<void> apply_setting(Settings& settings, std::string_view name, std::string_view value,
                            const std::string& source) {
   const Setting* setting = find_setting(name);
   if (setting == nullptr) {
     return fail(Errc::kInvalidArgument, fmt::format("{}: unknown setting '{}'", source, name));
+  }
+  if (!is_plain_text(value)) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{}: {}: must be one line of UTF-8 text", source, name));
   }
   const Result<void> parsed = setting->parse(settings.options, value);
   if (!parsed) {

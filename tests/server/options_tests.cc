@@ -156,5 +156,21 @@ TEST(Options, SizesAndDurations) {
   EXPECT_EQ(print_duration(std::chrono::hours(36)), "36h");
 }
 
+// Found by fuzz_options: such a value printed as a file that could not be read back.
+TEST(Options, ValuesAreOneLineOfText) {
+  for (const std::string_view value : {"a\nb", "a\xFF", "\x7F", "\xC0\xAF", "\xED\xA0\x80"}) {
+    Settings settings;
+    const auto applied = apply_setting(settings, "data", value, "LOGD_DATA");
+    ASSERT_FALSE(applied.has_value());
+    EXPECT_THAT(applied.error().message(), testing::HasSubstr("UTF-8"));
+  }
+  Settings settings;
+  ASSERT_TRUE(apply_setting(settings, "data", "/d\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80 \"\\", "x")
+                  .has_value());
+  Settings again;
+  ASSERT_TRUE(apply_toml(again, print_config(settings), "printed").has_value());
+  EXPECT_EQ(again.options.data, settings.options.data);
+}
+
 }  // namespace
 }  // namespace lignum::server
