@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/list_format.h"
 #include "cli/record_input.h"
 #include "cli/record_printer.h"
 #include "cli/terminal.h"
@@ -24,8 +25,6 @@ struct GlobalOptions {
   ColorChoice color = ColorChoice::kAuto;
   bool quiet = false;
 };
-
-enum class ListFormat : std::uint8_t { kTable, kJson };
 
 struct AppendOptions {
   std::string stream;
