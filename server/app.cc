@@ -112,6 +112,8 @@ class App::Impl {
  private:
   Result<void> open_groups();
   Result<void> listen();
+  // host:port with the port that was given where any free one was asked for.
+  [[nodiscard]] std::string bound_address() const;
   Result<void> announce();
   [[nodiscard]] NodeFacts node_facts();
   [[nodiscard]] net::RpcServerOptions rpc_options(const HostPort& address) const;
@@ -231,20 +233,24 @@ NodeFacts App::Impl::node_facts() {
 
 Result<void> App::Impl::listen() {
   TRY_ASSIGN(address, parse_host_port(settings_.options.listen));
-  services_.emplace(ServiceContext{
-      .router = host_->router(), .facts = node_facts(), .address = settings_.options.listen});
+  services_.emplace(ServiceContext{.router = host_->router(),
+                                   .facts = node_facts(),
+                                   .address = [this] { return bound_address(); }});
   handler_ = std::make_unique<Handler>(*services_);
   server_ = std::make_unique<net::RpcServer>(rpc_options(address), lanes_->contexts(), *handler_);
   TRY(server_->start());
   return {};
 }
 
+std::string App::Impl::bound_address() const {
+  const HostPort address = *parse_host_port(settings_.options.listen);
+  return address.host.contains(':') ? fmt::format("[{}]:{}", address.host, server_->port())
+                                    : fmt::format("{}:{}", address.host, server_->port());
+}
+
 Result<void> App::Impl::announce() {
   const Options& options = settings_.options;
-  const HostPort address = *parse_host_port(options.listen);
-  const std::string place = address.host.contains(':')
-                                ? fmt::format("[{}]:{}", address.host, server_->port())
-                                : fmt::format("{}:{}", address.host, server_->port());
+  const std::string place = bound_address();
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - begun_);
   logging_.write(Severity::kInfo,

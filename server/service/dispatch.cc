@@ -25,7 +25,7 @@ void serve(const ServiceContext& context, Call call, Respond respond) {
   using Body = wire::Request::BodyCase;
   switch (call.request.body_case()) {
     case Body::kRouting:
-      return serve_routing(router, context.address, std::move(respond));
+      return serve_routing(router, context.address(), std::move(respond));
     case Body::kResolve:
       return serve_resolve(router, call, std::move(respond));
     case Body::kInitProducer:

@@ -6,6 +6,7 @@
 // never blocks, never throws: an exception of a library below becomes kInternal here. Services
 // answer from whatever lane they end on.
 
+#include <functional>
 #include <string>
 
 #include "server/router.h"
@@ -18,8 +19,9 @@ namespace lignum::server {
 struct ServiceContext {
   const Router& router;
   NodeFacts facts;
-  // host:port, as clients reach this node.
-  std::string address;
+  // host:port, as clients reach this node; asked for each time, because the port may be known only
+  // once the server listens. Called on any lane.
+  std::function<std::string()> address;
 };
 
 // `respond` is called exactly once.

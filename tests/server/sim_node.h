@@ -82,7 +82,8 @@ class SimNode {
       return false;
     }
     report = *opened;
-    context_.emplace(ServiceContext{.router = host_->router(), .facts = {}, .address = "sim:1"});
+    context_.emplace(ServiceContext{
+        .router = host_->router(), .facts = {}, .address = [] { return std::string("sim:1"); }});
     bool serving = false;
     host_->start([&serving] { serving = true; });
     world.run();
