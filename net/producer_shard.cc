@@ -70,11 +70,14 @@ Verdict verdict_of(const Error& error) {
   return Verdict::kOpen;
 }
 
-std::string with_trouble(std::string text, const ProducerBatch& batch) {
+// What a batch ends with whose time is up. A full disk keeps its name, because that is something
+// the caller can mend.
+Error expired(std::string text, const ProducerBatch& batch) {
+  const bool no_space = batch.trouble && batch.trouble->code() == Errc::kNoSpace;
   if (batch.trouble) {
     text += "; the last attempt ended with " + batch.trouble->describe();
   }
-  return text;
+  return {no_space ? Errc::kNoSpace : Errc::kTimeout, std::move(text)};
 }
 
 }  // namespace
@@ -257,13 +260,10 @@ void ProducerShard::resend(Moment now, ProducerOutput& output) {
 void ProducerShard::expire(Moment now, ProducerOutput& output) {
   // Deadlines rise along both queues, and every batch in sent_ is older than those in queue_.
   while (!sent_.empty() && sent_.front().deadline <= now) {
-    end_sent(0,
-             Error(Errc::kTimeout, with_trouble("not appended before the deadline", sent_.front())),
-             output);
+    end_sent(0, expired("not appended before the deadline", sent_.front()), output);
   }
   while (!queue_.empty() && queue_.front().deadline <= now) {
-    Error error(Errc::kTimeout,
-                with_trouble("the deadline passed before it could be sent", queue_.front()));
+    Error error = expired("the deadline passed before it could be sent", queue_.front());
     end(std::move(queue_.front()), std::unexpected(std::move(error)), output);
     queue_.pop_front();
   }
