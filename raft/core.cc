@@ -70,7 +70,7 @@ LogId Core::State::accept(Entry entry) {
 
 // Thesis 3.6.2: only an entry of the own term commits by being counted; with it everything before.
 void Core::State::advance_commit() {
-  if (role != Role::kLeader || log.durable() < *leadership_start) return;
+  if (role != Role::kLeader || !leadership_start || log.durable() < *leadership_start) return;
   if (log.durable() == commit) return;
   CHECK(log.durable() > commit);
   commit = log.durable();

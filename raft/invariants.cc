@@ -2,6 +2,7 @@
 
 #include "raft/check.h"
 #include "raft/core.h"
+#include "raft/output.h"
 
 namespace lignum::raft {
 
@@ -11,8 +12,8 @@ void check_invariants(const Core& core) {
   CHECK(core.commit() <= core.durable());
   CHECK(core.term() >= core.last().term);
   if (core.role() == Role::kLeader) {
-    CHECK(core.leadership_start().has_value());
-    CHECK(*core.leadership_start() <= core.last().index);
+    const auto start = core.leadership_start();
+    CHECK(start && *start <= core.last().index);
     CHECK(core.last().term == core.term());
   }
 }

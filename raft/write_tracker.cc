@@ -27,7 +27,8 @@ void WriteTracker::append(Entry entry) {
 
 std::optional<PersistOp> WriteTracker::take(LogId last) {
   if (!gathering_) return std::nullopt;
-  PersistOp op = *std::exchange(gathering_, std::nullopt);
+  PersistOp op = *std::move(gathering_);
+  gathering_.reset();
   op.token = {
       .sequence = ++last_sequence_, .truncation = 0, .last = last, .hard_state = hard_state_};
   outstanding_.push_back(op.token);

@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -15,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "net/hash_ring.h"
 #include "net/proto/commands.pb.h"
 #include "net/routing_table.h"
 #include "raft/check.h"
@@ -25,7 +21,6 @@
 #include "raft/types.h"
 #include "server/meta/placement.h"
 #include "server/meta/stream_name.h"
-#include "storage/state_store.h"
 
 namespace lignum::server {
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <span>
@@ -34,9 +35,9 @@ const Admission::Lane* Admission::lane_of(ShardKey shard) const {
   return found == in_flight_.end() ? nullptr : &found->second;
 }
 
-std::span<const Admission::InFlight> Admission::Lane::of(ProducerId producer) const {
+std::span<const Admission::Stamped> Admission::Lane::of(ProducerId producer) const {
   const auto found = by_producer.find(producer);
-  return found == by_producer.end() ? std::span<const InFlight>() : found->second;
+  return found == by_producer.end() ? std::span<const Stamped>() : found->second;
 }
 
 AdmissionVerdict Admission::decide(const AdmissionRequest& request) const {
@@ -76,17 +77,17 @@ AdmissionVerdict Admission::decide_producer(const Shard& shard, const Lane* lane
     session = *applied;
   }
   std::optional<LogId> rests_on;
-  const std::span<const InFlight> own =
-      lane == nullptr ? std::span<const InFlight>() : lane->of(request.producer->id);
-  for (const InFlight& batch : own) {
-    if (*batch.producer == *request.producer && batch.record_count == request.record_count) {
+  const std::span<const Stamped> own =
+      lane == nullptr ? std::span<const Stamped>() : lane->of(request.producer->id);
+  for (const auto& [batch, stamp] : own) {
+    if (stamp == *request.producer && batch.record_count == request.record_count) {
       return DuplicateInFlight{.original = batch.id};
     }
-    if (batch.producer->epoch != session.epoch) session.batches.clear();
-    session.epoch = batch.producer->epoch;
+    if (stamp.epoch != session.epoch) session.batches.clear();
+    session.epoch = stamp.epoch;
     session.batches.push_back(
-        {.first_sequence = batch.producer->base_sequence,
-         .last_sequence = sequence_after(batch.producer->base_sequence, batch.record_count - 1),
+        {.first_sequence = stamp.base_sequence,
+         .last_sequence = sequence_after(stamp.base_sequence, batch.record_count - 1),
          .base_offset = batch.base_offset,
          .append_time = 0,
          .chain = {}});
@@ -114,11 +115,12 @@ void Admission::accepted(const AdmissionRequest& request, Offset base_offset, Lo
   Lane& lane = in_flight_[request.shard];
   std::deque<InFlight>& queue = lane.queue;
   CHECK(queue.empty() || queue.back().base_offset + queue.back().record_count == base_offset);
-  queue.push_back({.id = id,
-                   .base_offset = base_offset,
-                   .record_count = request.record_count,
-                   .producer = request.producer});
-  if (request.producer) lane.by_producer[request.producer->id].push_back(queue.back());
+  InFlight batch{.id = id, .base_offset = base_offset, .record_count = request.record_count};
+  if (request.producer) {
+    batch.producer = request.producer->id;
+    lane.by_producer[request.producer->id].push_back({.batch = batch, .stamp = *request.producer});
+  }
+  queue.push_back(batch);
 }
 
 void Admission::dropping(ShardKey shard, LogId id) {
@@ -144,8 +146,8 @@ void Admission::retire(const Entry& entry) {
   const InFlight& oldest = lane.queue.front();
   CHECK(oldest.id == entry.header.id());
   if (oldest.producer) {
-    const auto own = lane.by_producer.find(oldest.producer->id);
-    CHECK(own != lane.by_producer.end() && own->second.front().id == oldest.id);
+    const auto own = lane.by_producer.find(*oldest.producer);
+    CHECK(own != lane.by_producer.end() && own->second.front().batch.id == oldest.id);
     own->second.erase(own->second.begin());
     if (own->second.empty()) lane.by_producer.erase(own);
   }

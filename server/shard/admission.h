@@ -80,15 +80,19 @@ class Admission {
     LogId id;
     Offset base_offset;
     std::uint32_t record_count = 0;
-    std::optional<ProducerStamp> producer;
+    std::optional<ProducerId> producer;
+  };
+  struct Stamped {
+    InFlight batch;
+    ProducerStamp stamp;
   };
   // What one shard has in flight, bounded by the core's uncommitted_bytes_max.
   struct Lane {
     std::deque<InFlight> queue;
     // The same batches by producer, at most kBatchesMax each.
-    std::map<ProducerId, std::vector<InFlight>> by_producer;
+    std::map<ProducerId, std::vector<Stamped>> by_producer;
     // Oldest first.
-    [[nodiscard]] std::span<const InFlight> of(ProducerId producer) const;
+    [[nodiscard]] std::span<const Stamped> of(ProducerId producer) const;
   };
 
   [[nodiscard]] AdmissionVerdict decide_producer(const Shard& shard, const Lane* lane,

@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
-#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -14,6 +12,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/messages.h"
+#include "raft/options.h"
 #include "raft/output.h"
 #include "raft/payload.h"
 #include "raft/types.h"

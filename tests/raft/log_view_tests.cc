@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
+#include <string>
 
 #include "raft/entry.h"
 #include "raft/log_view.h"

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <set>
 
@@ -52,7 +51,7 @@ TEST(Random, BelowHasNoModuloBias) {
   int low = 0;
   Random random(4);
   for (int i = 0; i < kDraws; ++i) low += random.below(kBound) < (std::uint64_t{1} << 62) ? 1 : 0;
-  EXPECT_NEAR(low, kDraws / 3, kDraws / 50);
+  EXPECT_NEAR(low, 10'000, 600);
 }
 
 TEST(Random, ChanceIsAFraction) {
@@ -60,7 +59,7 @@ TEST(Random, ChanceIsAFraction) {
   int hits = 0;
   Random random(5);
   for (int i = 0; i < kDraws; ++i) hits += random.chance(1, 4) ? 1 : 0;
-  EXPECT_NEAR(hits, kDraws / 4, kDraws / 50);
+  EXPECT_NEAR(hits, 10'000, 800);
 }
 
 TEST(RandomDeathTest, BelowZeroIsABug) {
