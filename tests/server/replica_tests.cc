@@ -90,6 +90,8 @@ constexpr GroupIncarnation kGroup{42};
 class ReplicaTest : public ::testing::Test {
  protected:
   void open() {
+    replica.reset();
+    ports.reset();
     world = std::make_unique<ManualWorld>();
     world->now.wall_us = wall_us;
     ports = world->make_ports();
