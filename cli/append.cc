@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
+#include <atomic>
 #include <cerrno>
-#include <condition_variable>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,6 +17,7 @@
 
 #include "cli/exit_code.h"
 #include "cli/options.h"
+#include "cli/quantity_text.h"
 #include "cli/record_input.h"
 #include "cli/shard_name.h"
 #include "cli/terminal.h"
@@ -82,7 +83,8 @@ class Tally {
     const MutexLock lock(mutex_);
     ++started_;
   }
-  void finish(const Result<AppendAck>& outcome) EXCLUDES(mutex_) {
+  // True when no record is without an outcome any more.
+  bool finish(const Result<AppendAck>& outcome) EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     ++finished_;
     if (outcome) {
@@ -92,6 +94,7 @@ class Tally {
       if (!first_error_) first_error_ = outcome.error();
     }
     changed_.notify_all();
+    return finished_ == started_;
   }
 
   struct Counts {
@@ -123,16 +126,37 @@ class Tally {
   std::optional<Error> first_error_ GUARDED_BY(mutex_);
 };
 
-// Acks as JSON lines, written by the client's thread as they come.
-void print_ack(Terminal& terminal, const AppendOptions& options, const AppendAck& ack) {
-  terminal.data(
-      fmt::format("{{\"stream\":\"{}\",\"shard\":{},\"offset\":{},\"append_time_us\":{}}}\n",
-                  options.stream, ack.shard.value(), ack.offset.value(), ack.append_time));
+std::string ack_json(std::string_view stream, const AppendAck& ack) {
+  return fmt::format("{{\"stream\":\"{}\",\"shard\":{},\"offset\":{},\"time\":\"{}\"}}\n", stream,
+                     ack.shard.value(), ack.offset.value(), rfc3339(ack.append_time, Zone::kUtc));
 }
+
+// Standard output, shared by the reader of the input (--tee) and the client's thread (-o json).
+class Output {
+ public:
+  explicit Output(Terminal& terminal) : terminal_(terminal) {}
+  void data(std::string_view text) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    terminal_.data(text);
+  }
+  void flush() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    terminal_.flush();
+  }
+  void progress(const std::string& text) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    terminal_.progress(text);
+  }
+
+ private:
+  Mutex mutex_;
+  Terminal& terminal_;
+};
 
 class Appender {
  public:
-  Appender(Session& session, const AppendOptions& options) : session_(session), options_(options) {}
+  Appender(Session& session, const AppendOptions& options)
+      : session_(session), options_(options), output_(session.terminal) {}
 
   Result<void> append_file(const std::string& name) {
     Input input(name);
@@ -147,7 +171,12 @@ class Appender {
       if (!*item) return {};
       auto record = parse_record(**item, options_.input);
       if (!record) return located(name, items.number(), record.error());
-      if (options_.tee) session_.terminal.data(std::string(**item) + "\n");
+      if (options_.tee) {
+        output_.data(std::string(**item) +
+                     (options_.input.format == InputFormat::kNull ? '\0' : '\n'));
+        if (!items.buffered()) output_.flush();
+      }
+      tell_progress();
       if (auto sent = send(std::move(*record)); !sent) {
         return located(name, items.number(), sent.error());
       }
@@ -168,24 +197,40 @@ class Appender {
     session_.terminal.flush();
     session_.terminal.status(summary);
     if (!read) return std::unexpected(read.error());
-    if (counts.first_error) return std::unexpected(*counts.first_error);
+    if (counts.failed + counts.unknown > 0) {
+      return fail(counts.first_error->code(),
+                  fmt::format("{} record(s) failed, {} unknown; the first: {}", counts.failed,
+                              counts.unknown, counts.first_error->message()));
+    }
     return session_.interrupted.load() ? ExitCode::kInterrupted : ExitCode::kOk;
   }
 
  private:
-  static std::unexpected<Error> located(const std::string& name, std::size_t item,
-                                        const Error& error) {
+  void tell_progress() {
+    constexpr std::chrono::milliseconds kEvery{200};
+    if (!session_.terminal.status_is_tty()) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - told_ < kEvery) return;
+    told_ = now;
+    output_.progress(fmt::format("{} records acknowledged", tally_.counts().acknowledged));
+  }
+
+  [[nodiscard]] std::unexpected<Error> located(const std::string& name, std::size_t item,
+                                               const Error& error) const {
+    const InputFormat format = options_.input.format;
     return fail(error.code(),
-                fmt::format("{}: record {}: {}", name == "-" ? std::string("standard input") : name,
-                            item, error.message()));
+                fmt::format("{}: {} {}: {}", name == "-" ? "standard input" : name,
+                            format == InputFormat::kNull ? "item" : "line", item, error.message()));
   }
 
   Result<void> send(Record record) {
     tally_.wait_below(kOutstandingMax);
     tally_.start();
     const auto done = [this](const Result<AppendAck>& outcome) {
-      if (outcome && options_.json_acks) print_ack(session_.terminal, options_, *outcome);
-      tally_.finish(outcome);
+      if (outcome && options_.json_acks) output_.data(ack_json(options_.stream, *outcome));
+      const bool idle = tally_.finish(outcome);
+      // Whoever waits for these acks has sent nothing that is still to be acknowledged.
+      if (idle && options_.json_acks) output_.flush();
     };
     auto queued = session_.client.append(options_.stream, record, done);
     while (!queued && queued.error().code() == Errc::kOverloaded) {
@@ -202,6 +247,8 @@ class Appender {
 
   Session& session_;
   const AppendOptions& options_;
+  Output output_;
+  std::chrono::steady_clock::time_point told_;
   Tally tally_;
 };
 
@@ -230,7 +277,7 @@ Outcome append_expecting(Session& session, const AppendOptions& options) {
   TRY_ASSIGN(ack,
              session.client.append_expecting(name.stream, *name.shard,
                                              Offset(*options.expected_offset), std::move(records)));
-  if (options.json_acks) print_ack(session.terminal, options, ack);
+  if (options.json_acks) session.terminal.data(ack_json(name.stream, ack));
   session.terminal.status(fmt::format("{} record{} appended to {} at offset {}", count,
                                       count == 1 ? "" : "s", options.stream, ack.offset.value()));
   return ExitCode::kOk;
@@ -254,6 +301,13 @@ Result<void> create_if_missing(Session& session, const AppendOptions& options) {
 
 Outcome run_append(Session& session, const AppendOptions& options) {
   if (options.expected_offset) return append_expecting(session, options);
+  TRY_ASSIGN(name, parse_shard_name(options.stream));
+  if (name.shard) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' names a shard; only --expect-offset appends to a chosen one. A "
+                            "key (-k) chooses the shard otherwise",
+                            options.stream));
+  }
   TRY(create_if_missing(session, options));
   Appender appender(session, options);
   Result<void> read;

@@ -17,6 +17,8 @@
 #include <variant>
 #include <vector>
 
+#include "cli/bench_command.h"
+#include "cli/contexts.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/read_arguments.h"
@@ -54,9 +56,20 @@ Examples:
 Levels: a name or syslog number and everything above it, or a range such as info..error.
 Times: 5m, 2h, 7d (ago), today, yesterday, 2026-11-23T10:00:00Z, '2026-11-23 10:00', @seconds.)";
 
+constexpr const char* kContextFooter = R"(
+Contexts are kept in $XDG_CONFIG_HOME/logctl/config.toml (~/.config/logctl/config.toml).
+What counts, from the strongest: --endpoints, LOGCTL_ENDPOINTS, --context, LOGCTL_CONTEXT, the
+current context, 127.0.0.1:7400.
+
+Examples:
+  logctl context add prod 10.0.0.1:7400,10.0.0.2:7400
+  logctl context use prod
+  logctl --context prod tail app)";
+
 // What the words said, still as text; made into options once parsing is done.
 struct Words {
   std::string endpoints;
+  std::string context;
   std::string timeout;
   std::string color = "auto";
   GlobalOptions global;
@@ -87,6 +100,8 @@ struct Words {
   LogLevelOptions log_level;
   CompletionOptions completion;
   CompleteOptions complete;
+  ContextOptions context_options;
+  BenchCommand bench;
 };
 
 Result<ListFormat> list_format(const std::string& name) {
@@ -98,12 +113,15 @@ Result<ListFormat> list_format(const std::string& name) {
 void declare_global(CLI::App& app, Words& words) {
   app.add_option("-e,--endpoints", words.endpoints, "HOST:PORT,... of nodes [127.0.0.1:7400]")
       ->envname("LOGCTL_ENDPOINTS");
+  app.add_option("--context", words.context, "A cluster named with 'logctl context add'")
+      ->envname("LOGCTL_CONTEXT");
   app.add_option("--timeout", words.timeout, "Give up on a request after this long [10s]")
       ->envname("LOGCTL_TIMEOUT");
   app.add_option("--color", words.color, "auto, always or never [auto]");
   app.add_flag("-q,--quiet", words.global.quiet, "No summaries on standard error");
   app.footer(kFooter);
   app.require_subcommand(1);
+  // Global flags may stand behind the verb too.
   app.fallthrough();
 }
 
@@ -153,6 +171,7 @@ void declare_reading(CLI::App& verb, ReadArguments& words) {
   verb.add_option("-p,--priority", words.priority, "Level and above, or a range: info..error");
   verb.add_option("-g,--grep", words.options.grep, "Only messages that match this RE2 pattern");
   verb.add_option("-v,--exclude", words.options.exclude, "No messages that match this pattern");
+  verb.add_option("-H,--highlight", words.options.highlight, "Colour what matches this pattern");
   verb.add_option("-o,--output", words.output,
                   "short, short-iso, verbose, cat, raw, json, json-pretty or logfmt [short]");
   verb.add_option("--format", words.record_template,
@@ -191,11 +210,33 @@ void declare_streams(CLI::App& app, Words& words) {
   remove->add_flag("--dry-run", words.remove.dry_run, "Only say what would be done");
 }
 
+void declare_context(CLI::App& app, Words& words) {
+  ContextOptions& options = words.context_options;
+  CLI::App* context = app.add_subcommand("context", "Names for clusters, so that -e is not needed");
+  context->require_subcommand(1);
+  context->footer(kContextFooter);
+  context->add_subcommand("ls", "List them; * marks the current one")
+      ->add_option("-o,--output", words.output, "table or json [table]");
+  context->add_subcommand("use", "Make one the current one")
+      ->add_option("NAME", options.name, "The context")
+      ->required();
+  CLI::App* add = context->add_subcommand("add", "Name the nodes of a cluster");
+  add->add_option("NAME", options.name, "The context; the first one becomes current")->required();
+  add->add_option("ENDPOINTS", options.endpoints, "HOST:PORT,... of its nodes")->required();
+  context->add_subcommand("show", "What a context means")
+      ->add_option("NAME", options.name, "The context [the current one]");
+  context->add_subcommand("rm", "Forget one")
+      ->add_option("NAME", options.name, "The context")
+      ->required();
+}
+
 void declare_rest(CLI::App& app, Words& words) {
   app.add_subcommand("stat", "The node, its groups, its disk")
       ->add_option("-o,--output", words.output, "table or json [table]");
   app.add_subcommand("version", "Versions of logctl and of the server's protocol")
       ->add_option("-o,--output", words.output, "table or json [table]");
+  declare_context(app, words);
+  words.bench.declare(app);
   CLI::App* node = app.add_subcommand("node", "What a node does");
   node->require_subcommand(1);
   node->add_subcommand("log-level", "Change what logd logs")
@@ -229,14 +270,10 @@ Result<milliseconds> milliseconds_of(const std::string& text) {
 Result<GlobalOptions> global_options(const Words& words) {
   GlobalOptions global = words.global;
   if (!words.endpoints.empty()) {
-    global.endpoints.clear();
-    std::size_t from = 0;
-    while (from <= words.endpoints.size()) {
-      const std::size_t comma = std::min(words.endpoints.find(',', from), words.endpoints.size());
-      if (comma > from) global.endpoints.push_back(words.endpoints.substr(from, comma - from));
-      from = comma + 1;
-    }
+    TRY_ASSIGN(endpoints, parse_endpoints(words.endpoints));
+    global.choice.said = std::move(endpoints);
   }
+  if (!words.context.empty()) global.choice.context = words.context;
   if (!words.timeout.empty()) {
     TRY_ASSIGN(timeout, milliseconds_of(words.timeout));
     global.timeout = timeout;
@@ -333,6 +370,18 @@ Result<Verb> streams_verb(const CLI::App& streams, const Words& words) {
   return StreamsDescribeOptions{.stream = words.describe.stream, .format = format};
 }
 
+Result<Verb> context_verb(const CLI::App& context, const Words& words) {
+  ContextOptions options = words.context_options;
+  const std::string& name = context.get_subcommands().front()->get_name();
+  TRY_ASSIGN(format, list_format(words.output));
+  options.format = format;
+  if (name == "use") options.action = ContextAction::kUse;
+  if (name == "add") options.action = ContextAction::kAdd;
+  if (name == "show") options.action = ContextAction::kShow;
+  if (name == "rm") options.action = ContextAction::kRemove;
+  return options;
+}
+
 Result<Verb> chosen_verb(const CLI::App& app, const Words& words, TimeUs now) {
   const CLI::App& verb = *app.get_subcommands().front();
   const std::string& name = verb.get_name();
@@ -343,6 +392,8 @@ Result<Verb> chosen_verb(const CLI::App& app, const Words& words, TimeUs now) {
   }
   if (name == "streams") return streams_verb(verb, words);
   if (name == "node") return words.log_level;
+  if (name == "context") return context_verb(verb, words);
+  if (name == "bench") return words.bench.verb(verb);
   if (name == "completion") return words.completion;
   TRY_ASSIGN(format, list_format(words.output));
   if (name == "stat") return StatOptions{.format = format};

@@ -18,15 +18,15 @@ _logctl() {
 complete -o default -F _logctl logctl
 )sh";
 
-constexpr std::string_view kZsh = R"sh(#compdef logctl
-_logctl() {
-  local -a answers
-  answers=(${(f)" $(logctl __complete-- $ { words[2, CURRENT] } 2 > / dev / null) "})
-                                  compadd -
-                                  a answers
-}
-compdef _logctl logctl
-)sh";
+// Not a raw string: clang-format takes the inside of this one for code.
+constexpr std::string_view kZsh =
+    "#compdef logctl\n"
+    "_logctl() {\n"
+    "  local -a answers\n"
+    "  answers=(${(f)\"$(logctl __complete -- \"${(@)words[2,CURRENT]}\" 2>/dev/null)\"})\n"
+    "  compadd -a answers\n"
+    "}\n"
+    "compdef _logctl logctl\n";
 
 constexpr std::string_view kFish = R"sh(# logctl completion for fish
 complete -c logctl -f -a '(logctl __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'

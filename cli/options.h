@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "cli/bench.h"
+#include "cli/contexts.h"
 #include "cli/list_format.h"
 #include "cli/record_input.h"
 #include "cli/record_printer.h"
@@ -20,7 +22,9 @@
 namespace lignum::cli {
 
 struct GlobalOptions {
-  std::vector<std::string> endpoints = {"127.0.0.1:7400"};
+  EndpointChoice choice;
+  // What the choice comes to, once the contexts are known.
+  std::vector<std::string> endpoints;
   std::chrono::milliseconds timeout{10000};
   ColorChoice color = ColorChoice::kAuto;
   bool quiet = false;
@@ -100,10 +104,19 @@ struct CompleteOptions {
   std::vector<std::string> words;
 };
 
+enum class ContextAction : std::uint8_t { kList, kUse, kAdd, kShow, kRemove };
+struct ContextOptions {
+  ContextAction action = ContextAction::kList;
+  std::string name;  // kShow: empty means the current one
+  std::string endpoints;
+  ListFormat format = ListFormat::kTable;
+};
+
 using Verb =
     std::variant<AppendOptions, ReadOptions, StreamsCreateOptions, StreamsListOptions,
                  StreamsDescribeOptions, StreamsTrimOptions, StreamsDeleteOptions, StatOptions,
-                 LogLevelOptions, VersionOptions, CompletionOptions, CompleteOptions>;
+                 LogLevelOptions, VersionOptions, CompletionOptions, CompleteOptions,
+                 ContextOptions, BenchAppendOptions, BenchLimitOptions, BenchReadOptions>;
 
 struct CommandLine {
   GlobalOptions global;

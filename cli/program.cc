@@ -14,8 +14,11 @@
 #include <variant>
 #include <vector>
 
+#include "cli/bench.h"
 #include "cli/command_line.h"
 #include "cli/completion.h"
+#include "cli/context_verbs.h"
+#include "cli/contexts.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
@@ -82,6 +85,14 @@ Outcome run_verb(Session& session, const Verb& verb) {
                  [&](const StreamsDeleteOptions& o) { return run_streams_delete(session, o); },
                  [&](const StatOptions& o) { return run_stat(session, o); },
                  [&](const LogLevelOptions& o) { return run_log_level(session, o); },
+                 [&](const BenchAppendOptions& o) {
+                   return run_bench_append(session.client, session.terminal,
+                                           session.global.endpoints.front(), o,
+                                           session.interrupted);
+                 },
+                 [&](const BenchReadOptions& o) {
+                   return run_bench_read(session.client, session.terminal, o, session.interrupted);
+                 },
                  [&](const auto&) -> Outcome {
                    return fail(Errc::kInternal, "this verb needs no server");
                  }},
@@ -92,6 +103,12 @@ Outcome print_version(Terminal& terminal, const VersionOptions& options) {
   terminal.data(options.format == ListFormat::kJson
                     ? fmt::format("{{\"version\":\"{}\"}}\n", kVersion)
                     : fmt::format("logctl {}\n", kVersion));
+  return ExitCode::kOk;
+}
+
+Outcome print_completion(Terminal& terminal, const CompletionOptions& options) {
+  TRY_ASSIGN(script, completion_script(options.shell));
+  terminal.data(script);
   return ExitCode::kOk;
 }
 
@@ -114,15 +131,45 @@ Outcome print_candidates(Terminal& terminal, const GlobalOptions& global,
   return ExitCode::kOk;
 }
 
-Outcome run(Terminal& terminal, const CommandLine& line) {
-  if (const auto* version = std::get_if<VersionOptions>(&line.verb)) {
-    return print_version(terminal, *version);
-  }
-  if (const auto* completion = std::get_if<CompletionOptions>(&line.verb)) {
-    TRY_ASSIGN(script, completion_script(completion->shell));
-    terminal.data(script);
-    return ExitCode::kOk;
-  }
+std::optional<std::string> variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+std::optional<std::string> contexts_file() {
+  return config_path({.logctl_config = variable("LOGCTL_CONFIG"),
+                      .xdg_config_home = variable("XDG_CONFIG_HOME"),
+                      .home = variable("HOME")});
+}
+
+Result<std::vector<std::string>> endpoints_of(const GlobalOptions& global) {
+  if (global.choice.said) return *global.choice.said;
+  TRY_ASSIGN(contexts, load_contexts(contexts_file()));
+  return choose_endpoints(global.choice, contexts);
+}
+
+// The verbs that need no server; none where one is needed.
+std::optional<Outcome> run_alone(Terminal& terminal, const Verb& verb) {
+  return std::visit(Overloaded{[&](const VersionOptions& o) -> std::optional<Outcome> {
+                                 return print_version(terminal, o);
+                               },
+                               [&](const CompletionOptions& o) -> std::optional<Outcome> {
+                                 return print_completion(terminal, o);
+                               },
+                               [&](const ContextOptions& o) -> std::optional<Outcome> {
+                                 return run_context(terminal, contexts_file(), o);
+                               },
+                               [&](const BenchLimitOptions& o) -> std::optional<Outcome> {
+                                 return run_bench_limit(terminal, o, interrupted);
+                               },
+                               [&](const auto&) -> std::optional<Outcome> { return std::nullopt; }},
+                    verb);
+}
+
+Outcome run(Terminal& terminal, CommandLine line) {
+  if (auto outcome = run_alone(terminal, line.verb)) return *std::move(outcome);
+  TRY_ASSIGN(endpoints, endpoints_of(line.global));
+  line.global.endpoints = std::move(endpoints);
   if (const auto* complete = std::get_if<CompleteOptions>(&line.verb)) {
     return print_candidates(terminal, line.global, *complete);
   }

@@ -134,8 +134,11 @@ class Reader {
 
   // True when enough was shown.
   bool show(const ReadRecord& record) {
-    if (options_.to_offset && record.offset.value() >= *options_.to_offset) return true;
-    if (!filter_.passes(record)) return false;
+    const std::uint64_t next = record.offset.value() + 1;
+    if (options_.to_offset && next > *options_.to_offset) return true;
+    // The cursor is to end where the output does.
+    const bool last = options_.to_offset && next == *options_.to_offset;
+    if (!filter_.passes(record)) return last;
     std::string text = print_record(record, options_.print);
     if (keep_last_) {
       kept_.push_back(std::move(text));
@@ -144,7 +147,7 @@ class Reader {
     }
     session_.terminal.data(text);
     ++shown_;
-    return options_.count_max && shown_ >= *options_.count_max;
+    return last || (options_.count_max && shown_ >= *options_.count_max);
   }
 
   void release_kept() {
@@ -200,6 +203,12 @@ Outcome run_read(Session& session, const ReadOptions& options) {
   adapted.print.color = session.terminal.color();
   if (session.terminal.data_is_tty()) adapted.print.escaping = Escaping::kVisible;
   TRY_ASSIGN(filter, RecordFilter::make(adapted));
+  const auto& highlight = options.highlight ? options.highlight : options.grep;
+  if (highlight) {
+    TRY_ASSIGN(highlighter, make_highlighter(*highlight));
+    if (adapted.print.color) adapted.print.decorate = std::move(highlighter);
+  }
+  if (options.count_max == 0) return ExitCode::kOk;
   Reader reader(session, adapted, std::move(filter));
   return reader.run();
 }

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "cli/options.h"
 #include "net/client.h"
@@ -64,6 +66,33 @@ bool RecordFilter::passes(const ReadRecord& record) const {
                                record.value.size());
   if (grep_ && !RE2::PartialMatch(value, *grep_)) return false;
   return !exclude_ || !RE2::PartialMatch(value, *exclude_);
+}
+
+Result<Highlighter> make_highlighter(const std::string& pattern) {
+  TRY_ASSIGN(compiled, compile(pattern));
+  // A function object must be copyable.
+  const std::shared_ptr<const re2::RE2> shared = std::move(compiled);
+  return [shared](std::string_view text) {
+    std::string out;
+    const re2::StringPiece whole(text.data(), text.size());
+    std::size_t at = 0;
+    re2::StringPiece match;
+    while (at < text.size() && shared->Match(whole, at, text.size(), RE2::UNANCHORED, &match, 1)) {
+      const auto begin = static_cast<std::size_t>(match.data() - text.data());
+      if (match.empty()) {
+        // An empty match shows nothing; step over one byte.
+        out += text.substr(at, begin + 1 - at);
+        at = begin + 1;
+        continue;
+      }
+      out += text.substr(at, begin - at);
+      out += "\x1b[7m";
+      out += text.substr(begin, match.size());
+      out += "\x1b[27m";
+      at = begin + match.size();
+    }
+    return at < text.size() ? out + std::string(text.substr(at)) : out;
+  };
 }
 
 }  // namespace lignum::cli

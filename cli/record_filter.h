@@ -3,9 +3,11 @@
 // Which records a reader lets through: level, fields, a pattern to match, a pattern to leave out.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/options.h"
@@ -36,5 +38,9 @@ class RecordFilter {
   std::unique_ptr<re2::RE2> grep_;
   std::unique_ptr<re2::RE2> exclude_;
 };
+
+// Sets what matches the pattern in reverse video. kInvalidArgument as RecordFilter::make().
+using Highlighter = std::function<std::string(std::string_view text)>;
+[[nodiscard]] Result<Highlighter> make_highlighter(const std::string& pattern);
 
 }  // namespace lignum::cli

@@ -81,11 +81,13 @@ json::object json_record(const ReadRecord& record) {
   out["offset"] = record.offset.value();
   out["time"] = rfc3339(record.append_time, Zone::kUtc);
   out["event_time"] = rfc3339(record.event_time * 1000, Zone::kUtc);
+  out["level"] = nullptr;
   if (record.level) {
     const auto name = level_name(*record.level);
     out["level"] = json::string(name.data(), name.size());
   }
   out["msg"] = json_text(text_of(record.value));
+  out["key"] = nullptr;
   if (record.key) out["key"] = json_text(text_of(*record.key));
   json::object fields;
   for (const FieldView& field : record.fields) {
@@ -99,12 +101,16 @@ json::object json_record(const ReadRecord& record) {
       fields.emplace(name, std::move(value));
     }
   }
-  if (!fields.empty()) out["fields"] = std::move(fields);
+  out["fields"] = std::move(fields);
   return out;
 }
 
 void pretty(const json::object& object, std::string& out, std::size_t depth) {
   const std::string indent(depth * 2 + 2, ' ');
+  if (object.empty()) {
+    out += "{}";
+    return;
+  }
   out += "{";
   bool first = true;
   for (const auto& [name, value] : object) {
@@ -278,11 +284,15 @@ Result<OutputFormat> parse_output_format(std::string_view name) {
 }
 
 std::string print_record(const ReadRecord& record, const PrintOptions& options) {
-  if (options.record_template) return print_template(record, *options.record_template);
+  if (options.record_template) {
+    const std::string text = print_template(record, *options.record_template);
+    return options.escaping == Escaping::kVisible ? visible_lines(text) : text;
+  }
   std::string text = format_text(record, options);
   if (options.escaping == Escaping::kVisible && options.format != OutputFormat::kRaw) {
     text = visible_lines(text);
   }
+  if (options.decorate && options.format <= OutputFormat::kCat) text = options.decorate(text);
   if (options.color && record.level && options.format <= OutputFormat::kCat) {
     text = fmt::format("{}{}\x1b[0m", level_color(*record.level), text);
   }

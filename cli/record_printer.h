@@ -13,6 +13,7 @@
 //              %l level %h fields %n newline %% percent, \n \t \0
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,8 @@ struct PrintOptions {
   // Control characters are made visible: output for a terminal.
   Escaping escaping = Escaping::kNone;
   bool color = false;
+  // What is done to the text for people (not raw, json or logfmt) before it is coloured.
+  std::function<std::string(std::string_view)> decorate;
 };
 
 // The text of one record, final newline included (but for templates).

@@ -9,6 +9,10 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "cli/exit_code.h"
 
 namespace lignum::cli {
 
@@ -73,8 +77,9 @@ bool Terminal::flush() {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       // Whoever read us is gone; that is how pipelines end. Anything else is worth a word.
-      if (errno != EPIPE) error("cannot write to standard output");
-      std::_Exit(errno == EPIPE ? 0 : 7);
+      if (errno == EPIPE) std::_Exit(static_cast<int>(ExitCode::kOk));
+      error("cannot write to standard output: " + std::generic_category().message(errno));
+      std::_Exit(static_cast<int>(ExitCode::kLocal));
     }
     left.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -85,10 +90,24 @@ bool Terminal::flush() {
 void Terminal::status(std::string_view text) {
   if (quiet_) return;
   flush();
+  end_progress();
   fmt::print(stderr, "{}\n", text);
 }
 
-void Terminal::error(std::string_view text) { fmt::print(stderr, "logctl: {}\n", visible(text)); }
+void Terminal::progress(std::string_view text) {
+  if (quiet_ || !status_is_tty_) return;
+  fmt::print(stderr, "\r\x1b[K{}", text);
+  in_progress_ = true;
+}
+
+void Terminal::end_progress() {
+  if (std::exchange(in_progress_, false)) fmt::print(stderr, "\r\x1b[K");
+}
+
+void Terminal::error(std::string_view text) {
+  end_progress();
+  fmt::print(stderr, "logctl: {}\n", visible(text));
+}
 
 std::string visible(std::string_view text) {
   std::string out;

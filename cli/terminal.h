@@ -32,14 +32,21 @@ class Terminal {
   bool flush();
   // One line on stderr: what is going on. Silent with --quiet.
   void status(std::string_view text);
+  // What is going on just now, on one line of stderr that the next one replaces; only where stderr
+  // is a terminal.
+  void progress(std::string_view text);
   // "logctl: <text>" on stderr, always.
   void error(std::string_view text);
 
  private:
+  void end_progress();
+
   bool color_ = false;
   bool data_is_tty_ = false;
   bool status_is_tty_ = false;
   bool quiet_ = false;
+  // A line of progress() stands on the terminal.
+  bool in_progress_ = false;
   std::string buffer_;
 };
 

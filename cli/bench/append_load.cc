@@ -128,9 +128,10 @@ void AppendLoad::start(std::uint64_t slot, std::size_t lane, BenchClock::time_po
 
 void AppendLoad::on_appended(std::span<const std::uint64_t> tags, const Result<AppendAck>& first) {
   const auto now = BenchClock::now();
-  const bool restart = !schedule_ && first.has_value() && !ending_;
+  bool restart = !schedule_ && first.has_value() && !ending_;
   {
     const MutexLock lock(mutex_);
+    restart = restart && now < tally_.end();
     if (!first) {
       if (!failure_) failure_ = first.error();
       ending_ = true;
