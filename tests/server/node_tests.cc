@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "server/group/ports.h"
 #include "storage/record_batch.h"
 #include "tests/server/batches.h"
 #include "tests/server/memory_log.h"
@@ -338,6 +340,39 @@ TEST_F(NodeTest, StreamsAreMadeOnceAndDeletedForGood) {
   EXPECT_EQ(code_of(node->call(remove)), Errc::kNotFound);
   EXPECT_EQ(code_of(append(first, 0, 1)), Errc::kNotFound);
   EXPECT_NE(create("app"), first);
+}
+
+// Batches that come between the drop of a shard and its flush: behind it in the log they could not
+// be applied.
+TEST_F(NodeTest, DeletingAStreamUnderLoadHaltsNothing) {
+  start();
+  const auto other = create("other");
+  const auto ports = node->world.make_ports();
+  for (int round = 0; round < 20; ++round) {
+    const auto stream = create("app");
+    std::vector<Pending> appends;
+    constexpr std::size_t kAppends = 60;
+    // An append after every flush of anybody, more or less.
+    std::function<void()> again = [&] {
+      if (appends.size() == kAppends) return;
+      appends.push_back(
+          node->send(append_request(stream, static_cast<std::uint32_t>(appends.size() % 2)),
+                     make_batch(1, {})));
+      ports->run(
+          Pool::kFlush, [] { return Result<void>(); }, [&again](const Result<void>&) { again(); });
+    };
+    again();
+    wire::Request remove;
+    remove.mutable_delete_stream()->set_name("app");
+    const auto removed = node->call(remove);
+    ASSERT_TRUE(removed && removed->response.has_delete_stream());
+    for (const Pending& each : appends) EXPECT_TRUE(each->has_value());
+    for (const std::uint32_t shard : {0U, 1U}) {
+      const auto served = append(other, shard, 1);
+      ASSERT_TRUE(served && served->response.has_append())
+          << (served ? served->response.failure().message() : "no answer");
+    }
+  }
 }
 
 TEST_F(NodeTest, TheReconcilerFinishesWhatACrashLeft) {
