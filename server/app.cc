@@ -1,6 +1,5 @@
 #include "server/app.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <future>
+#include <ios>
 #include <memory>
 #include <optional>
 #include <random>
@@ -26,13 +26,16 @@
 
 #include "fmt/format.h"
 #include "net/lanes.h"
+#include "net/proto/client.pb.h"
 #include "net/rpc_server.h"
+#include "net/server_session.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/command_line.h"
 #include "server/group/data_directory.h"
 #include "server/group/group_host.h"
+#include "server/group/meta_group.h"
 #include "server/group/ports.h"
 #include "server/group/segment_store.h"
 #include "server/lane_ports.h"
@@ -43,6 +46,7 @@
 #include "server/sd_notify.h"
 #include "server/service/call.h"
 #include "server/service/dispatch.h"
+#include "server/service/node.h"
 #include "server/work_pool.h"
 #include "storage/file.h"
 #include "storage/identity_file.h"

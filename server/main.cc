@@ -1,14 +1,14 @@
 // logd: from the command line to a running App, and from signals to its end.
 
-#include <pthread.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigwait and signal sets
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -87,7 +87,7 @@ int run(int argc, char** argv) {
   // Blocked before any thread is made, so that all inherit it and sigwait gets them.
   const sigset_t signals = awaited_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);
   App app(std::move(command->settings));
   if (const auto started = app.start(); !started) return complain(started.error());
   serve(app, signals, input);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <limits>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "server/group/checkpoints.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
@@ -113,7 +115,8 @@ DataGroup::DataGroup(ReplicaParts parts, const AppliedMark& applied,
       retainer_(replica_, *state_, [this](ShardKey shard, Offset start) {
         // A trim that cannot be proposed now is found again by a later tick.
         if (replica_.room(0) != storage::Room::kReady) return;
-        static_cast<void>(propose_command(encode_trim_shard(shard, start)));
+        const auto proposed = propose_command(encode_trim_shard(shard, start));
+        static_cast<void>(proposed);
       }) {}
 
 DataGroup::~DataGroup() = default;
@@ -155,7 +158,7 @@ void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
   disk_full_ = room == storage::Room::kNoSpace;
   switch (room) {
     case storage::Room::kReady:
-      return admit(std::move(request), std::move(reply));
+      return admit(request, std::move(reply));
     case storage::Room::kPreparing:
       return enqueue(std::move(request), std::move(reply));
     case storage::Room::kNoSpace:
@@ -187,7 +190,7 @@ void DataGroup::drain_queue(const Now& now) {
       disk_full_ = true;
       next.reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
     } else {
-      admit(std::move(next.request), std::move(next.reply));
+      admit(next.request, std::move(next.reply));
     }
   }
 }
@@ -198,13 +201,13 @@ void DataGroup::refuse_queue(const Error& error) {
   for (Queued& each : all) each.reply(refuse(error));
 }
 
-void DataGroup::admit(AppendRequest request, Reply<AppendOutcome> reply) {
+void DataGroup::admit(const AppendRequest& request, Reply<AppendOutcome> reply) {
   if (!replica_.can_wait()) {
     return reply(refuse(Errc::kOverloaded, "too many appends wait in this group; retry"));
   }
   const AdmissionVerdict verdict = admission_.decide(admission_request(request));
   if (const auto* admitted = std::get_if<Admitted>(&verdict)) {
-    return propose_batch(std::move(request), std::move(reply), admitted->base_offset);
+    return propose_batch(request, std::move(reply), admitted->base_offset);
   }
   if (const auto* applied = std::get_if<DuplicateApplied>(&verdict)) {
     return reply(duplicate_of(applied->original));
@@ -215,7 +218,8 @@ void DataGroup::admit(AppendRequest request, Reply<AppendOutcome> reply) {
   refuse_when_applied(std::get<Refused>(verdict), request, std::move(reply));
 }
 
-void DataGroup::propose_batch(AppendRequest request, Reply<AppendOutcome> reply, Offset base) {
+void DataGroup::propose_batch(const AppendRequest& request, Reply<AppendOutcome> reply,
+                              Offset base) {
   const BatchSummary& summary = request.summary;
   Entry entry;
   entry.payload = with_base_offset(request.batch, base);
@@ -388,13 +392,13 @@ void DataGroup::reconcile(const std::vector<ShardSettings>& wanted,
 void DataGroup::answer_after(const Result<std::optional<LogId>>& last,
                              std::int64_t deadline_monotonic_us, Reply<Done> reply) {
   if (!last) return reply(refuse(last.error()));
-  if (!*last) return reply(Done{});
-  const auto waits = replica_.wait_for(**last, deadline_monotonic_us,
-                                       [reply = std::move(reply)](Fate fate) mutable {
-                                         if (fate != Fate::kApplied)
-                                           return reply(std::unexpected(not_applied(fate)));
-                                         reply(Done{});
-                                       });
+  const std::optional<LogId>& id = *last;
+  if (!id) return reply(Done{});
+  const auto waits =
+      replica_.wait_for(*id, deadline_monotonic_us, [reply = std::move(reply)](Fate fate) mutable {
+        if (fate != Fate::kApplied) return reply(std::unexpected(not_applied(fate)));
+        reply(Done{});
+      });
   CHECK(waits.has_value());
 }
 

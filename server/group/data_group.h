@@ -98,8 +98,8 @@ class DataGroup final : public ReplicaOwner {
   void drain_queue(const Now& now);
   void refuse_queue(const Error& error);
   // Room there is: decides and proposes.
-  void admit(AppendRequest request, Reply<AppendOutcome> reply);
-  void propose_batch(AppendRequest request, Reply<AppendOutcome> reply, Offset base);
+  void admit(const AppendRequest& request, Reply<AppendOutcome> reply);
+  void propose_batch(const AppendRequest& request, Reply<AppendOutcome> reply, Offset base);
   void refuse_when_applied(const Refused& refused, const AppendRequest& request,
                            Reply<AppendOutcome> reply);
   void await_original(LogId original, const AppendRequest& request, Reply<AppendOutcome> reply);

@@ -1,7 +1,5 @@
 #include "server/group/segment_store.h"
 
-#include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 
