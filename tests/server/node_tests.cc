@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,8 +17,12 @@
 #include "net/proto/client.pb.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/types.h"
+#include "server/group/data_group.h"
 #include "server/group/ports.h"
+#include "server/group/requests.h"
+#include "server/router.h"
 #include "storage/record_batch.h"
 #include "tests/server/batches.h"
 #include "tests/server/memory_log.h"
@@ -342,22 +347,32 @@ TEST_F(NodeTest, StreamsAreMadeOnceAndDeletedForGood) {
   EXPECT_NE(create("app"), first);
 }
 
-// Batches that come between the drop of a shard and its flush: behind it in the log they could not
-// be applied.
+// An append that found its stream in the table may reach the group after the drop of its shard was
+// proposed: behind that entry in the log it could not be applied.
 TEST_F(NodeTest, DeletingAStreamUnderLoadHaltsNothing) {
   start();
   const auto other = create("other");
   const auto ports = node->world.make_ports();
   for (int round = 0; round < 20; ++round) {
     const auto stream = create("app");
-    std::vector<Pending> appends;
-    constexpr std::size_t kAppends = 60;
-    // An append after every flush of anybody, more or less.
+    const ShardKey shard{.stream = StreamId(stream), .shard = ShardNumber(0)};
+    const GroupId group = group_of(stream, 0);
+    constexpr int kAppends = 60;
+    int sent = 0;
+    int answered = 0;
+    // Another one after about every flush of the node.
     std::function<void()> again = [&] {
-      if (appends.size() == kAppends) return;
-      appends.push_back(
-          node->send(append_request(stream, static_cast<std::uint32_t>(appends.size() % 2)),
-                     make_batch(1, {})));
+      if (sent++ == kAppends) return;
+      const auto asked = node->host().router().on_group(group, [&](DataGroup& leader) {
+        Payload batch(make_batch(1, {}));
+        auto summary = *validate_batch(batch.bytes());
+        leader.append({.shard = shard,
+                       .batch = std::move(batch),
+                       .summary = summary,
+                       .deadline_monotonic_us = node->world.now.monotonic_us + 1'000'000},
+                      [&](const std::expected<AppendOutcome, Refusal>&) { ++answered; });
+      });
+      ASSERT_TRUE(asked);
       ports->run(
           Pool::kFlush, [] { return Result<void>(); }, [&again](const Result<void>&) { again(); });
     };
@@ -366,9 +381,9 @@ TEST_F(NodeTest, DeletingAStreamUnderLoadHaltsNothing) {
     remove.mutable_delete_stream()->set_name("app");
     const auto removed = node->call(remove);
     ASSERT_TRUE(removed && removed->response.has_delete_stream());
-    for (const Pending& each : appends) EXPECT_TRUE(each->has_value());
-    for (const std::uint32_t shard : {0U, 1U}) {
-      const auto served = append(other, shard, 1);
+    EXPECT_EQ(answered, kAppends);
+    for (const std::uint32_t number : {0U, 1U}) {
+      const auto served = append(other, number, 1);
       ASSERT_TRUE(served && served->response.has_append())
           << (served ? served->response.failure().message() : "no answer");
     }
