@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <optional>
@@ -132,8 +133,10 @@ void Admission::applied(const Entry& entry) {
   if (!active_) return;
   if (entry.header.kind == EntryKind::kBatch) retire(entry);
   if (entry.header.kind == EntryKind::kCommand) {
-    std::erase_if(dropping_,
-                  [id = entry.header.id()](const auto& drop) { return drop.second == id; });
+    const auto drop =
+        std::find_if(dropping_.begin(), dropping_.end(),
+                     [id = entry.header.id()](const auto& each) { return each.second == id; });
+    if (drop != dropping_.end()) dropping_.erase(drop);
   }
 }
 
