@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "net/lanes.h"
 #include "net/proto/client.pb.h"
 #include "net/rpc_server.h"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "server/options.h"
 

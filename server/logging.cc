@@ -8,16 +8,16 @@
 #include <string_view>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
+#include <spdlog/common.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ansicolor_sink.h>
+#include <spdlog/sinks/sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
 #include "raft/error.h"
 #include "raft/mutex.h"
 #include "server/group/ports.h"
 #include "server/options.h"
-#include "spdlog/common.h"
-#include "spdlog/logger.h"
-#include "spdlog/sinks/ansicolor_sink.h"
-#include "spdlog/sinks/sink.h"
-#include "spdlog/sinks/stdout_sinks.h"
 
 namespace lignum::server {
 

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "server/app.h"
 #include "server/command_line.h"

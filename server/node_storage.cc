@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "storage/file.h"
 #include "storage/leveldb_state_store.h"

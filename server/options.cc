@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 
 namespace lignum::server {

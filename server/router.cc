@@ -3,7 +3,7 @@
 #include <functional>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "raft/mutex.h"
 #include "raft/types.h"

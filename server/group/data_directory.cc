@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/types.h"

@@ -14,7 +14,7 @@
 #include <variant>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "net/proto/commands.pb.h"
 #include "raft/check.h"
 #include "raft/entry.h"

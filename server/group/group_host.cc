@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/output.h"

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "net/routing_table.h"
 #include "raft/check.h"
 #include "raft/entry.h"

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/check.h"
 #include "raft/core.h"
 #include "raft/entry.h"

@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/data_directory.h"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"

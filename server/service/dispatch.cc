@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "raft/error.h"
 #include "server/router.h"
 #include "server/service/append.h"

@@ -1,6 +1,6 @@
 #include "server/service/lookup.h"
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "net/routing_table.h"
 #include "raft/error.h"
 #include "raft/types.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "net/routing_table.h"
 #include "raft/error.h"
 #include "raft/types.h"
