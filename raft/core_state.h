@@ -14,9 +14,6 @@
 
 namespace lignum::raft {
 
-// What an entry costs beside its payload, for the bound on uncommitted bytes.
-inline constexpr std::size_t kEntryOverheadBytes = 128;
-
 // Messages gathered for one Output; more are dropped.
 inline constexpr std::size_t kMessagesMax = 1024;
 

@@ -11,6 +11,10 @@ namespace lignum::raft {
 
 using Ticks = std::uint32_t;
 
+// What an entry counts beside its payload, for the bound on uncommitted bytes: not less than what
+// it takes on disk (server/limits.cc compares).
+inline constexpr std::size_t kEntryOverheadBytes = 168;
+
 struct Options {
   // A follower that heard no leader for this long (plus a random part as long again) campaigns. A
   // group of one voter campaigns at its first tick: there is nobody to wait for.
