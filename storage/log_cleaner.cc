@@ -206,6 +206,7 @@ class CleanJob final : public FlushJob {
         manifest.segments.erase(listed);
       } else {
         *listed = made->second->record();
+        manifest.next_segment = std::max(manifest.next_segment, SegmentId(listed->id.value() + 1));
       }
     }
   }

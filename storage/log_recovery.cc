@@ -88,6 +88,9 @@ Result<SegmentedLog::Opened> LogRecovery::run() {
   log_->next_segment_ = manifest.next_segment;
   TRY(open_segments(manifest));
   TRY(remove_debris(manifest));
+  // After kill -9 all of this was read from the page cache; a rename there may not be on the disk
+  // yet, and entries appended from now on must not depend on it.
+  TRY(directory_.sync());
   return SegmentedLog::Opened{.log = std::move(log_), .report = std::move(report_)};
 }
 
@@ -103,6 +106,7 @@ Result<void> LogRecovery::check_identity(const Manifest& manifest) const {
 
 Result<void> LogRecovery::open_segments(const Manifest& manifest) {
   for (const SegmentRecord& record : manifest.segments) {
+    log_->next_segment_ = std::max(log_->next_segment_, SegmentId(record.id.value() + 1));
     const bool active = &record == &manifest.segments.back();
     if (record.sealed == active) {
       return fail(Errc::kCorrupt, fmt::format("{}/{}: segment {:016x} is in the wrong state",
@@ -162,6 +166,8 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
                       active_path_));
     }
   }
+  // What was read is what will be built on: it must be on the disk, not only in the page cache.
+  TRY(file->sync());
   const std::uint64_t block = end / kBlockBytes * kBlockBytes;
   log_->writer_ = std::make_unique<SegmentWriter>(std::move(file), end,
                                                   Bytes(bytes).subspan(block, end - block));
@@ -239,7 +245,6 @@ Result<void> LogRecovery::cut(Bytes bytes, std::uint64_t end) {
 
 Result<void> LogRecovery::remove_debris(const Manifest& manifest) {
   TRY_ASSIGN(names, directory_.list());
-  bool removed = false;
   for (const std::string& name : names) {
     const bool segment = name.ends_with(".seg");
     if (!segment && name != kManifestSpareName) continue;
@@ -253,9 +258,8 @@ Result<void> LogRecovery::remove_debris(const Manifest& manifest) {
       log_->next_segment_ = std::max(log_->next_segment_, SegmentId(number + 1));
     }
     TRY(directory_.remove(name));
-    removed = true;
   }
-  return removed ? directory_.sync() : Result<void>();
+  return {};
 }
 
 }  // namespace lignum::storage

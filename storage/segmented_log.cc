@@ -128,12 +128,10 @@ void SegmentedLog::prepare_spare(std::size_t bytes) {
     }
     TRY(manifest->reserve());
     const std::string name = segment_file_name(preparation.id);
-    const auto fill = [&]() -> Result<void> {
-      TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
-      TRY(fill_with_zeros(*file, preparation.bytes));
-      return directory.sync();
-    };
-    auto filled = fill();
+    // Not a file that was there before: that would be a segment of the log.
+    TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
+    auto filled = fill_with_zeros(*file, preparation.bytes);
+    if (filled) filled = directory.sync();
     // Half a segment helps nobody; what cannot be removed now is debris at the next boot.
     if (!filled) (void)directory.remove(name);
     return filled;

@@ -104,6 +104,10 @@ class SegmentedLog final : public Log {
   [[nodiscard]] Index durable() const override { return durable_; }
   [[nodiscard]] Room room(std::size_t bytes) override;
   void append(std::span<const Entry> entries) override;
+  // First index of the active segment: truncate_after() reaches down to the one before it.
+  [[nodiscard]] Index active_first_index() const {
+    return segments_.back()->record().before.id.index.next();
+  }
   void truncate_after(Index last_kept) override;
   [[nodiscard]] std::unique_ptr<FlushJob> take_flush() override;
   void complete_flush(std::unique_ptr<FlushJob> job) override;

@@ -1,0 +1,236 @@
+#pragma once
+
+// A segmented log on a simulated disk, and the model of what it must hold.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jepsen/sim/sim_disk.h"
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/random.h"
+#include "raft/types.h"
+#include "storage/crc32c.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/log.h"
+#include "storage/segmented_log.h"
+
+namespace lignum::storage {
+
+inline constexpr GroupIncarnation kLogIncarnation{77};
+
+inline SegmentedLogOptions log_options() {
+  return {.group = GroupId(3),
+          .incarnation = kLogIncarnation,
+          .node = NodeIncarnation(5),
+          .background =
+              [](auto work, auto done) {
+                // Inline: the log must not care when its background work runs.
+                done(work());
+              },
+          .segment_bytes_min = std::size_t{128} << 10,
+          .segment_bytes_max = std::size_t{128} << 10,
+          .tail_cache_bytes = 4096};
+}
+
+// What was appended, by index, and how much of it was acknowledged.
+struct LogModel {
+  std::map<Index, Entry> entries;
+  // Entries that a truncation replaced; a crash may bring them back while it is not acknowledged.
+  std::map<Index, Entry> replaced;
+  Index acked;
+  std::map<ShardKey, Offset> starts;
+  std::map<ShardKey, Offset> next;
+};
+
+inline ShardKey shard_key(std::uint32_t number) {
+  return {.stream = StreamId(9), .shard = ShardNumber(number)};
+}
+
+class LogWorld {
+ public:
+  static constexpr std::uint32_t kShards = 3;
+
+  explicit LogWorld(std::unique_ptr<Directory> directory, std::uint64_t seed)
+      : directory_(std::move(directory)), random_(seed) {}
+
+  Result<void> create() { return SegmentedLog::create(*directory_, log_options()); }
+
+  Result<void> open() {
+    log_.reset();
+    TRY_ASSIGN(opened, SegmentedLog::open(*directory_, log_options()));
+    log_ = std::move(opened.log);
+    report_ = std::move(opened.report);
+    for (const auto& [shard, start] : model.starts) log_->set_shard_start(shard, start);
+    return {};
+  }
+
+  // Stages one entry where there is room.
+  bool append(std::size_t payload_bytes) {
+    if (log_->room(payload_bytes + 200) != Room::kReady) return false;
+    Entry entry;
+    std::vector<std::byte> bytes(payload_bytes);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_.below(256));
+    entry.header.group = kLogIncarnation;
+    entry.header.index = log_->last().index.next();
+    entry.header.term = Term(term_);
+    entry.header.append_time = log_->last_append_time() + 10;
+    if (random_.below(8) == 0) {
+      entry.header.kind = EntryKind::kCommand;
+    } else {
+      entry.header.kind = EntryKind::kBatch;
+      entry.header.shard = shard_key(static_cast<std::uint32_t>(random_.below(kShards)));
+      entry.header.base_offset = model.next[entry.header.shard];
+      entry.header.record_count = 1 + static_cast<std::uint32_t>(random_.below(5));
+      entry.header.level_mask = 1U << random_.below(4);
+      model.next[entry.header.shard] = entry.header.base_offset + entry.header.record_count;
+    }
+    entry.header.previous_chain = log_->last_chain();
+    entry.header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
+    entry.header.payload_crc = crc32c(bytes);
+    entry.payload = Payload(std::move(bytes));
+    log_->append({&entry, 1});
+    model.entries.insert_or_assign(entry.header.index, entry);
+    return true;
+  }
+
+  Result<void> flush() {
+    auto job = log_->take_flush();
+    if (job == nullptr) return {};
+    TRY(job->run());
+    log_->complete_flush(std::move(job));
+    model.acked = log_->durable();
+    model.replaced.clear();
+    return {};
+  }
+
+  // Forgets the oldest part of every shard, then cleans.
+  Result<void> trim_and_clean() {
+    for (std::uint32_t number = 0; number < kShards; ++number) {
+      const ShardKey shard = shard_key(number);
+      // Only what is acknowledged is ever trimmed.
+      Offset low = model.starts[shard];
+      Offset high = low;
+      for (const auto& [index, entry] : model.entries) {
+        if (index <= model.acked && entry.header.kind == EntryKind::kBatch &&
+            entry.header.shard == shard) {
+          high = entry.header.base_offset + entry.header.record_count;
+        }
+      }
+      if (high <= low) continue;
+      model.starts[shard] = low + random_.below(high - low + 1);
+      log_->set_shard_start(shard, model.starts[shard]);
+    }
+    auto job = log_->take_clean(model.acked);
+    if (job == nullptr) return {};
+    auto outcome = job->run();
+    log_->complete_clean(std::move(job), outcome.has_value());
+    return outcome;
+  }
+
+  // Replaces the newest entries of the active segment; everything is flushed before.
+  Result<void> truncate(std::uint64_t count) {
+    TRY(flush());
+    const Index last = log_->last().index;
+    if (last.value() <= count) return {};
+    const Index kept(last.value() - count);
+    if (!log_->id_at(kept) || !in_active(kept)) return {};
+    // Nothing above is acknowledged any more, from the moment it is proposed.
+    model.acked = kept;
+    for (auto at = model.entries.upper_bound(kept); at != model.entries.end();) {
+      if (at->second.header.kind == EntryKind::kBatch) {
+        Offset& next = model.next[at->second.header.shard];
+        next = std::min(next, at->second.header.base_offset);
+      }
+      model.replaced.insert(*at);
+      at = model.entries.erase(at);
+    }
+    ++term_;
+    log_->truncate_after(kept);
+    return {};
+  }
+
+  [[nodiscard]] SegmentedLog& log() { return *log_; }
+  [[nodiscard]] const RecoveryReport& report() const { return report_; }
+  [[nodiscard]] Random& random() { return random_; }
+  void set_term(std::uint64_t term) { term_ = term; }
+  [[nodiscard]] std::uint64_t term() const { return term_; }
+
+  LogModel model;
+
+ private:
+  [[nodiscard]] bool in_active(Index index) const { return index >= log_->active_first_index(); }
+
+  std::unique_ptr<Directory> directory_;
+  Random random_;
+  std::uint64_t term_ = 1;
+  std::unique_ptr<SegmentedLog> log_;
+  RecoveryReport report_;
+};
+
+// Empty when `log` holds what `model` demands: every acknowledged entry that was not trimmed, and
+// nothing that was never appended.
+inline std::string difference(SegmentedLog& log, const LogModel& model) {
+  if (log.last().index < model.acked) return "acknowledged entries are missing at the end";
+  const auto fits = [&](const Entry& entry) {
+    for (const auto* known : {&model.entries, &model.replaced}) {
+      const auto found = known->find(entry.header.index);
+      if (found == known->end()) continue;
+      if (found->second.header == entry.header &&
+          std::ranges::equal(found->second.payload.bytes(), entry.payload.bytes())) {
+        return true;
+      }
+    }
+    return false;
+  };
+  for (Index at = log.first_index(); at <= log.last().index;) {
+    auto entries = log.read(at, log.last().index, 1 << 16)->run();
+    if (!entries) return entries.error().describe();
+    if (entries->empty()) return "a read by index returned nothing";
+    for (const Entry& entry : *entries) {
+      if (entry.header.index != at) return "a hole in the indexes";
+      if (!fits(entry)) return "an entry that was never appended";
+      at = at.next();
+    }
+  }
+  for (std::uint32_t number = 0; number < LogWorld::kShards; ++number) {
+    const ShardKey shard = shard_key(number);
+    const auto start = model.starts.find(shard);
+    const Offset from = start == model.starts.end() ? Offset(0) : start->second;
+    std::vector<Entry> wanted;
+    for (const auto& [index, entry] : model.entries) {
+      if (index <= model.acked && entry.header.kind == EntryKind::kBatch &&
+          entry.header.shard == shard &&
+          entry.header.base_offset + entry.header.record_count > from) {
+        wanted.push_back(entry);
+      }
+    }
+    Offset at = from;
+    for (std::size_t got = 0; got < wanted.size();) {
+      auto entries = log.read_shard(shard, {.from = at,
+                                            .below = Offset(UINT64_MAX),
+                                            .bytes_max = 3000,
+                                            .level_mask = kLevelMaskAll})
+                         ->run();
+      if (!entries) return entries.error().describe();
+      if (entries->empty()) return "acknowledged batches are missing";
+      for (const Entry& entry : *entries) {
+        if (got == wanted.size()) break;
+        if (!(entry.header == wanted[got].header)) return "a batch was skipped or is another one";
+        at = entry.header.base_offset + entry.header.record_count;
+        ++got;
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace lignum::storage
