@@ -24,7 +24,7 @@ logctl() { "$bin/logctl" --endpoints "$endpoint" "$@"; }
 # Debian's package log as JSON lines: a level by the action, the rest as fields.
 #   2026-11-23 11:21:54 status half-configured libc-bin:amd64 2.36-9+deb12u14
 dpkg_records() {
-  cat /var/log/dpkg.log.1 /var/log/dpkg.log 2>/dev/null | awk '
+  { cat /var/log/dpkg.log.1 /var/log/dpkg.log 2>/dev/null || true; } | awk '
     function quoted(s) { gsub(/[\\"]/, "\\\\&", s); return "\"" s "\"" }
     NF >= 4 {
       action = $3
@@ -41,7 +41,7 @@ dpkg_records() {
 
 # The log of the build: what was made, and a warning where it took long.
 build_records() {
-  cat build/*/.ninja_log 2>/dev/null | awk '
+  { cat build/*/.ninja_log 2>/dev/null || true; } | awk '
     /^[0-9]/ {
       took = $2 - $1
       level = took > 20000 ? "warn" : took > 5000 ? "info" : "debug"
@@ -74,19 +74,21 @@ collect_log
 say "1. A server, with its data in a new directory"
 start_logd "$bin"
 say "   logd serves $endpoint (process $logd_process)"
-logctl streams create packages --shards 1 >/dev/null
+logctl --quiet streams create packages --shards 1
 
 say
 say "2. Somebody watches it live, but not the debug chatter"
 say "   \$ logctl tail -f -n 0 -p info packages"
-logctl tail -f -n 0 -p info -o json packages >"$room/tail" 2>"$room/tail.err" &
+"$bin/logctl" --endpoints "$endpoint" tail -f -n 0 -p info -o json packages \
+  >"$room/tail" 2>"$room/tail.err" &
 helpers+=($!)
 
 say
 say "3. $total lines of $source go in, each with a level"
 say "   \$ logctl append packages --json < log"
 mkfifo "$room/pipe"
-logctl append packages --json <"$room/pipe" >"$room/append.out" 2>"$room/append.err" &
+"$bin/logctl" --endpoints "$endpoint" append packages --json \
+  <"$room/pipe" >"$room/append.out" 2>"$room/append.err" &
 append_process=$!
 helpers+=("$append_process")
 exec 3>"$room/pipe"

@@ -14,10 +14,12 @@ make_room() {
   room=$(mktemp -d "$PWD/build/${1:?}.XXXXXX")
   helpers=()
   trap 'leave_room' EXIT
+  trap 'printf "%s: line %s failed\n" "${0##*/}" "$LINENO" >&2' ERR
   trap 'exit 130' INT TERM
 }
 
 leave_room() {
+  set +e
   local process
   for process in ${logd_process:-} "${helpers[@]}"; do
     kill -9 "$process" 2>/dev/null && wait "$process" 2>/dev/null
@@ -36,13 +38,13 @@ wait_until() { # command...
 }
 
 # Starts logd in `room` and waits until it serves: sets `endpoint` and `logd_process`. A second
-# start serves on the same port.
+# start serves on the same port. Descriptor 3 is the caller's own.
 start_logd() { # directory of binaries, flags...
   local bin=$1 port_file=$room/port
   shift
   rm -f "$port_file"
   "$bin/logd" --listen "${endpoint:-127.0.0.1:0}" --data "$room/data" --port-file "$port_file" \
-    "$@" 2>>"$room/logd.log" </dev/null &
+    "$@" 2>>"$room/logd.log" </dev/null 3>&- &
   logd_process=$!
   wait_until serving "$port_file" || {
     cat "$room/logd.log" >&2
@@ -64,6 +66,5 @@ serving() {
 
 kill_logd() {
   kill -9 "$logd_process"
-  wait "$logd_process" 2>/dev/null
-  return 0
+  wait "$logd_process" 2>/dev/null || true
 }
