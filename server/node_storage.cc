@@ -1,5 +1,6 @@
 #include "server/node_storage.h"
 
+#include <expected>
 #include <functional>
 #include <memory>
 #include <string>

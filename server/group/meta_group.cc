@@ -213,7 +213,8 @@ void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) 
       });
 }
 
-void MetaGroup::create_stream(CreateStreamRequest request, Reply<CreateStreamOutcome> reply) {
+void MetaGroup::create_stream(const CreateStreamRequest& request,
+                              Reply<CreateStreamOutcome> reply) {
   if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
   const CreateStreamCommand command{
       .name = request.name,

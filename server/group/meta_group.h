@@ -87,7 +87,7 @@ class MetaGroup final : public ReplicaOwner {
   void stop(Task done);
 
   // kInvalidArgument for a name, kAlreadyExists where a stream of that name differs.
-  void create_stream(CreateStreamRequest request, Reply<CreateStreamOutcome> reply);
+  void create_stream(const CreateStreamRequest& request, Reply<CreateStreamOutcome> reply);
   // Answers with the id it had. kNotFound.
   void delete_stream(const std::string& name, std::int64_t deadline_monotonic_us,
                      Reply<StreamId> reply);

@@ -1,13 +1,12 @@
 #include "server/service/append.h"
 
-#include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
-#include "raft/error.h"
+#include "net/proto/client.pb.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/requests.h"

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/requests.h"

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "server/router.h"
 #include "server/service/append.h"

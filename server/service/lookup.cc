@@ -1,6 +1,9 @@
 #include "server/service/lookup.h"
 
 #include <fmt/format.h>
+
+#include <cstdint>
+#include "net/proto/client.pb.h"
 #include "net/routing_table.h"
 #include "raft/error.h"
 #include "raft/types.h"

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "net/proto/client.pb.h"
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"

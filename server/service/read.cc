@@ -7,8 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "net/proto/client.pb.h"
 #include "raft/entry.h"
-#include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/requests.h"

@@ -1,12 +1,11 @@
 #include "server/service/routing.h"
 
 #include <expected>
-#include <memory>
 #include <string>
 #include <utility>
 
 #include "net/hash_ring.h"
-#include "net/routing_table.h"
+#include "net/proto/client.pb.h"
 #include "raft/types.h"
 #include "server/group/meta_group.h"
 #include "server/group/requests.h"

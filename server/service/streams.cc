@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include "net/proto/client.pb.h"
 #include "net/routing_table.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -58,19 +59,19 @@ void serve_create_stream(const Router& router, const Call& call, Respond respond
   if (wanted.has_shards()) request.shards = wanted.shards();
   if (wanted.has_retention_ms()) request.retention_ms = wanted.retention_ms();
   if (wanted.has_retention_bytes()) request.retention_bytes = wanted.retention_bytes();
-  router.on_meta([request = std::move(request),
-                  respond = std::move(respond)](MetaGroup& meta) mutable {
-    meta.create_stream(std::move(request),
-                       [respond = std::move(respond)](
-                           const std::expected<CreateStreamOutcome, Refusal>& made) mutable {
-                         if (!made) return respond(failure(made.error()));
-                         Answer answer;
-                         wire::CreateStreamReply& reply = *answer.response.mutable_create_stream();
-                         encode_stream(made->stream, *reply.mutable_stream());
-                         reply.set_existed(made->existed);
-                         respond(std::move(answer));
-                       });
-  });
+  router.on_meta(
+      [request = std::move(request), respond = std::move(respond)](MetaGroup& meta) mutable {
+        meta.create_stream(
+            request, [respond = std::move(respond)](
+                         const std::expected<CreateStreamOutcome, Refusal>& made) mutable {
+              if (!made) return respond(failure(made.error()));
+              Answer answer;
+              wire::CreateStreamReply& reply = *answer.response.mutable_create_stream();
+              encode_stream(made->stream, *reply.mutable_stream());
+              reply.set_existed(made->existed);
+              respond(std::move(answer));
+            });
+      });
 }
 
 void serve_list_streams(const Router& router, Respond respond) {
