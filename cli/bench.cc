@@ -109,10 +109,12 @@ Result<BenchCell> measure(const AppendBench& bench, const Workload& workload,
   return cell;
 }
 
-Result<BenchCell> measure_on_own_streams(const AppendBench& bench, const Workload& workload) {
+Result<BenchCell> measure_on_own_streams(const AppendBench& bench, const Workload& workload,
+                                         std::size_t cell_number) {
   const auto& named = bench.options.stream;
   auto streams = named ? BenchStreams::named(bench.client, *named)
-                       : BenchStreams::pinned(bench.client, fmt::format("bench-{}", ::getpid()),
+                       : BenchStreams::pinned(bench.client,
+                                              fmt::format("bench-{}-{}", ::getpid(), cell_number),
                                               workload.groups);
   if (!streams) return std::unexpected(streams.error());
   auto cell = measure(bench, workload, *streams);
@@ -204,8 +206,9 @@ Result<ExitCode> run_bench_append(Client& client, Terminal& terminal, const std:
                           .options = options,
                           .limit = limit.get(),
                           .interrupted = interrupted};
+  std::size_t cell_number = 0;
   for (const Workload& workload : cells_of(options.matrix)) {
-    TRY_ASSIGN(cell, measure_on_own_streams(bench, workload));
+    TRY_ASSIGN(cell, measure_on_own_streams(bench, workload, cell_number++));
     report(terminal, options.matrix.format, cell);
     if (cell.verified && cell.verified->broken > 0) {
       return fail(Errc::kCorrupt,

@@ -19,11 +19,13 @@
 
 #include "cli/bench_command.h"
 #include "cli/contexts.h"
+#include "cli/help_texts.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/read_arguments.h"
 #include "cli/record_input.h"
 #include "cli/terminal.h"
+#include "cli/word_hints.h"
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -34,37 +36,6 @@ namespace lignum::cli {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr const char* kFooter = R"(
-Offsets count within a shard: where one is needed, write STREAM/SHARD.
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 permission, 5 unavailable or timeout,
-6 conflict, 7 local input/output or damage, 10 unhealthy, 130 interrupted.)";
-
-constexpr const char* kAppendFooter = R"(
-Examples:
-  echo 'disk is hot' | logctl append app -l warn -F host=web1
-  logctl append app --json < events.ndjson       (members become fields)
-  logctl append app --syslog /var/log/messages   (levels from <PRI>)
-  logctl append app/0 --expect-offset 42 event   (only if 42 is next))";
-
-constexpr const char* kTailFooter = R"(
-Examples:
-  logctl tail -f app                   the last 10 records, then live
-  logctl tail -f -p warn 'app-*'       warnings and above of many streams, merged in order
-  logctl tail -S 1h -g timeout app     the last hour, lines that match
-  logctl tail -f --cursor-file c app   goes on where it stopped
-Levels: a name or syslog number and everything above it, or a range such as info..error.
-Times: 5m, 2h, 7d (ago), today, yesterday, 2026-11-23T10:00:00Z, '2026-11-23 10:00', @seconds.)";
-
-constexpr const char* kContextFooter = R"(
-Contexts are kept in $XDG_CONFIG_HOME/logctl/config.toml (~/.config/logctl/config.toml).
-What counts, from the strongest: --endpoints, LOGCTL_ENDPOINTS, --context, LOGCTL_CONTEXT, the
-current context, 127.0.0.1:7400.
-
-Examples:
-  logctl context add prod 10.0.0.1:7400,10.0.0.2:7400
-  logctl context use prod
-  logctl --context prod tail app)";
 
 // What the words said, still as text; made into options once parsing is done.
 struct Words {
@@ -119,7 +90,7 @@ void declare_global(CLI::App& app, Words& words) {
       ->envname("LOGCTL_TIMEOUT");
   app.add_option("--color", words.color, "auto, always or never [auto]");
   app.add_flag("-q,--quiet", words.global.quiet, "No summaries on standard error");
-  app.footer(kFooter);
+  app.footer(help::kGlobal);
   app.require_subcommand(1);
   // Global flags may stand behind the verb too.
   app.fallthrough();
@@ -155,7 +126,7 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_flag("--tee", words.append.tee, "Copy what is appended to standard output");
   verb->add_option("-o,--output", words.append_output,
                    "json: one ack per record on standard output");
-  verb->footer(kAppendFooter);
+  verb->footer(help::kAppend);
 }
 
 void declare_reading(CLI::App& verb, ReadArguments& words) {
@@ -186,6 +157,7 @@ void declare_reading(CLI::App& verb, ReadArguments& words) {
 void declare_streams(CLI::App& app, Words& words) {
   CLI::App* streams = app.add_subcommand("streams", "Make, list, describe, trim, delete streams");
   streams->require_subcommand(1);
+  streams->footer(help::kStreams);
   const auto with_output = [&words](CLI::App* verb) {
     verb->add_option("-o,--output", words.output, "table or json [table]");
   };
@@ -194,6 +166,7 @@ void declare_streams(CLI::App& app, Words& words) {
   create->add_option("-s,--shards", words.shards, "Ordered pieces, fixed for ever [4]");
   create->add_option("--retention", words.retention, "Keep records this long, or 'forever' [7d]");
   create->add_option("--retention-bytes", words.retention_bytes, "Keep at most this much");
+  create->footer(help::kStreamsCreate);
   with_output(create);
   with_output(streams->add_subcommand("ls", "List streams"));
   CLI::App* describe = streams->add_subcommand("describe", "Shards, offsets and sizes");
@@ -202,10 +175,12 @@ void declare_streams(CLI::App& app, Words& words) {
   CLI::App* trim = streams->add_subcommand("trim", "Delete the oldest records of a shard");
   trim->add_option("STREAM/SHARD", words.trim.stream, "The shard")->required();
   trim->add_option("--before", words.trim.before, "Becomes the first offset kept")->required();
+  trim->footer(help::kStreamsTrim);
   trim->add_flag("-y,--yes", words.trim.yes, "Do not ask");
   trim->add_flag("--dry-run", words.trim.dry_run, "Only say what would be done");
   CLI::App* remove = streams->add_subcommand("delete", "Delete a stream and its records");
   remove->add_option("STREAM", words.remove.stream, "The stream")->required();
+  remove->footer(help::kStreamsDelete);
   remove->add_flag("-y,--yes", words.remove.yes, "Do not ask");
   remove->add_flag("--dry-run", words.remove.dry_run, "Only say what would be done");
 }
@@ -214,7 +189,7 @@ void declare_context(CLI::App& app, Words& words) {
   ContextOptions& options = words.context_options;
   CLI::App* context = app.add_subcommand("context", "Names for clusters, so that -e is not needed");
   context->require_subcommand(1);
-  context->footer(kContextFooter);
+  context->footer(help::kContext);
   context->add_subcommand("ls", "List them; * marks the current one")
       ->add_option("-o,--output", words.output, "table or json [table]");
   context->add_subcommand("use", "Make one the current one")
@@ -231,20 +206,23 @@ void declare_context(CLI::App& app, Words& words) {
 }
 
 void declare_rest(CLI::App& app, Words& words) {
-  app.add_subcommand("stat", "The node, its groups, its disk")
-      ->add_option("-o,--output", words.output, "table or json [table]");
+  CLI::App* stat = app.add_subcommand("stat", "The node, its groups, its disk");
+  stat->footer(help::kStat);
+  stat->add_option("-o,--output", words.output, "table or json [table]");
   app.add_subcommand("version", "Versions of logctl and of the server's protocol")
       ->add_option("-o,--output", words.output, "table or json [table]");
   declare_context(app, words);
   words.bench.declare(app);
   CLI::App* node = app.add_subcommand("node", "What a node does");
   node->require_subcommand(1);
+  node->footer(help::kNode);
   node->add_subcommand("log-level", "Change what logd logs")
       ->add_option("LEVEL", words.log_level.level, "trace, debug, info, warn or error")
       ->required();
-  app.add_subcommand("completion", "A script that completes logctl in your shell")
-      ->add_option("SHELL", words.completion.shell, "bash, zsh or fish")
-      ->required();
+  CLI::App* completion =
+      app.add_subcommand("completion", "A script that completes logctl in your shell");
+  completion->footer(help::kCompletion);
+  completion->add_option("SHELL", words.completion.shell, "bash, zsh or fish")->required();
 }
 
 void declare(CLI::App& app, Words& words) {
@@ -252,12 +230,13 @@ void declare(CLI::App& app, Words& words) {
   declare_append(app, words);
   CLI::App* read = app.add_subcommand("read", "Read from the beginning, or from where you say");
   declare_reading(*read, words.read);
+  read->footer(help::kRead);
   read->add_option("--to", words.read.to, "End before this offset (STREAM/SHARD) or time");
   words.tail.is_tail = true;
   CLI::App* tail = app.add_subcommand("tail", "The newest records; -f follows");
   declare_reading(*tail, words.tail);
   tail->add_flag("-f,--follow", words.tail.follow, "Go on with what comes");
-  tail->footer(kTailFooter);
+  tail->footer(help::kTail);
   declare_streams(app, words);
   declare_rest(app, words);
 }
@@ -424,8 +403,7 @@ Result<std::variant<CommandLine, HelpText>> parse_command_line(
   } catch (const CLI::CallForAllHelp&) {
     return HelpText{.text = app.help("", CLI::AppFormatMode::All)};
   } catch (const CLI::ParseError& error) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("{}; 'logctl --help' and 'logctl VERB --help' say more", error.what()));
+    return std::unexpected(refuse_words(app, words, error.what()));
   }
   CommandLine line;
   TRY_ASSIGN(global, global_options(said));
@@ -439,21 +417,12 @@ std::vector<std::string> complete_words(const std::vector<std::string>& words) {
   Words said;
   CLI::App app("", "logctl");
   declare(app, said);
-  const CLI::App* at = &app;
-  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    const auto verbs = at->get_subcommands([](const CLI::App*) { return true; });
-    const auto found = std::ranges::find_if(
-        verbs, [&](const CLI::App* verb) { return verb->get_name() == words[i]; });
-    if (found != verbs.end()) at = *found;
-  }
-  std::vector<std::string> candidates;
-  for (const CLI::App* verb : at->get_subcommands([](const CLI::App*) { return true; })) {
-    candidates.push_back(verb->get_name());
-  }
-  for (const CLI::Option* option : at->get_options()) {
-    for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
-  }
+  const std::vector<std::string> before(words.begin(),
+                                        words.empty() ? words.end() : words.end() - 1);
+  const CLI::App* verb = verb_place(app, before).verb;
   const std::string prefix = words.empty() ? std::string() : words.back();
+  std::vector<std::string> candidates =
+      prefix.starts_with('-') ? names_of_flags(*verb) : names_of_verbs(*verb);
   std::erase_if(candidates,
                 [&](const std::string& candidate) { return !candidate.starts_with(prefix); });
   return candidates;

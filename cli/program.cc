@@ -66,7 +66,11 @@ Result<std::unique_ptr<Client>> connect(const GlobalOptions& global, const Verb&
     options.linger = append->linger;
     options.compression = append->compression;
   }
-  return Client::connect(std::move(options));
+  auto client = Client::connect(std::move(options));
+  if (client || client.error().code() != Errc::kUnavailable) return client;
+  return fail(client.error().code(),
+              client.error().message() +
+                  "; is logd running? Start it with 'logd', or say where it is with --endpoints");
 }
 
 template <class... Ts>

@@ -70,7 +70,9 @@ class Reader {
 
   Outcome run() {
     TRY_ASSIGN(wanted, tail_options());
-    TRY_ASSIGN(tail, session_.client.tail(std::move(wanted)));
+    auto opened = session_.client.tail(std::move(wanted));
+    if (!opened) return std::unexpected(explain(opened.error()));
+    const std::unique_ptr<Tail> tail = std::move(*opened);
     Outcome outcome = follow(*tail);
     if (keep_last_) release_kept();
     session_.terminal.flush();
@@ -128,6 +130,9 @@ class Reader {
   }
 
   static Error explain(const Error& error) {
+    if (error.code() == Errc::kNotFound) {
+      return Error(error.code(), error.message() + "; 'logctl streams ls' lists what there is");
+    }
     if (error.code() != Errc::kTrimmed) return error;
     return Error(error.code(), error.message() + "; go on over the gap with --skip-gaps");
   }

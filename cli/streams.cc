@@ -65,7 +65,7 @@ json::object json_shard(const StreamDescription::Shard& shard) {
 Result<void> confirm(std::string_view what, std::string_view name) {
   if (::isatty(STDIN_FILENO) == 0) {
     return fail(Errc::kInvalidArgument,
-                fmt::format("{} needs --yes when nobody can be asked", what));
+                fmt::format("{}: say --yes to do it, as nobody can be asked here", what));
   }
   fmt::print(stderr, "{}. Type its name to go on: ", what);
   std::string answer;

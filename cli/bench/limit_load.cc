@@ -62,6 +62,8 @@ Result<RunResult> LimitLoad::run(const ServerCpu& cpu, const std::atomic<bool>& 
     if (schedule_ && !ending_) TRY(start_due(now));
     for (std::size_t lane = 0; lane < lanes_.size(); ++lane) TRY(pump(lane));
     TRY(socket_.flush());
+    // On schedule the end may find nothing to wait for.
+    if (ending_ && outstanding_ == 0) break;
     TRY(wait(cpu_begin ? tally_.end() : tally_.begin()));
   }
   if (interrupted) return fail(Errc::kCancelled, "interrupted");

@@ -1,0 +1,319 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cli/bench.h"
+#include "cli/command_line.h"
+#include "cli/nearest_word.h"
+#include "cli/options.h"
+#include "cli/record_input.h"
+#include "cli/record_printer.h"
+#include "cli/terminal.h"
+#include "net/client.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/level.h"
+
+namespace lignum::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::Not;
+
+constexpr TimeUs kNow = 1'700'000'000'000'000;
+
+template <class Options>
+Options verb_of(const std::vector<std::string>& words) {
+  auto parsed = parse_command_line(words, kNow);
+  EXPECT_TRUE(parsed) << parsed.error().message();
+  if (!parsed || !std::holds_alternative<CommandLine>(*parsed)) return {};
+  const auto& line = std::get<CommandLine>(*parsed);
+  EXPECT_TRUE(std::holds_alternative<Options>(line.verb));
+  return std::holds_alternative<Options>(line.verb) ? std::get<Options>(line.verb) : Options{};
+}
+
+std::string refusal_of(const std::vector<std::string>& words) {
+  const auto parsed = parse_command_line(words, kNow);
+  if (parsed) return "was accepted";
+  EXPECT_EQ(parsed.error().code(), Errc::kInvalidArgument);
+  return parsed.error().message();
+}
+
+GlobalOptions global_of(const std::vector<std::string>& words) {
+  auto parsed = parse_command_line(words, kNow);
+  EXPECT_TRUE(parsed) << parsed.error().message();
+  return parsed ? std::get<CommandLine>(*parsed).global : GlobalOptions{};
+}
+
+TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
+  const std::vector<std::string> endpoints = {"a:1", "b:2"};
+  EXPECT_EQ(global_of({"-e", "a:1,b:2", "stat"}).choice.said, endpoints);
+  EXPECT_EQ(global_of({"stat", "--endpoints", "a:1,b:2"}).choice.said, endpoints);
+  EXPECT_EQ(global_of({"stat"}).choice.said, std::nullopt);
+  EXPECT_EQ(global_of({"stat", "--timeout", "1500ms"}).timeout, milliseconds(1500));
+  EXPECT_EQ(global_of({"--color", "always", "stat"}).color, ColorChoice::kAlways);
+  EXPECT_TRUE(global_of({"stat", "-q"}).quiet);
+  EXPECT_EQ(global_of({"--context", "prod", "stat"}).choice.context, "prod");
+  EXPECT_THAT(refusal_of({"--color", "blue", "stat"}), HasSubstr("auto, always or never"));
+  EXPECT_THAT(refusal_of({"-e", "nowhere", "stat"}), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(refusal_of({"--timeout", "5", "stat"}), HasSubstr("not a duration"));
+}
+
+TEST(CommandLine, EnvironmentStandsBehindFlags) {
+  ::setenv("LOGCTL_ENDPOINTS", "env:1", 1);
+  EXPECT_THAT(*global_of({"stat"}).choice.said, ElementsAre("env:1"));
+  EXPECT_THAT(*global_of({"-e", "flag:2", "stat"}).choice.said, ElementsAre("flag:2"));
+  ::unsetenv("LOGCTL_ENDPOINTS");
+  ::setenv("LOGCTL_CONTEXT", "prod", 1);
+  EXPECT_EQ(global_of({"stat"}).choice.context, "prod");
+  ::unsetenv("LOGCTL_CONTEXT");
+}
+
+TEST(CommandLine, AppendTakesEverything) {
+  const auto options = verb_of<AppendOptions>(
+      {"append",     "app",   "-l",       "warn",  "-k",      "key",  "-F",       "a=1",
+       "-F",         "b=x=y", "-z",       "zstd",  "--batch", "1MiB", "--linger", "5ms",
+       "--deadline", "1s",    "--create", "--tee", "-o",      "json", "one.log",  "-"});
+  EXPECT_EQ(options.stream, "app");
+  EXPECT_THAT(options.files, ElementsAre("one.log", "-"));
+  EXPECT_EQ(options.input.level, Level::kWarn);
+  EXPECT_EQ(options.input.key, "key");
+  ASSERT_EQ(options.input.fields.size(), 2U);
+  EXPECT_EQ(options.input.fields[1].name, "b");
+  EXPECT_EQ(options.input.fields[1].value, "x=y");
+  EXPECT_EQ(options.compression, "zstd");
+  EXPECT_EQ(options.batch_bytes, std::size_t{1} << 20);
+  EXPECT_EQ(options.linger, milliseconds(5));
+  EXPECT_EQ(options.deadline, milliseconds(1000));
+  EXPECT_TRUE(options.create && options.tee && options.json_acks);
+}
+
+TEST(CommandLine, AppendDefaultsToLinesOfStandardInput) {
+  const auto options = verb_of<AppendOptions>({"append", "app"});
+  EXPECT_THAT(options.files, ElementsAre("-"));
+  EXPECT_EQ(options.input.format, InputFormat::kLines);
+  EXPECT_EQ(verb_of<AppendOptions>({"append", "app", "--null"}).input.format, InputFormat::kNull);
+  const auto json =
+      verb_of<AppendOptions>({"append", "app", "--json", "--level-field", "sev", "--time-field",
+                              "ts", "--message-field", "text", "--key-field", "user"});
+  EXPECT_EQ(json.input.format, InputFormat::kJson);
+  EXPECT_EQ(json.input.level_field, "sev");
+  EXPECT_EQ(json.input.time_field, "ts");
+  EXPECT_EQ(json.input.message_field, "text");
+  EXPECT_EQ(json.input.key_field, "user");
+  EXPECT_EQ(verb_of<AppendOptions>({"append", "app/0", "--expect-offset", "42"}).expected_offset,
+            42U);
+}
+
+TEST(CommandLine, AppendRefuses) {
+  EXPECT_THAT(refusal_of({"append"}), HasSubstr("STREAM"));
+  EXPECT_THAT(refusal_of({"append", "app", "-l", "loud"}), HasSubstr("not a level"));
+  EXPECT_THAT(refusal_of({"append", "app", "-F", "novalue"}), HasSubstr("name=value"));
+  EXPECT_THAT(refusal_of({"append", "app", "-F", "level=3"}), HasSubstr("reserved"));
+  EXPECT_THAT(refusal_of({"append", "app", "--null", "--json"}), HasSubstr("together"));
+  EXPECT_THAT(refusal_of({"append", "app", "--batch", "big"}), HasSubstr("not a size"));
+  EXPECT_THAT(refusal_of({"append", "app", "-o", "xml"}), HasSubstr("json"));
+  EXPECT_THAT(refusal_of({"append", "app", "-z", "rar"}), HasSubstr("rar"));
+}
+
+TEST(CommandLine, TailBeginsWithTheLastTen) {
+  const auto options = verb_of<ReadOptions>({"tail", "-f", "app", "web-*", "host=web1"});
+  EXPECT_THAT(options.streams, ElementsAre("app", "web-*"));
+  ASSERT_EQ(options.matches.size(), 1U);
+  EXPECT_EQ(options.matches[0].name, "host");
+  EXPECT_TRUE(options.follow);
+  EXPECT_EQ(options.start.kind, TailStart::Kind::kLast);
+  EXPECT_EQ(options.start.count, 10U);
+  EXPECT_EQ(verb_of<ReadOptions>({"tail", "-n", "all", "app"}).start.kind,
+            TailStart::Kind::kEarliest);
+  EXPECT_EQ(verb_of<ReadOptions>({"tail", "-n", "0", "-f", "app"}).start.kind,
+            TailStart::Kind::kLatest);
+}
+
+TEST(CommandLine, TailTakesTimesLevelsAndPatterns) {
+  const auto options = verb_of<ReadOptions>({"tail",
+                                             "app",
+                                             "-S",
+                                             "5m",
+                                             "-U",
+                                             "now",
+                                             "-p",
+                                             "warn",
+                                             "-g",
+                                             "time.*out",
+                                             "-v",
+                                             "debug",
+                                             "-H",
+                                             "x",
+                                             "-o",
+                                             "json",
+                                             "--utc",
+                                             "--skip-gaps",
+                                             "--show-cursor",
+                                             "--cursor-file",
+                                             "c"});
+  EXPECT_EQ(options.start.kind, TailStart::Kind::kTime);
+  EXPECT_EQ(options.start.time, kNow - 300'000'000);
+  EXPECT_EQ(options.until, kNow);
+  EXPECT_EQ(options.level_mask, *parse_level_filter("warn"));
+  EXPECT_EQ(options.grep, "time.*out");
+  EXPECT_EQ(options.exclude, "debug");
+  EXPECT_EQ(options.highlight, "x");
+  EXPECT_EQ(options.print.format, OutputFormat::kJson);
+  EXPECT_EQ(options.print.zone, Zone::kUtc);
+  EXPECT_TRUE(options.skip_gaps && options.show_cursor);
+  EXPECT_EQ(options.cursor_file, "c");
+}
+
+TEST(CommandLine, ReadTakesOffsetsOfOneShard) {
+  const auto options =
+      verb_of<ReadOptions>({"read", "app/3", "--from", "10", "--to", "20", "-n", "5"});
+  EXPECT_EQ(options.start.kind, TailStart::Kind::kOffset);
+  EXPECT_EQ(options.start.offset, Offset(10));
+  EXPECT_EQ(options.to_offset, 20U);
+  EXPECT_EQ(options.count_max, 5U);
+  EXPECT_FALSE(options.follow);
+  EXPECT_EQ(verb_of<ReadOptions>({"read", "app"}).start.kind, TailStart::Kind::kEarliest);
+  const auto times = verb_of<ReadOptions>({"read", "app", "--from", "1h", "--to", "5m"});
+  EXPECT_EQ(times.start.time, kNow - 3'600'000'000);
+  EXPECT_EQ(times.until, kNow - 300'000'000);
+  EXPECT_THAT(refusal_of({"read", "app", "--from", "10"}), HasSubstr("STREAM/SHARD"));
+  EXPECT_THAT(refusal_of({"read", "app", "--to", "10"}), HasSubstr("STREAM/SHARD"));
+  EXPECT_THAT(refusal_of({"read", "app/0", "web"}), HasSubstr("one can be read"));
+  EXPECT_THAT(refusal_of({"read", "host=web1"}), HasSubstr("name a stream"));
+  EXPECT_THAT(refusal_of({"tail", "app", "-n", "many"}), HasSubstr("-n"));
+  EXPECT_THAT(refusal_of({"tail", "app", "-p", "loud"}), HasSubstr("loud"));
+  EXPECT_THAT(refusal_of({"tail", "app", "-o", "yaml"}), HasSubstr("output format"));
+}
+
+TEST(CommandLine, StreamsAreAdministered) {
+  const auto create =
+      verb_of<StreamsCreateOptions>({"streams", "create", "app", "-s", "2", "--retention",
+                                     "forever", "--retention-bytes", "1GiB"});
+  EXPECT_EQ(create.settings.shards, 2U);
+  EXPECT_EQ(create.settings.retention, milliseconds(-1));
+  EXPECT_EQ(create.settings.retention_bytes, std::int64_t{1} << 30);
+  const auto trim =
+      verb_of<StreamsTrimOptions>({"streams", "trim", "app/1", "--before", "9", "--yes"});
+  EXPECT_EQ(trim.stream, "app/1");
+  EXPECT_EQ(trim.before, 9U);
+  EXPECT_TRUE(trim.yes);
+  EXPECT_TRUE(verb_of<StreamsDeleteOptions>({"streams", "delete", "app", "--dry-run"}).dry_run);
+  EXPECT_EQ(verb_of<StreamsListOptions>({"streams", "ls", "-o", "json"}).format, ListFormat::kJson);
+  EXPECT_EQ(verb_of<StreamsDescribeOptions>({"streams", "describe", "app"}).stream, "app");
+  EXPECT_THAT(refusal_of({"streams"}), HasSubstr("streams --help"));
+  EXPECT_THAT(refusal_of({"streams", "ls", "-o", "yaml"}), HasSubstr("table or json"));
+}
+
+TEST(CommandLine, BenchesTakeLists) {
+  const auto append = verb_of<BenchAppendOptions>(
+      {"bench", "append", "--size", "100,1KiB,16KiB", "--in-flight", "1,64", "--groups", "1,8",
+       "--duration", "1s", "--repeat", "3", "--rate", "1000", "--no-limit", "--verify"});
+  EXPECT_THAT(append.matrix.record_bytes, ElementsAre(100, 1024, 16384));
+  EXPECT_THAT(append.matrix.in_flight, ElementsAre(1, 64));
+  EXPECT_THAT(append.matrix.groups, ElementsAre(1, 8));
+  EXPECT_EQ(append.matrix.duration, milliseconds(1000));
+  EXPECT_EQ(append.matrix.repeat, 3U);
+  EXPECT_EQ(append.matrix.rate, 1000.0);
+  EXPECT_FALSE(append.limit);
+  EXPECT_TRUE(append.verify);
+  const auto limit = verb_of<BenchLimitOptions>(
+      {"bench", "limit", "-d", "/x", "--replicas", "3", "--files", "8", "--fresh"});
+  EXPECT_EQ(limit.directory, "/x");
+  EXPECT_EQ(limit.replicas, 3U);
+  EXPECT_THAT(limit.matrix.groups, ElementsAre(8));
+  EXPECT_TRUE(limit.fresh);
+  EXPECT_EQ(verb_of<BenchReadOptions>({"bench", "read", "--stream", "s"}).stream, "s");
+  EXPECT_THAT(refusal_of({"bench", "append", "--size", "1,,2"}), HasSubstr("not a size"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--in-flight", "0"}), HasSubstr("out of range"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--stream", "s", "--groups", "8"}),
+              HasSubstr("--groups"));
+  EXPECT_THAT(refusal_of({"bench", "read"}), HasSubstr("--stream"));
+}
+
+TEST(CommandLine, ContextsHaveTheirVerbs) {
+  EXPECT_EQ(verb_of<ContextOptions>({"context", "ls"}).action, ContextAction::kList);
+  const auto add = verb_of<ContextOptions>({"context", "add", "prod", "a:1,b:2"});
+  EXPECT_EQ(add.action, ContextAction::kAdd);
+  EXPECT_EQ(add.name, "prod");
+  EXPECT_EQ(add.endpoints, "a:1,b:2");
+  EXPECT_EQ(verb_of<ContextOptions>({"context", "use", "prod"}).action, ContextAction::kUse);
+  EXPECT_EQ(verb_of<ContextOptions>({"context", "show"}).action, ContextAction::kShow);
+  EXPECT_EQ(verb_of<ContextOptions>({"context", "rm", "prod"}).action, ContextAction::kRemove);
+}
+
+TEST(CommandLine, WrongWordsNameTheNearestRightOne) {
+  EXPECT_THAT(refusal_of({"tial", "app"}), HasSubstr("did you mean 'tail'?"));
+  EXPECT_THAT(refusal_of({"streams", "craete", "app"}), HasSubstr("did you mean 'create'?"));
+  EXPECT_THAT(refusal_of({"tail", "app", "--folow"}), HasSubstr("did you mean '--follow'?"));
+  EXPECT_THAT(refusal_of({"tail", "app", "--endpoint=x"}),
+              HasSubstr("did you mean '--endpoints'?"));
+  EXPECT_THAT(refusal_of({"xyzzy"}), Not(HasSubstr("did you mean")));
+  EXPECT_THAT(refusal_of({}), HasSubstr("logctl --help"));
+}
+
+TEST(NearestWord, CountsEdits) {
+  const std::vector<std::string> known = {"append", "read", "tail"};
+  EXPECT_EQ(nearest_word("apend", known), "append");
+  EXPECT_EQ(nearest_word("raed", known), "read");
+  EXPECT_EQ(nearest_word("zzzz", known), std::nullopt);
+  EXPECT_EQ(nearest_word(std::string(1000, 'a'), known), std::nullopt);
+}
+
+// Every verb has help, and help ends with how to use it.
+TEST(CommandLine, EveryVerbHasHelp) {
+  const std::vector<std::vector<std::string>> verbs = {{},
+                                                       {"append"},
+                                                       {"read"},
+                                                       {"tail"},
+                                                       {"streams"},
+                                                       {"streams", "create"},
+                                                       {"streams", "trim"},
+                                                       {"streams", "delete"},
+                                                       {"stat"},
+                                                       {"bench"},
+                                                       {"bench", "append"},
+                                                       {"bench", "limit"},
+                                                       {"bench", "read"},
+                                                       {"node", "log-level"},
+                                                       {"context"},
+                                                       {"completion"},
+                                                       {"version"}};
+  for (std::vector<std::string> words : verbs) {
+    words.emplace_back("--help");
+    const auto parsed = parse_command_line(words, kNow);
+    ASSERT_TRUE(parsed);
+    ASSERT_TRUE(std::holds_alternative<HelpText>(*parsed));
+    const std::string& text = std::get<HelpText>(*parsed).text;
+    EXPECT_THAT(text, HasSubstr("Usage: "));
+    EXPECT_THAT(text, HasSubstr("logctl ")) << words.front();
+  }
+}
+
+TEST(Completion, OffersVerbsOrFlags) {
+  EXPECT_THAT(complete_words({""}), IsSupersetOf({"append", "tail", "streams", "bench"}));
+  EXPECT_THAT(complete_words({"st"}), IsSupersetOf({"streams", "stat"}));
+  EXPECT_THAT(complete_words({"streams", ""}), IsSupersetOf({"create", "ls", "delete"}));
+  EXPECT_THAT(complete_words({"tail", "--fo"}), IsSupersetOf({"--follow", "--format"}));
+  EXPECT_THAT(complete_words({"tail", "--end"}), Contains("--endpoints"));
+  EXPECT_THAT(complete_words({"-e", "a:1", "-q", "streams", "cr"}), ElementsAre("create"));
+  EXPECT_THAT(complete_words({"tail", ""}), ElementsAre());
+  EXPECT_TRUE(std::holds_alternative<CompleteOptions>(
+      std::get<CommandLine>(*parse_command_line({"__complete", "--", "tail", ""}, kNow)).verb));
+}
+
+}  // namespace
+}  // namespace lignum::cli

@@ -1,0 +1,364 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "cli/bench.h"
+#include "cli/cursor_file.h"
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/record_printer.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "net/client.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/level.h"
+#include "tests/cli/fake_client.h"
+
+namespace lignum::cli {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class VerbTest : public testing::Test {
+ protected:
+  VerbTest() {
+    std::string pattern = testing::TempDir() + "lignum-verbs-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  ~VerbTest() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+
+  std::string file(std::string_view text) {
+    std::string path = directory_ + "/input" + std::to_string(files_++);
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+
+  struct Run {
+    Outcome outcome;
+    std::string out;
+    std::string err;
+  };
+  // What the verb wrote to the two streams of the process, and how it ended.
+  template <class Options>
+  Run run(Outcome (*verb)(Session&, const Options&), const Options& options) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    Outcome outcome = [&] {
+      Terminal terminal(ColorChoice::kNever);
+      Session session{
+          .client = client_, .terminal = terminal, .global = global_, .interrupted = interrupted_};
+      return verb(session, options);
+    }();
+    std::string out = testing::internal::GetCapturedStdout();
+    std::string err = testing::internal::GetCapturedStderr();
+    return {.outcome = std::move(outcome), .out = std::move(out), .err = std::move(err)};
+  }
+
+  Run append(std::string_view text, AppendOptions options = {}) {
+    if (options.stream.empty()) options.stream = "app";
+    options.files = {file(text)};
+    return run(&run_append, options);
+  }
+  Run read(ReadOptions options) {
+    if (options.streams.empty()) options.streams = {"app"};
+    if (options.print.format == OutputFormat::kShort) options.print.format = OutputFormat::kCat;
+    return run(&run_read, options);
+  }
+
+  FakeClient client_;
+  GlobalOptions global_;
+  std::atomic<bool> interrupted_{false};
+  std::string directory_;
+  int files_ = 0;
+};
+
+// ---------------------------------------------------------------- append
+
+TEST_F(VerbTest, AppendSaysHowMany) {
+  client_.make("app");
+  const Run done = append("one\ntwo\nthree\n");
+  EXPECT_EQ(done.outcome, ExitCode::kOk);
+  EXPECT_EQ(done.err, "3 records appended to app\n");
+  EXPECT_EQ(done.out, "");
+  ASSERT_EQ(client_.streams.at("app").records.size(), 3U);
+  EXPECT_THAT(client_.calls, Contains("flush"));
+}
+
+TEST_F(VerbTest, AppendPrintsAcksAndCopies) {
+  client_.make("app");
+  AppendOptions options;
+  options.json_acks = true;
+  EXPECT_EQ(
+      append("x\n", options).out,
+      "{\"stream\":\"app\",\"shard\":0,\"offset\":0,\"time\":\"2023-11-14T22:13:20.000001Z\"}\n");
+  options.json_acks = false;
+  options.tee = true;
+  EXPECT_EQ(append("a\nb", options).out, "a\nb\n");
+}
+
+TEST_F(VerbTest, AppendToNoStreamSaysHowToMakeIt) {
+  const Run done = append("x\n");
+  ASSERT_FALSE(done.outcome);
+  EXPECT_EQ(done.outcome.error().code(), Errc::kNotFound);
+  EXPECT_THAT(done.outcome.error().message(), HasSubstr("logctl streams create app"));
+  AppendOptions options;
+  options.create = true;
+  EXPECT_EQ(append("x\n", options).outcome, ExitCode::kOk);
+  EXPECT_EQ(client_.streams.at("app").records.size(), 1U);
+}
+
+TEST_F(VerbTest, AppendNamesFailedAndUnknownRecords) {
+  client_.make("app");
+  client_.outcome = [](std::uint64_t append) -> std::optional<Error> {
+    if (append == 1) return Error(Errc::kUnknownOutcome, "the deadline passed");
+    return std::nullopt;
+  };
+  const Run done = append("one\ntwo\nthree\n");
+  ASSERT_FALSE(done.outcome);
+  EXPECT_EQ(exit_code(done.outcome.error().code()), ExitCode::kUnavailable);
+  EXPECT_THAT(done.outcome.error().message(), HasSubstr("0 record(s) failed, 1 unknown"));
+  EXPECT_THAT(done.err, HasSubstr("1 unknown"));
+}
+
+TEST_F(VerbTest, AppendNamesTheLineThatIsWrong) {
+  client_.make("app");
+  client_.refusal = [](const Record& record) -> std::optional<Error> {
+    if (record.value.size() > 3) return Error(Errc::kTooLarge, "the record is too large");
+    return std::nullopt;
+  };
+  const Run large = append("one\ntwo\nthree\n");
+  ASSERT_FALSE(large.outcome);
+  EXPECT_THAT(large.outcome.error().message(), HasSubstr("line 3: the record is too large"));
+  AppendOptions options;
+  options.input.format = InputFormat::kJson;
+  const Run broken = append("{\"message\":\"a\"}\n{\n", options);
+  ASSERT_FALSE(broken.outcome);
+  EXPECT_THAT(broken.outcome.error().message(), HasSubstr("line 2: not JSON"));
+  options.files = {directory_ + "/missing"};
+  options.stream = "app";
+  EXPECT_EQ(run(&run_append, options).outcome.error().code(), Errc::kIo);
+}
+
+TEST_F(VerbTest, AppendWithAnExpectedOffsetIsOneBatchOrNothing) {
+  client_.make("app", 2);
+  AppendOptions options;
+  options.stream = "app/1";
+  options.expected_offset = 0;
+  EXPECT_EQ(append("a\nb\n", options).outcome, ExitCode::kOk);
+  const Run again = append("c\n", options);
+  ASSERT_FALSE(again.outcome);
+  EXPECT_EQ(exit_code(again.outcome.error().code()), ExitCode::kConflict);
+  options.stream = "app";
+  EXPECT_EQ(append("c\n", options).outcome.error().code(), Errc::kInvalidArgument);
+  options.stream = "app/1";
+  options.expected_offset.reset();
+  EXPECT_EQ(append("c\n", options).outcome.error().code(), Errc::kInvalidArgument);
+  EXPECT_EQ(client_.streams.at("app").records.size(), 2U);
+}
+
+// ---------------------------------------------------------------- read and tail
+
+TEST_F(VerbTest, ReadShowsEverythingInOrder) {
+  client_.make("app");
+  append("one\ntwo\nthree\n");
+  ReadOptions options;
+  options.start.kind = TailStart::Kind::kEarliest;
+  EXPECT_EQ(read(options).out, "one\ntwo\nthree\n");
+  options.count_max = 2;
+  EXPECT_EQ(read(options).out, "one\ntwo\n");
+  options.count_max = 0;
+  EXPECT_EQ(read(options).out, "");
+  options.count_max.reset();
+  options.grep = "t";
+  options.exclude = "three";
+  EXPECT_EQ(read(options).out, "two\n");
+}
+
+TEST_F(VerbTest, TheLastOfWhatPassesTheFilterIsShown) {
+  client_.make("app");
+  append("a1\nb1\na2\nb2\na3\n");
+  ReadOptions options;
+  options.start = {.kind = TailStart::Kind::kLast, .count = 2};
+  EXPECT_EQ(read(options).out, "b2\na3\n");
+  options.grep = "a";
+  EXPECT_EQ(read(options).out, "a2\na3\n");
+}
+
+TEST_F(VerbTest, OffsetsOfOneShardBoundAReadAndItsCursor) {
+  client_.make("app");
+  append("0\n1\n2\n3\n4\n");
+  ReadOptions options;
+  options.streams = {"app/0"};
+  options.start = {.kind = TailStart::Kind::kOffset, .offset = Offset(1)};
+  options.to_offset = 3;
+  options.cursor_file = directory_ + "/cursor";
+  EXPECT_EQ(read(options).out, "1\n2\n");
+  // Two records were taken, not the third that would have shown the end.
+  EXPECT_EQ(*load_cursor(*options.cursor_file), "v1:fake:2");
+}
+
+TEST_F(VerbTest, ACursorFileGoesOnWhereItStopped) {
+  client_.make("app");
+  append("one\n");
+  ReadOptions options;
+  options.start.kind = TailStart::Kind::kEarliest;
+  options.cursor_file = directory_ + "/cursor";
+  options.show_cursor = true;
+  const Run first = read(options);
+  EXPECT_EQ(first.out, "one\n");
+  EXPECT_THAT(first.err, HasSubstr("cursor: v1:fake:1"));
+  read(options);
+  EXPECT_THAT(client_.calls, Contains("cursor v1:fake:1"));
+}
+
+TEST_F(VerbTest, PatternsNameStreams) {
+  client_.make("app-a");
+  client_.make("app-b");
+  client_.make("web");
+  append("a\n", {.stream = "app-a"});
+  append("w\n", {.stream = "web"});
+  append("b\n", {.stream = "app-b"});
+  ReadOptions options;
+  options.streams = {"app-*"};
+  options.start.kind = TailStart::Kind::kEarliest;
+  EXPECT_EQ(read(options).out, "a\nb\n");
+  options.streams = {"nothing-*"};
+  EXPECT_EQ(read(options).outcome.error().code(), Errc::kNotFound);
+  options.streams = {"missing"};
+  EXPECT_THAT(read(options).outcome.error().message(), HasSubstr("logctl streams ls"));
+}
+
+TEST_F(VerbTest, GapsAndStallsAreToldOnStandardError) {
+  client_.make("app");
+  append("x\n");
+  client_.gaps = {{.stream = "app",
+                   .shard = ShardNumber(0),
+                   .from = Offset(0),
+                   .to = Offset(10),
+                   .reason = Errc::kTrimmed}};
+  client_.stalled = Error(Errc::kSkew, "node 2 is behind");
+  ReadOptions options;
+  options.start.kind = TailStart::Kind::kEarliest;
+  options.skip_gaps = true;
+  const Run done = read(options);
+  EXPECT_EQ(done.out, "x\n");
+  EXPECT_THAT(done.err, HasSubstr("10 records of app/0 are gone (0 to 9): trimmed"));
+  EXPECT_THAT(done.err, HasSubstr("node 2 is behind"));
+}
+
+TEST_F(VerbTest, AnInterruptedTailEndsWith130) {
+  client_.make("app");
+  interrupted_ = true;
+  ReadOptions options;
+  options.follow = true;
+  EXPECT_EQ(read(options).outcome, ExitCode::kInterrupted);
+}
+
+// ---------------------------------------------------------------- streams, stat
+
+TEST_F(VerbTest, StreamsAreMadeAndListed) {
+  StreamsCreateOptions create;
+  create.stream = "app";
+  create.settings.shards = 2;
+  EXPECT_EQ(run(&run_streams_create, create).err, "stream app: 2 shards, kept 7d\n");
+  EXPECT_EQ(exit_code(run(&run_streams_create, create).outcome.error().code()),
+            ExitCode::kConflict);
+  EXPECT_THAT(run(&run_streams_list, {.format = ListFormat::kJson}).out,
+              HasSubstr("\"name\":\"app\",\"id\":1,\"shards\":2,\"retention_ms\":604800000"));
+  EXPECT_THAT(run(&run_streams_list, {}).out, HasSubstr("app     2       7d"));
+  EXPECT_THAT(run(&run_streams_describe, {.stream = "app"}).out, HasSubstr("SHARD  GROUP"));
+  EXPECT_THAT(run(&run_streams_describe, {.stream = "app", .format = ListFormat::kJson}).out,
+              HasSubstr("\"start\":0,\"next\":0"));
+}
+
+TEST_F(VerbTest, NothingIsDestroyedUnasked) {
+  client_.make("app");
+  // Standard input of a test is no terminal.
+  const Run unasked = run(&run_streams_delete, {.stream = "app"});
+  ASSERT_FALSE(unasked.outcome);
+  EXPECT_THAT(unasked.outcome.error().message(), HasSubstr("--yes"));
+  EXPECT_EQ(run(&run_streams_delete, {.stream = "app", .yes = true, .dry_run = true}).outcome,
+            ExitCode::kOk);
+  EXPECT_FALSE(run(&run_streams_trim, {.stream = "app/0", .before = 3}).outcome);
+  EXPECT_FALSE(run(&run_streams_trim, {.stream = "app", .before = 3, .yes = true}).outcome);
+  EXPECT_THAT(client_.calls, IsEmpty());
+  EXPECT_TRUE(run(&run_streams_trim, {.stream = "app/0", .before = 3, .yes = true}).outcome);
+  EXPECT_TRUE(run(&run_streams_delete, {.stream = "app", .yes = true}).outcome);
+  EXPECT_THAT(client_.calls, ElementsAre("trim app/0 3", "delete app"));
+  EXPECT_EQ(run(&run_streams_delete, {.stream = "app", .yes = true}).outcome.error().code(),
+            Errc::kNotFound);
+}
+
+TEST_F(VerbTest, StatIsUnhealthyWhereSomethingIs) {
+  client_.node.groups.push_back({.group = GroupId(1), .role = "leader"});
+  EXPECT_EQ(run(&run_stat, {}).outcome, ExitCode::kOk);
+  client_.node.disk_full = true;
+  const Run full = run(&run_stat, {});
+  EXPECT_EQ(full.outcome, ExitCode::kUnhealthy);
+  EXPECT_THAT(full.out, HasSubstr("DISK FULL"));
+  client_.node.disk_full = false;
+  client_.node.groups[0].damage = "segment 3: bad frame at 4096";
+  EXPECT_EQ(run(&run_stat, {.format = ListFormat::kJson}).outcome, ExitCode::kUnhealthy);
+}
+
+TEST_F(VerbTest, LogLevelTellsTheOldOne) {
+  EXPECT_EQ(run(&run_log_level, {.level = "debug"}).err, "log level is debug (was info)\n");
+  EXPECT_EQ(client_.log_level, "debug");
+}
+
+TEST_F(VerbTest, BenchAppendMeasuresVerifiesAndCleansUp) {
+  client_.node.groups = {{.group = GroupId(0)}, {.group = GroupId(1)}, {.group = GroupId(2)}};
+  client_.node.data_directory = directory_ + "/data";
+  Terminal terminal(ColorChoice::kNever);
+  terminal.set_quiet();
+  BenchAppendOptions options;
+  options.matrix.groups = {2};
+  options.matrix.in_flight = {4};
+  options.matrix.duration = std::chrono::milliseconds(30);
+  options.matrix.warmup = std::chrono::milliseconds(1);
+  options.matrix.repeat = 2;
+  options.matrix.format = ListFormat::kJson;
+  options.limit = false;
+  options.verify = true;
+  testing::internal::CaptureStdout();
+  const auto outcome = run_bench_append(client_, terminal, "127.0.0.1:7400", options, interrupted_);
+  const std::string out = testing::internal::GetCapturedStdout();
+  ASSERT_TRUE(outcome) << outcome.error().message();
+  EXPECT_THAT(out, HasSubstr("\"groups\":2"));
+  EXPECT_THAT(out, HasSubstr("\"broken\":0"));
+  EXPECT_TRUE(client_.streams.empty());
+}
+
+TEST_F(VerbTest, BenchReadCountsValues) {
+  client_.make("app");
+  append("12345\n12345\n");
+  Terminal terminal(ColorChoice::kNever);
+  testing::internal::CaptureStdout();
+  const auto outcome = run_bench_read(
+      client_, terminal, {.stream = "app", .repeat = 2, .format = ListFormat::kJson}, interrupted_);
+  EXPECT_EQ(outcome, ExitCode::kOk);
+  terminal.flush();
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("\"records\":2,\"bytes\":10"));
+}
+
+}  // namespace
+}  // namespace lignum::cli
