@@ -6,13 +6,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "server/shard/producer_table.h"
 #include "server/shard/shard_state.h"
 #include "storage/record_batch.h"
 #include "tests/server/entries.h"

@@ -2,6 +2,7 @@
 
 // Committed entries for tests of the state machines, and a state machine's pairs as a map.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -14,7 +15,9 @@
 
 #include "raft/check.h"
 #include "raft/entry.h"
+#include "raft/error.h"
 #include "raft/payload.h"
+#include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/state_machine.h"
 #include "storage/byte_order.h"
@@ -86,7 +89,21 @@ inline Pairs pairs_of(const StateMachine& machine) {
   return pairs;
 }
 
-inline Result<void> restore_all(StateMachine& machine, const Pairs& pairs) {
+// Some bits of it another, or some bytes more or less.
+inline void damage(std::string& bytes, Random& random) {
+  if (bytes.empty() || random.chance(1, 4)) {
+    bytes.resize(random.below(bytes.size() + 4));
+    return;
+  }
+  const std::size_t at = random.below(bytes.size());
+  const auto bit = static_cast<unsigned char>(1U << random.below(8));
+  bytes[at] = std::bit_cast<char>(
+      static_cast<unsigned char>(std::bit_cast<unsigned char>(bytes[at]) ^ bit));
+}
+
+// `pairs` is a range of keys and values; stops at the first one that is refused.
+template <class Range>
+Result<void> restore_all(StateMachine& machine, const Range& pairs) {
   for (const auto& [key, value] : pairs) TRY(machine.restore(key, value));
   return {};
 }
