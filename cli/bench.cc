@@ -264,6 +264,7 @@ Result<ExitCode> run_bench_read(Client& client, Terminal& terminal, const BenchR
                          .records_per_second = medians.records_per_second,
                          .megabytes_per_second = medians.megabytes_per_second};
   terminal.data(options.format == ListFormat::kJson ? read_json(found) : read_table(found));
+  terminal.flush();
   return ExitCode::kOk;
 }
 

@@ -29,6 +29,7 @@
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/compression.h"
 #include "storage/level.h"
 
 namespace lignum::cli {
@@ -312,6 +313,11 @@ Result<Verb> append_options(const Words& words) {
     }
     options.input.fields.push_back(
         {.name = field.substr(0, equals), .value = field.substr(equals + 1)});
+  }
+  if (!codec_from_name(options.compression)) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' is no compression; use none, gzip, snappy, lz4 or zstd",
+                            options.compression));
   }
   TRY(append_tuning(words, options));
   if (!words.append_output.empty() && words.append_output != "json") {

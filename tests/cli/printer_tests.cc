@@ -94,7 +94,7 @@ TEST_F(Printer, JsonWrapsBytesThatAreNotText) {
   EXPECT_THAT(print_record(record("\xff"), as(OutputFormat::kJson)),
               HasSubstr(R"({"base64":"/w=="})"));
   EXPECT_THAT(print_record(record("\x1b[2J\n"), as(OutputFormat::kJson)),
-              HasSubstr(R"("msg":"\u001B[2J\n")"));
+              HasSubstr(R"("msg":"\u001b[2J\n")"));
 }
 
 TEST_F(Printer, JsonKeepsEveryValueOfARepeatedField) {
