@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,7 +10,6 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "raft/check.h"
@@ -165,7 +163,7 @@ class CleanJob final : public FlushJob {
 
   Result<void> run() override {
     for (const Target& target : targets) {
-      if (target.copy) TRY(copy(target));
+      if (target.copy) TRY(copy(*target.segment, *target.copy));
     }
     TRY(manifest_->reserve());
     TRY(manifest_->edit([this](Manifest& manifest) { change(manifest); }));
@@ -177,11 +175,11 @@ class CleanJob final : public FlushJob {
   }
 
  private:
-  Result<void> copy(const Target& target) {
-    Copier copier(*target.segment, *target.copy, starts_, node_);
+  Result<void> copy(const Segment& source, SegmentId id) {
+    Copier copier(source, id, starts_, node_);
     TRY(copier.gather());
-    header_.segment = *target.copy;
-    const std::string name = segment_file_name(*target.copy);
+    header_.segment = id;
+    const std::string name = segment_file_name(id);
     if (auto written = copier.write(directory_, header_); !written) {
       (void)directory_.remove(name);
       return written;
@@ -191,7 +189,7 @@ class CleanJob final : public FlushJob {
                                           directory_.path() + "/" + name);
     made->seal(copier.record(), std::make_shared<const SegmentIndex>(copier.index()));
     made->release_index();
-    copies.emplace(target.segment->id(), std::move(made));
+    copies.emplace(source.id(), std::move(made));
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include "raft/error.h"
 #include "storage/manifest.h"
 #include "storage/segment_writer.h"
+#include "storage/segmented_log.h"
 
 namespace lignum::storage {
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -182,23 +181,21 @@ Index SegmentedLog::first_index() const {
 }
 
 std::optional<LogId> SegmentedLog::id_at(Index index) const {
-  if (index == mark_.id.index) return mark_.id;
   if (index > mark_.id.index || index.next() < first_index()) return std::nullopt;
-  for (const SegmentPtr& segment : segments_) {
-    const SegmentRecord& record = segment->record();
-    if (record.before.id.index == index) return record.before.id;
-    if (record.sealed && record.after.id.index == index) return record.after.id;
-    if (record.sealed && (index < record.before.id.index || record.after.id.index < index)) {
-      continue;
-    }
-    const auto term = record.sealed ? [&]() -> std::optional<Term> {
-      const auto sealed_index = index_of(segment);
-      return sealed_index == nullptr ? std::nullopt : sealed_index->term_at(index);
-    }()
-        : active_index_.term_at(index);
-    if (term) return LogId{.term = *term, .index = index};
+  // The last segment that begins at or below it.
+  const auto after = std::partition_point(
+      segments_.begin(), segments_.end(),
+      [index](const SegmentPtr& segment) { return segment->record().before.id.index < index; });
+  if (after == segments_.begin()) return segments_.front()->record().before.id;
+  const SegmentPtr& segment = *std::prev(after);
+  std::optional<Term> term;
+  if (!segment->record().sealed) {
+    term = active_index_.term_at(index);
+  } else if (const auto sealed = index_of(segment)) {
+    term = sealed->term_at(index);
   }
-  return std::nullopt;
+  if (!term) return std::nullopt;
+  return LogId{.term = *term, .index = index};
 }
 
 std::unique_ptr<ReadPlan> SegmentedLog::read(Index from, Index to, std::size_t bytes_max) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,18 +73,19 @@ Result<SegmentedLog::Opened> SegmentedLog::open(Directory& directory,
 }
 
 Result<SegmentedLog::Opened> LogRecovery::run() {
-  auto loaded = ManifestFile::load(directory_);
-  if (!loaded) {
-    if (loaded.error().code() != Errc::kNotFound) return std::unexpected(loaded.error());
+  auto found = ManifestFile::load(directory_);
+  if (!found) {
+    if (found.error().code() != Errc::kNotFound) return std::unexpected(found.error());
     return fail(Errc::kCorrupt, fmt::format("{}: the file '{}' is missing, so the list of this "
                                             "group's segments is lost; nothing was changed",
                                             directory_.path(), kManifestName));
   }
-  if (loaded->remark) report_.remarks.push_back(*loaded->remark);
-  const Manifest manifest = loaded->file->current();
+  ManifestFile::Loaded loaded = std::move(*found);
+  if (loaded.remark) report_.remarks.push_back(*loaded.remark);
+  const Manifest manifest = loaded.file->current();
   TRY(check_identity(manifest));
-  log_ = std::unique_ptr<SegmentedLog>(
-      new SegmentedLog(directory_, options_, std::move(loaded->file)));
+  log_ =
+      std::unique_ptr<SegmentedLog>(new SegmentedLog(directory_, options_, std::move(loaded.file)));
   log_->truncation_ = manifest.truncation;
   log_->next_segment_ = manifest.next_segment;
   TRY(open_segments(manifest));

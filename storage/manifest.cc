@@ -61,8 +61,13 @@ class Put {
 
 class Get {
  public:
+  // The caller has judged the length.
   explicit Get(Bytes in) : in_(in) {}
-  std::uint64_t u64() { return *in_.read_le<std::uint64_t>(); }
+  std::uint64_t u64() {
+    const auto value = load_le<std::uint64_t>(in_, at_);
+    at_ += sizeof(value);
+    return value;
+  }
   LogMark mark() {
     LogMark mark;
     mark.id.term = Term(u64());
@@ -74,7 +79,8 @@ class Get {
   }
 
  private:
-  ByteCursor in_;
+  Bytes in_;
+  std::size_t at_ = 0;
 };
 
 std::size_t copy_bytes(const Manifest& manifest) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <span>
 #include <utility>
@@ -17,7 +18,6 @@
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/frame_codec.h"
-#include "storage/frame_format.h"
 #include "storage/manifest.h"
 #include "storage/segment_index.h"
 

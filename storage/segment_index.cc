@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,22 @@ class Writer {
 
  private:
   std::vector<std::byte> out_;
+  std::size_t at_ = 0;
+};
+
+// The caller has judged the length.
+class Reader {
+ public:
+  explicit Reader(Bytes in) : in_(in) {}
+  template <class T>
+  T get() {
+    const T value = load_le<T>(in_, at_);
+    at_ += sizeof(T);
+    return value;
+  }
+
+ private:
+  Bytes in_;
   std::size_t at_ = 0;
 };
 
@@ -138,11 +155,11 @@ Result<SegmentIndex> SegmentIndex::decode(Bytes bytes, SegmentId segment) {
     return refuse();
   }
   // The checksum holds: what follows is what was written. Bounds are judged all the same.
-  ByteCursor in(bytes.subspan(16));
-  const std::uint64_t entries = *in.read_le<std::uint32_t>();
-  const std::uint64_t terms = *in.read_le<std::uint32_t>();
-  const std::uint64_t shards = *in.read_le<std::uint32_t>();
-  const std::uint64_t batches = *in.read_le<std::uint32_t>();
+  Reader in(bytes.subspan(16));
+  const std::uint64_t entries = in.get<std::uint32_t>();
+  const std::uint64_t terms = in.get<std::uint32_t>();
+  const std::uint64_t shards = in.get<std::uint32_t>();
+  const std::uint64_t batches = in.get<std::uint32_t>();
   if (bytes.size() != kFixedBytes + entries * kIndexEntryBytes + terms * kTermRunBytes +
                           shards * kShardBytes + batches * kShardEntryBytes) {
     return refuse();
@@ -150,31 +167,31 @@ Result<SegmentIndex> SegmentIndex::decode(Bytes bytes, SegmentId segment) {
   SegmentIndex index;
   index.entries_.reserve(entries);
   for (std::uint64_t i = 0; i < entries; ++i) {
-    index.entries_.push_back({.index = Index(*in.read_le<std::uint64_t>()),
-                              .position = *in.read_le<std::uint32_t>(),
-                              .bytes = *in.read_le<std::uint32_t>()});
+    index.entries_.push_back({.index = Index(in.get<std::uint64_t>()),
+                              .position = in.get<std::uint32_t>(),
+                              .bytes = in.get<std::uint32_t>()});
   }
   for (std::uint64_t i = 0; i < terms; ++i) {
-    const Index first(*in.read_le<std::uint64_t>());
-    index.terms_.push_back({.first = first, .term = Term(*in.read_le<std::uint64_t>())});
+    const Index first(in.get<std::uint64_t>());
+    index.terms_.push_back({.first = first, .term = Term(in.get<std::uint64_t>())});
   }
   std::uint64_t left = batches;
   for (std::uint64_t i = 0; i < shards; ++i) {
-    const StreamId stream(*in.read_le<std::uint64_t>());
-    const ShardNumber shard(*in.read_le<std::uint32_t>());
-    const std::uint64_t count = *in.read_le<std::uint32_t>();
+    const StreamId stream(in.get<std::uint64_t>());
+    const ShardNumber shard(in.get<std::uint32_t>());
+    const std::uint64_t count = in.get<std::uint32_t>();
     if (count > left) return refuse();
     left -= count;
     auto& list = index.shards_[{.stream = stream, .shard = shard}];
     list.reserve(count);
     for (std::uint64_t j = 0; j < count; ++j) {
       ShardEntry batch;
-      batch.base = Offset(*in.read_le<std::uint64_t>());
-      batch.count = *in.read_le<std::uint32_t>();
-      batch.position = *in.read_le<std::uint32_t>();
-      batch.bytes = *in.read_le<std::uint32_t>();
-      batch.level_mask = *in.read_le<std::uint32_t>();
-      batch.append_time = *in.read_le<std::int64_t>();
+      batch.base = Offset(in.get<std::uint64_t>());
+      batch.count = in.get<std::uint32_t>();
+      batch.position = in.get<std::uint32_t>();
+      batch.bytes = in.get<std::uint32_t>();
+      batch.level_mask = in.get<std::uint32_t>();
+      batch.append_time = in.get<std::int64_t>();
       list.push_back(batch);
     }
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -264,19 +265,13 @@ void SegmentedLog::truncate_after(Index last_kept) {
       active_index_.entries().begin(), active_index_.entries().end(),
       [last_kept](const IndexEntry& entry) { return entry.index == last_kept.next(); });
   CHECK(at != active_index_.entries().end());
-  // The chain and stamp of the entry that is now last stand in its successor and in itself.
-  auto dropped = segments_.back()->read({{.position = at->position, .bytes = at->bytes}}, 1);
-  if (!dropped) stop_for_failed_disk(dropped.error().describe());
-  LogMark mark{.id = {.term = *active_index_.term_at(last_kept), .index = last_kept},
-               .chain = dropped->front().header.previous_chain,
-               .append_time = segments_.back()->record().before.append_time};
+  LogMark mark = segments_.back()->record().before;
   if (at != active_index_.entries().begin()) {
     const IndexEntry& kept = *std::prev(at);
     auto entry = segments_.back()->read({{.position = kept.position, .bytes = kept.bytes}}, 1);
     if (!entry) stop_for_failed_disk(entry.error().describe());
-    mark.append_time = entry->front().header.append_time;
-  } else {
-    mark = segments_.back()->record().before;
+    const EntryHeader& header = entry->front().header;
+    mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
   }
   active_index_.truncate_after(last_kept);
   cache_.clear();

@@ -16,7 +16,10 @@
 #include <vector>
 
 #include "jepsen/sim/sim_disk.h"
+#include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
 #include "storage/file.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
