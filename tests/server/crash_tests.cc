@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "jepsen/sim/sim_disk.h"
 #include "raft/error.h"
 #include "raft/types.h"
