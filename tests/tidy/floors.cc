@@ -75,8 +75,8 @@ const std::vector<Floor>& floors() {
        .files = {"cli/"},
        .project = kVocabulary + Names{"raft/entry.h", "storage/", "net/", "cli/"},
        // The bound of the benchmark speaks the wire protocol; Boost.JSON reports by error_code.
-       .third_parties = {"fmt/", "boost/json", "boost/system/", "google/", "CLI/", "toml++/", "re2/",
-                         "xxhash.h"}},
+       .third_parties = {"fmt/", "boost/json", "boost/system/", "google/", "CLI/", "toml++/",
+                         "re2/", "xxhash.h"}},
   };
   return kFloors;
 }

@@ -30,6 +30,29 @@ std::string_view first_include(std::string_view text) {
   return {};
 }
 
+// What follows the variable in a line such as `add_executable(fuzz_${thing} ${thing}_fuzz.cc)`,
+// else empty: the end of a family of file names.
+std::string_view family_of(std::string_view line) {
+  const std::size_t end = line.find(".cc");
+  const std::size_t variable = line.substr(0, end).rfind('}');
+  return end == std::string_view::npos || variable == std::string_view::npos
+             ? std::string_view()
+             : line.substr(variable + 1, end + 3 - variable - 1);
+}
+
+// True where the build file names the source, or its family and what tells it apart.
+bool names_source(std::string_view build_file, std::string_view name) {
+  const auto lines = lines_of(build_file);
+  const auto stands = [&](std::string_view word) {
+    return std::ranges::any_of(lines, [&](auto line) { return has_word(line, word); });
+  };
+  return stands(name) || std::ranges::any_of(lines, [&](std::string_view line) {
+           const std::string_view family = family_of(line);
+           return !family.empty() && name.ends_with(family) &&
+                  stands(name.substr(0, name.size() - family.size()));
+         });
+}
+
 // Words split, so that this file has none.
 constexpr std::string_view kOpenNotes[] = {
     "TO"
@@ -70,12 +93,8 @@ Findings check_targets(const Tree& tree) {
     bool named = false;
     for (std::filesystem::path folder = source.parent_path(); !named;
          folder = folder.parent_path()) {
-      const std::string list = (folder / "CMakeLists.txt").string();
       const std::string name = folder.empty() ? path : source.lexically_relative(folder).string();
-      for (const std::string_view line : lines_of(tree.text(list))) {
-        // A name such as ${name}.cc stands for a list of names in the same file.
-        named = named || has_word(line, name) || has_word(line, source.stem().string());
-      }
+      named = names_source(tree.text((folder / "CMakeLists.txt").string()), name);
       if (folder.empty()) {
         break;
       }
