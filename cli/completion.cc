@@ -29,7 +29,8 @@ constexpr std::string_view kZsh =
     "compdef _logctl logctl\n";
 
 constexpr std::string_view kFish = R"sh(# logctl completion for fish
-complete -c logctl -f -a '(logctl __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+complete -c logctl -f -a \
+  '(logctl __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
 )sh";
 
 }  // namespace
