@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,7 @@ class Input {
       if (interrupted_ != nullptr && interrupted_->load()) return std::size_t{0};
     }
   }
+  [[nodiscard]] bool is_terminal() const { return ::isatty(descriptor_) != 0; }
   void stop_when(const std::atomic<bool>& interrupted) { interrupted_ = &interrupted; }
 
  private:
@@ -161,6 +163,9 @@ class Appender {
   Result<void> append_file(const std::string& name) {
     Input input(name);
     TRY(input.open());
+    if (input.is_terminal()) {
+      session_.terminal.status("appending what you type, line by line; Ctrl-D ends it");
+    }
     input.stop_when(session_.interrupted);
     ItemReader items(
         [&input](char* buffer, std::size_t bytes) { return input.read(buffer, bytes); },

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -93,6 +94,7 @@ void declare_global(CLI::App& app, Words& words) {
   app.add_flag("-q,--quiet", words.global.quiet, "No summaries on standard error");
   app.footer(help::kGlobal);
   app.require_subcommand(1);
+  app.set_version_flag("--version", "logctl " LIGNUM_VERSION, "Print the version and end");
   // Global flags may stand behind the verb too.
   app.fallthrough();
 }
@@ -210,7 +212,7 @@ void declare_rest(CLI::App& app, Words& words) {
   CLI::App* stat = app.add_subcommand("stat", "The node, its groups, its disk");
   stat->footer(help::kStat);
   stat->add_option("-o,--output", words.output, "table or json [table]");
-  app.add_subcommand("version", "Versions of logctl and of the server's protocol")
+  app.add_subcommand("version", "The version of logctl")
       ->add_option("-o,--output", words.output, "table or json [table]");
   declare_context(app, words);
   words.bench.declare(app);
@@ -406,6 +408,8 @@ Result<std::variant<CommandLine, HelpText>> parse_command_line(
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     return HelpText{.text = app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return HelpText{.text = std::string(version.what()) + "\n"};
   } catch (const CLI::CallForAllHelp&) {
     return HelpText{.text = app.help("", CLI::AppFormatMode::All)};
   } catch (const CLI::ParseError& error) {

@@ -70,7 +70,7 @@ Result<void> confirm(std::string_view what, std::string_view name) {
   fmt::print(stderr, "{}. Type its name to go on: ", what);
   std::string answer;
   if (std::getline(std::cin, answer) && answer == name) return {};
-  return fail(Errc::kCancelled, "the name was not repeated; nothing was done");
+  return fail(Errc::kInvalidArgument, "the name was not repeated; nothing was done");
 }
 
 }  // namespace

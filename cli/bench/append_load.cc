@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,23 +41,16 @@ Result<RunResult> AppendLoad::run(const ServerCpu& cpu, const std::atomic<bool>&
     tally_ = clock;
     for (std::size_t slot = slots_.size(); slot > 0; --slot) free_.push_back(slot - 1);
   }
+  std::optional<Schedule> schedule;
   if (workload_.rate) {
-    schedule_.emplace(*workload_.rate, start_time);
+    schedule.emplace(*workload_.rate, start_time);
   } else {
     start_all();
   }
-  std::optional<double> cpu_begin;
-  while (!interrupted) {
-    const auto now = BenchClock::now();
-    if (!cpu_begin && now >= clock.begin()) cpu_begin = cpu();
-    if (now >= clock.end()) break;
-    if (schedule_) start_due(now);
-    // Often enough to see an interruption.
-    constexpr std::chrono::milliseconds kGlance{50};
-    auto until = std::min(now + kGlance, now < clock.begin() ? clock.begin() : clock.end());
-    if (schedule_) until = std::min(until, schedule_->due(schedule_->next()));
-    if (!wait_until(until)) break;
-  }
+  Schedule* const on_schedule = schedule ? &*schedule : nullptr;
+  go_on_until(clock.begin(), on_schedule, interrupted);
+  const std::optional<double> cpu_begin = cpu();
+  go_on_until(clock.end(), on_schedule, interrupted);
   const std::optional<double> cpu_end = cpu();
   ending_ = true;
   const MutexLock lock(mutex_);
@@ -82,29 +76,45 @@ void AppendLoad::start_all() {
   }
 }
 
-void AppendLoad::start_due(BenchClock::time_point now) {
+void AppendLoad::go_on_until(BenchClock::time_point deadline, Schedule* schedule,
+                             const std::atomic<bool>& interrupted) {
+  // Often enough to see an interruption.
+  constexpr std::chrono::milliseconds kGlance{50};
+  while (!interrupted) {
+    const auto now = BenchClock::now();
+    if (now >= deadline) return;
+    auto until = std::min(now + kGlance, deadline);
+    if (schedule != nullptr) {
+      start_due(*schedule, now);
+      until = std::min(until, schedule->due(schedule->next()));
+    }
+    if (!wait_until(until)) return;
+  }
+}
+
+void AppendLoad::start_due(Schedule& schedule, BenchClock::time_point now) {
   while (!ending_) {
-    const std::uint64_t record = schedule_->next();
+    const std::uint64_t record = schedule.next();
     std::uint64_t slot = 0;
     {
       const MutexLock lock(mutex_);
-      if (free_.empty() || !schedule_->take(now)) return;
+      if (free_.empty() || !schedule.take(now)) return;
       slot = free_.back();
       free_.pop_back();
       ++outstanding_;
     }
-    start(slot, record % streams_.size(), schedule_->due(record), starters_value_);
+    start(slot, record % streams_.size(), schedule.due(record), starters_value_);
   }
 }
 
-// False when the run has failed.
 bool AppendLoad::wait_until(BenchClock::time_point deadline) {
   const MutexLock lock(mutex_);
+  // On schedule with a full window: what is due already starts as soon as a slot is free.
+  const bool starved = workload_.rate && free_.empty();
+  if (starved) deadline = std::max(deadline, BenchClock::now() + std::chrono::milliseconds(1));
   while (!failure_ && BenchClock::now() < deadline) {
-    // A full window on schedule: go on as soon as a slot is free.
-    const bool starved = schedule_ && free_.empty();
-    if (!changed_.wait_until(mutex_, deadline)) break;
     if (starved && !free_.empty()) break;
+    if (!changed_.wait_until(mutex_, deadline)) break;
   }
   return !failure_;
 }
@@ -128,7 +138,7 @@ void AppendLoad::start(std::uint64_t slot, std::size_t lane, BenchClock::time_po
 
 void AppendLoad::on_appended(std::span<const std::uint64_t> tags, const Result<AppendAck>& first) {
   const auto now = BenchClock::now();
-  bool restart = !schedule_ && first.has_value() && !ending_;
+  bool restart = !workload_.rate && first.has_value() && !ending_;
   {
     const MutexLock lock(mutex_);
     restart = restart && now < tally_.end();

@@ -51,8 +51,13 @@ class AppendLoad final : public AppendListener {
   // Appends into the slot; on an error the slot is free again and the run ends.
   void start(std::uint64_t slot, std::size_t lane, BenchClock::time_point due, BenchValue& value);
   void start_all();
-  void start_due(BenchClock::time_point now);
-  bool wait_until(BenchClock::time_point deadline);
+  // Lets the load run until then, an interruption or a failure; starts what `schedule` (null in a
+  // closed loop) says is due.
+  void go_on_until(BenchClock::time_point deadline, Schedule* schedule,
+                   const std::atomic<bool>& interrupted);
+  void start_due(Schedule& schedule, BenchClock::time_point now);
+  // False when the run has failed.
+  bool wait_until(BenchClock::time_point deadline) EXCLUDES(mutex_);
 
   Client& client_;
   const std::vector<std::string> streams_;
@@ -64,7 +69,6 @@ class AppendLoad final : public AppendListener {
   BenchValue callbacks_value_;
   std::atomic<std::uint64_t> next_number_{0};
   std::atomic<bool> ending_{false};
-  std::optional<Schedule> schedule_;
 
   Mutex mutex_;
   ConditionVariable changed_;

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>

@@ -1,6 +1,6 @@
 #include "cli/bench/limit_load.h"
 
-#include <poll.h>
+#include <sys/poll.h>
 
 #include <algorithm>
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <expected>
 #include <optional>
 #include <utility>
 
@@ -59,7 +60,7 @@ Result<RunResult> LimitLoad::run(const ServerCpu& cpu, const std::atomic<bool>& 
       if (!ending_) cpu_end = cpu();
       ending_ = true;
     }
-    if (schedule_ && !ending_) TRY(start_due(now));
+    if (!ending_) TRY(start_due(now));
     for (std::size_t lane = 0; lane < lanes_.size(); ++lane) TRY(pump(lane));
     TRY(socket_.flush());
     // On schedule the end may find nothing to wait for.
@@ -73,6 +74,7 @@ Result<RunResult> LimitLoad::run(const ServerCpu& cpu, const std::atomic<bool>& 
 }
 
 Result<void> LimitLoad::start_due(BenchClock::time_point now) {
+  if (!schedule_) return {};
   while (outstanding_ < workload_.in_flight) {
     const std::uint64_t record = schedule_->next();
     const auto due = schedule_->due(record);
@@ -138,7 +140,8 @@ Result<void> LimitLoad::wait(BenchClock::time_point until) {
   if (::ppoll(&polled, 1, ending_ ? nullptr : &timeout, nullptr) < 0 && errno != EINTR) {
     return std::unexpected(socket_error("poll"));
   }
-  if ((polled.revents & (POLLIN | POLLHUP | POLLERR)) != 0) return hear();
+  // Readable, or broken: reading tells which.
+  if ((polled.revents & ~POLLOUT) != 0) return hear();
   return {};
 }
 

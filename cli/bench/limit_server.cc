@@ -1,14 +1,14 @@
 #include "cli/bench/limit_server.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -48,7 +48,7 @@ Result<wire::Response> parse_response(const net::ReceivedMessage& message) {
 }  // namespace
 
 Result<std::unique_ptr<LimitServer>> LimitServer::start(storage::Directory& directory,
-                                                        Options options) {
+                                                        const Options& options) {
   TRY_ASSIGN(listener, listen_on_loopback());
   std::vector<LimitSocket> followers;
   for (const std::uint16_t port : options.followers) {
@@ -130,10 +130,10 @@ Result<void> LimitServer::turn() {
   if (polled[1].revents != 0) TRY(accept_one());
   std::size_t at = 2;
   for (LimitSocket& follower : followers_) {
-    if ((polled[at++].revents & (POLLIN | POLLHUP)) != 0) TRY(hear(follower));
+    if ((polled[at++].revents & ~POLLOUT) != 0) TRY(hear(follower));
   }
   for (std::size_t connection = 0; connection < connections; ++connection) {
-    if ((polled[at++].revents & (POLLIN | POLLHUP | POLLERR)) != 0) TRY(serve(connection));
+    if ((polled[at++].revents & ~POLLOUT) != 0) TRY(serve(connection));
   }
   return flush_all();
 }

@@ -39,7 +39,7 @@ class LimitServer {
 
   // Opens the files, connects to the followers, listens on any port and starts the thread.
   [[nodiscard]] static Result<std::unique_ptr<LimitServer>> start(storage::Directory& directory,
-                                                                  Options options);
+                                                                  const Options& options);
   ~LimitServer();
   LimitServer(const LimitServer&) = delete;
   LimitServer& operator=(const LimitServer&) = delete;

@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,10 +12,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <span>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "net/message.h"
 #include "raft/error.h"
@@ -75,37 +77,42 @@ void LimitSocket::send(const google::protobuf::MessageLite& header, Payload payl
 }
 
 Result<void> LimitSocket::flush() {
-  constexpr std::size_t kSlicesMax = 64;
   while (!queued_.empty()) {
-    std::array<iovec, kSlicesMax> slices{};
-    const std::size_t count = std::min(queued_.size(), kSlicesMax);
-    std::size_t wanted = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Bytes bytes = queued_[i].bytes().subspan(i == 0 ? written_ : 0);
-      slices[i] = {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
-      wanted += bytes.size();
-    }
-    msghdr message{};
-    message.msg_iov = slices.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
-    if (sent < 0) return std::unexpected(socket_error("send"));
-    std::size_t left = static_cast<std::size_t>(sent);
-    while (left > 0) {
-      const std::size_t first = queued_.front().size() - written_;
-      if (left < first) {
-        written_ += left;
-        break;
-      }
-      left -= first;
-      written_ = 0;
-      queued_.pop_front();
-    }
-    if (static_cast<std::size_t>(sent) < wanted) return {};
+    TRY_ASSIGN(taken, send_some());
+    if (!taken) return {};
   }
   return {};
+}
+
+Result<bool> LimitSocket::send_some() {
+  constexpr std::size_t kSlicesMax = 64;
+  std::array<iovec, kSlicesMax> slices{};
+  const std::size_t count = std::min(queued_.size(), kSlicesMax);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Bytes bytes = queued_[i].bytes().subspan(i == 0 ? written_ : 0);
+    slices[i] = {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
+  }
+  msghdr message{};
+  message.msg_iov = slices.data();
+  message.msg_iovlen = count;
+  const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+  if (sent < 0) {
+    if (errno == EINTR) return true;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+    return std::unexpected(socket_error("send"));
+  }
+  std::size_t left = static_cast<std::size_t>(sent);
+  while (left > 0) {
+    const std::size_t first = queued_.front().size() - written_;
+    if (left < first) {
+      written_ += left;
+      break;
+    }
+    left -= first;
+    written_ = 0;
+    queued_.pop_front();
+  }
+  return true;
 }
 
 Result<bool> LimitSocket::receive() {

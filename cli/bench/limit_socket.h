@@ -57,6 +57,9 @@ class LimitSocket {
   [[nodiscard]] Result<std::optional<net::ReceivedMessage>> next() { return reader_.next(); }
 
  private:
+  // One system call; false when the kernel takes no more.
+  Result<bool> send_some();
+
   Descriptor descriptor_;
   net::MessageReader reader_{net::MessageLimits{}};
   std::deque<Payload> queued_;

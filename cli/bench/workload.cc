@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace lignum::cli {
@@ -20,6 +21,7 @@ Medians medians_of(const std::vector<RunResult>& runs) {
   constexpr double kMillion = 1e6;
   const auto over = [&runs](const std::function<double(const RunResult&)>& figure) {
     std::vector<double> values;
+    values.reserve(runs.size());
     for (const RunResult& run : runs) values.push_back(figure(run));
     return median_of(values);
   };
