@@ -107,6 +107,13 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
     restored.mark = *mark;
     checkpoint_ = mark->id.index;
     return restored;
+  } else if (mark && mark->id.index > log_last) {
+    // Only what is durable is applied: the log once reached further than it does now.
+    machine.reset();
+    return fail(Errc::kCorrupt,
+                fmt::format("the log ends at entry {}, but the checkpoint has applied entry {}: "
+                            "entries that were flushed are missing",
+                            log_last.value(), mark->id.index.value()));
   } else if (mark) {
     add_remark(restored.remark, fmt::format("the checkpoint stands at entry {}, outside the log",
                                             mark->id.index.value()));

@@ -59,8 +59,8 @@ class Checkpoints {
   };
   // Called once, before anything else: brings `machine` to the newest state that is whole and
   // lies within (log_floor - 1 .. log_last): first the state store, then the images. An empty
-  // machine at index 0 is a state too where log_floor is 1. kCorrupt when there is none: then
-  // records would be missing. Blocks; boot only.
+  // machine at index 0 is a state too where log_floor is 1. kCorrupt when there is none, or when
+  // the checkpoint lies above log_last: records would be missing. Blocks; boot only.
   Result<Restored> restore(StateMachine& machine, Index log_floor, Index log_last);
 
   // The store was dropped and is empty: the next checkpoint writes every pair.
