@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -9,7 +10,6 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +26,7 @@
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/mutex.h"
+#include "raft/types.h"
 
 namespace lignum::cli {
 
@@ -173,16 +174,17 @@ class Appender {
     while (!session_.interrupted.load() && !tally_.broken()) {
       auto item = items.next();
       if (!item) return located(name, items.number() + 1, item.error());
-      if (!*item) return {};
-      auto record = parse_record(**item, options_.input);
+      const std::optional<std::string_view>& text = *item;
+      if (!text) return {};
+      auto record = parse_record(*text, options_.input);
       if (!record) return located(name, items.number(), record.error());
       if (options_.tee) {
-        output_.data(std::string(**item) +
+        output_.data(std::string(*text) +
                      (options_.input.format == InputFormat::kNull ? '\0' : '\n'));
         if (!items.buffered()) output_.flush();
       }
       tell_progress();
-      if (auto sent = send(std::move(*record)); !sent) {
+      if (auto sent = send(*record); !sent) {
         return located(name, items.number(), sent.error());
       }
     }
@@ -202,7 +204,7 @@ class Appender {
     session_.terminal.flush();
     session_.terminal.status(summary);
     if (!read) return std::unexpected(read.error());
-    if (counts.failed + counts.unknown > 0) {
+    if (counts.first_error) {
       return fail(counts.first_error->code(),
                   fmt::format("{} record(s) failed, {} unknown; the first: {}", counts.failed,
                               counts.unknown, counts.first_error->message()));
@@ -228,7 +230,7 @@ class Appender {
                             format == InputFormat::kNull ? "item" : "line", item, error.message()));
   }
 
-  Result<void> send(Record record) {
+  Result<void> send(const Record& record) {
     tally_.wait_below(kOutstandingMax);
     tally_.start();
     const auto done = [this](const Result<AppendAck>& outcome) {
@@ -257,7 +259,7 @@ class Appender {
   Tally tally_;
 };
 
-Outcome append_expecting(Session& session, const AppendOptions& options) {
+Outcome append_expecting(Session& session, const AppendOptions& options, Offset expected) {
   TRY_ASSIGN(name, parse_shard_name(options.stream));
   if (!name.shard) {
     return fail(Errc::kInvalidArgument,
@@ -279,9 +281,8 @@ Outcome append_expecting(Session& session, const AppendOptions& options) {
   }
   if (records.empty()) return fail(Errc::kInvalidArgument, "there is nothing to append");
   const std::size_t count = records.size();
-  TRY_ASSIGN(ack,
-             session.client.append_expecting(name.stream, *name.shard,
-                                             Offset(*options.expected_offset), std::move(records)));
+  TRY_ASSIGN(
+      ack, session.client.append_expecting(name.stream, *name.shard, expected, std::move(records)));
   if (options.json_acks) session.terminal.data(ack_json(name.stream, ack));
   session.terminal.status(fmt::format("{} record{} appended to {} at offset {}", count,
                                       count == 1 ? "" : "s", options.stream, ack.offset.value()));
@@ -305,7 +306,9 @@ Result<void> create_if_missing(Session& session, const AppendOptions& options) {
 }  // namespace
 
 Outcome run_append(Session& session, const AppendOptions& options) {
-  if (options.expected_offset) return append_expecting(session, options);
+  if (options.expected_offset) {
+    return append_expecting(session, options, Offset(*options.expected_offset));
+  }
   TRY_ASSIGN(name, parse_shard_name(options.stream));
   if (name.shard) {
     return fail(Errc::kInvalidArgument,

@@ -27,6 +27,7 @@
 #include "cli/bench/workload.h"
 #include "cli/bench_report.h"
 #include "cli/exit_code.h"
+#include "cli/list_format.h"
 #include "cli/quantity_text.h"
 #include "cli/terminal.h"
 #include "net/client.h"

@@ -10,7 +10,7 @@
 #include "cli/options.h"
 #include "raft/error.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11 is called so
 class App;
 }
 

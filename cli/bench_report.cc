@@ -15,6 +15,7 @@
 #include "cli/bench/ack_ledger.h"
 #include "cli/bench/workload.h"
 #include "cli/quantity_text.h"
+#include "storage/compression.h"
 
 namespace lignum::cli {
 

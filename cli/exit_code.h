@@ -2,11 +2,13 @@
 
 // The exit codes of logctl, as documented in docs/cli.md and `logctl --help`.
 
+#include <cstdint>
+
 #include "raft/error.h"
 
 namespace lignum::cli {
 
-enum class ExitCode : int {
+enum class ExitCode : std::uint8_t {
   kOk = 0,
   kFailed = 1,
   kUsage = 2,
