@@ -6,12 +6,10 @@
 #include <CLI/Config.hpp>
 #include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
-#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,6 +19,7 @@
 #include "cli/bench_command.h"
 #include "cli/contexts.h"
 #include "cli/help_texts.h"
+#include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/read_arguments.h"
@@ -303,7 +302,7 @@ Result<Verb> append_options(const Words& words) {
                                                       "or fatal",
                                                       words.level));
     }
-    options.input.level = *level;
+    options.input.level = level;
   }
   for (const std::string& field : words.fields) {
     const std::size_t equals = field.find('=');
@@ -436,6 +435,16 @@ std::vector<std::string> complete_words(const std::vector<std::string>& words) {
   std::erase_if(candidates,
                 [&](const std::string& candidate) { return !candidate.starts_with(prefix); });
   return candidates;
+}
+
+bool stream_may_follow(const std::vector<std::string>& words) {
+  if (words.empty() || words.back().starts_with('-')) return false;
+  Words said;
+  CLI::App app("", "logctl");
+  declare(app, said);
+  const std::string verb = verb_place(app, {words.begin(), words.end() - 1}).verb->get_name();
+  return verb == "append" || verb == "read" || verb == "tail" || verb == "describe" ||
+         verb == "trim" || verb == "delete";
 }
 
 }  // namespace lignum::cli

@@ -26,4 +26,7 @@ struct HelpText {
 // Names of verbs and flags that may follow these words, for shells.
 [[nodiscard]] std::vector<std::string> complete_words(const std::vector<std::string>& words);
 
+// True where the last of these words may be the name of a stream.
+[[nodiscard]] bool stream_may_follow(const std::vector<std::string>& words);
+
 }  // namespace lignum::cli

@@ -15,6 +15,7 @@
 
 #include "cli/contexts.h"
 #include "cli/exit_code.h"
+#include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/table.h"
 #include "cli/terminal.h"

@@ -20,6 +20,7 @@
 #include "cli/context_verbs.h"
 #include "cli/contexts.h"
 #include "cli/exit_code.h"
+#include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -121,7 +122,7 @@ Outcome print_candidates(Terminal& terminal, const GlobalOptions& global,
                          const CompleteOptions& options) {
   for (const std::string& word : complete_words(options.words)) terminal.data(word + "\n");
   const std::string prefix = options.words.empty() ? std::string() : options.words.back();
-  if (options.words.size() < 2 || prefix.starts_with('-')) return ExitCode::kOk;
+  if (!stream_may_follow(options.words)) return ExitCode::kOk;
   auto client = Client::connect({.endpoints = global.endpoints,
                                  .name = "logctl completion",
                                  .connect_timeout = kCompletionTimeout,

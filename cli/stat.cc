@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/exit_code.h"
+#include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/table.h"

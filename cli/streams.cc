@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "cli/exit_code.h"
+#include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/shard_name.h"

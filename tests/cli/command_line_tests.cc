@@ -303,6 +303,15 @@ TEST(CommandLine, EveryVerbHasHelp) {
   }
 }
 
+TEST(Completion, OffersStreamsWhereOneMayStand) {
+  EXPECT_TRUE(stream_may_follow({"tail", ""}));
+  EXPECT_TRUE(stream_may_follow({"-q", "streams", "describe", "a"}));
+  EXPECT_FALSE(stream_may_follow({"streams", "cr"}));
+  EXPECT_FALSE(stream_may_follow({"tail", "--fo"}));
+  EXPECT_FALSE(stream_may_follow({"ta"}));
+  EXPECT_FALSE(stream_may_follow({}));
+}
+
 TEST(Completion, OffersVerbsOrFlags) {
   EXPECT_THAT(complete_words({""}), IsSupersetOf({"append", "tail", "streams", "bench"}));
   EXPECT_THAT(complete_words({"st"}), IsSupersetOf({"streams", "stat"}));
