@@ -140,12 +140,13 @@ Result<std::vector<std::string>> choose_endpoints(const EndpointChoice& choice,
 }
 
 std::optional<std::string> config_path(const ConfigHome& home) {
-  const auto given = [](const std::optional<std::string>& value) {
-    return value && !value->empty();
-  };
-  if (given(home.logctl_config)) return home.logctl_config;
-  if (given(home.xdg_config_home)) return *home.xdg_config_home + "/logctl/config.toml";
-  if (given(home.home)) return *home.home + "/.config/logctl/config.toml";
+  // A variable that is empty counts as not set.
+  const std::string config = home.logctl_config.value_or("");
+  if (!config.empty()) return config;
+  const std::string xdg = home.xdg_config_home.value_or("");
+  if (!xdg.empty()) return xdg + "/logctl/config.toml";
+  const std::string user = home.home.value_or("");
+  if (!user.empty()) return user + "/.config/logctl/config.toml";
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/quantity_text.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <array>
 #include <charconv>
@@ -8,10 +9,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,37 +63,58 @@ constexpr Units<8> kTimeUnits = {{{"us", 1},
                                   {"d", 86400e6},
                                   {"w", 604800e6}}};
 
-std::optional<TimeUs> calendar_time(std::string_view text) {
-  const bool utc = text.ends_with('Z');
-  std::string copy(utc ? text.substr(0, text.size() - 1) : text);
+// What stands behind date and time: nothing, Z, or an offset such as +05:30.
+struct ZoneText {
+  Zone zone = Zone::kLocal;
+  // East of Greenwich; with kUtc.
+  std::int64_t offset_seconds = 0;
+};
+
+std::optional<ZoneText> parse_zone(std::string_view text) {
+  if (text.empty()) return ZoneText{};
+  if (text == "Z") return ZoneText{.zone = Zone::kUtc};
+  constexpr std::string_view kShape = "+00:00";
+  if (text.size() != kShape.size() || (text[0] != '+' && text[0] != '-') || text[3] != ':') {
+    return std::nullopt;
+  }
+  const auto digits = [text](std::size_t at) -> std::optional<std::int64_t> {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + 2, number);
+    if (error != std::errc{} || end != text.data() + at + 2 || number < 0) return std::nullopt;
+    return number;
+  };
+  const auto hours = digits(1);
+  const auto minutes = digits(4);
+  if (!hours || !minutes) return std::nullopt;
+  const std::int64_t seconds = (*hours * 60 + *minutes) * 60;
+  return ZoneText{.zone = Zone::kUtc, .offset_seconds = text[0] == '-' ? -seconds : seconds};
+}
+
+// Whether the text has this shape: `format` as strptime takes it, then a fraction and a zone.
+std::optional<TimeUs> calendar_time(const std::string& text, const char* format) {
+  std::tm broken{};
+  broken.tm_isdst = -1;
+  const char* rest = ::strptime(text.c_str(), format, &broken);
+  if (rest == nullptr) return std::nullopt;
+  const char* const end = text.data() + text.size();
+  double fraction = 0;
+  if (*rest == '.') {
+    const auto parsed = std::from_chars(rest, end, fraction, std::chars_format::fixed);
+    if (parsed.ec != std::errc{}) return std::nullopt;
+    rest = parsed.ptr;
+  }
+  const auto zone = parse_zone({rest, static_cast<std::size_t>(end - rest)});
+  if (!zone) return std::nullopt;
+  const std::time_t seconds =
+      zone->zone == Zone::kUtc ? ::timegm(&broken) - zone->offset_seconds : std::mktime(&broken);
+  return TimeUs{seconds} * kUsPerSecond +
+         static_cast<TimeUs>(std::llround(fraction * kUsPerSecond));
+}
+
+std::optional<TimeUs> calendar_time(const std::string& text) {
   for (const char* format :
        {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"}) {
-    std::tm broken{};
-    broken.tm_isdst = -1;
-    const char* rest = ::strptime(copy.c_str(), format, &broken);
-    if (rest == nullptr) continue;
-    double fraction = 0;
-    if (*rest == '.') {
-      const char* const end = copy.data() + copy.size();
-      const auto parsed = std::from_chars(rest, end, fraction, std::chars_format::fixed);
-      if (parsed.ec != std::errc{}) return std::nullopt;
-      rest = parsed.ptr;
-    }
-    const auto micros = static_cast<TimeUs>(std::llround(fraction * kUsPerSecond));
-    if (*rest == '\0') {
-      const std::time_t seconds = utc ? ::timegm(&broken) : std::mktime(&broken);
-      return TimeUs{seconds} * kUsPerSecond + micros;
-    }
-    int hours = 0;
-    int minutes = 0;
-    int used = 0;
-    // NOLINTNEXTLINE(cert-err34-c): the fields are two digits each
-    if (!utc && (*rest == '+' || *rest == '-') &&
-        std::sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) == 2 &&
-        rest[1 + used] == '\0') {
-      const std::int64_t offset = (hours * 60 + minutes) * 60 * (*rest == '-' ? -1 : 1);
-      return (TimeUs{::timegm(&broken)} - offset) * kUsPerSecond + micros;
-    }
+    if (const auto time = calendar_time(text, format)) return time;
   }
   return std::nullopt;
 }
@@ -173,7 +193,7 @@ Result<TimeUs> parse_time(std::string_view text, TimeUs now) {
       return static_cast<TimeUs>(std::llround(seconds->value * kUsPerSecond));
     }
   }
-  if (const auto time = calendar_time(text)) return *time;
+  if (const auto time = calendar_time(std::string(text))) return *time;
   if (const auto ago = parse_duration(text)) return now - ago->count();
   return fail(Errc::kInvalidArgument,
               fmt::format("'{}' is not a time; write it like 5m (ago), yesterday, "

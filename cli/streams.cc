@@ -10,6 +10,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "cli/exit_code.h"
 #include "cli/list_format.h"

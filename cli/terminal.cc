@@ -1,6 +1,7 @@
 #include "cli/terminal.h"
 
 #include <fmt/format.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,31 +30,37 @@ bool wants_color(ColorChoice choice, bool tty) {
          std::string_view(term) != "dumb";
 }
 
+struct Sequence {
+  std::size_t length = 0;
+  // Bounds of the second byte: they rule out overlong forms, surrogates and what is beyond Unicode
+  // (table 3-7 of the Unicode Standard).
+  unsigned low = 0x80;
+  unsigned high = 0xBF;
+};
+
+Sequence sequence_of(unsigned char lead) {
+  if (lead < 0x80) return {.length = 1};
+  if (lead >= 0xC2 && lead <= 0xDF) return {.length = 2};
+  if (lead == 0xE0) return {.length = 3, .low = 0xA0};
+  if (lead == 0xED) return {.length = 3, .high = 0x9F};
+  if (lead >= 0xE1 && lead <= 0xEF) return {.length = 3};
+  if (lead == 0xF0) return {.length = 4, .low = 0x90};
+  if (lead == 0xF4) return {.length = 4, .high = 0x8F};
+  if (lead >= 0xF1 && lead <= 0xF3) return {.length = 4};
+  return {};
+}
+
 // Length of the well-formed UTF-8 sequence at the front, 0 for none.
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  std::size_t length = 0;
-  unsigned low = 0x80;
-  unsigned high = 0xBF;
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    length = 2;
-  } else if (lead >= 0xE0 && lead <= 0xEF) {
-    length = 3;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    length = 4;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-  }
-  if (length == 0 || text.size() < length) return 0;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
+  const Sequence sequence = sequence_of(byte(0));
+  if (sequence.length <= 1) return sequence.length;
+  if (text.size() < sequence.length) return 0;
+  if (byte(1) < sequence.low || byte(1) > sequence.high) return 0;
+  for (std::size_t i = 2; i < sequence.length; ++i) {
     if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
   }
-  return length;
+  return sequence.length;
 }
 
 }  // namespace
