@@ -1,10 +1,10 @@
 #include "cli/program.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <optional>

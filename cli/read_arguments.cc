@@ -83,7 +83,7 @@ Result<void> resolve_end(const ReadArguments& arguments, TimeUs now, ReadOptions
       return fail(Errc::kInvalidArgument,
                   "an offset needs STREAM/SHARD: offsets count within a shard");
     }
-    options.to_offset = *offset;
+    options.to_offset = offset;
     return {};
   }
   TRY_ASSIGN(time, parse_time(*arguments.to, now));

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "cli/exit_code.h"
 #include "cli/list_format.h"
@@ -14,6 +15,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "net/client.h"
+#include "raft/error.h"
 
 namespace lignum::cli {
 
