@@ -1,20 +1,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "cli/bench.h"
 #include "cli/command_line.h"
+#include "cli/list_format.h"
 #include "cli/nearest_word.h"
 #include "cli/options.h"
+#include "cli/quantity_text.h"
 #include "cli/record_input.h"
 #include "cli/record_printer.h"
 #include "cli/terminal.h"
