@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -57,7 +56,7 @@ class Input {
 
   Result<std::size_t> read(char* buffer, std::size_t bytes) const {
     for (;;) {
-      const ssize_t got = ::read(descriptor_, buffer, bytes);
+      const auto got = ::read(descriptor_, buffer, bytes);
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno != EINTR) {
         return fail(Errc::kIo, fmt::format("cannot read '{}': {}", name_, std::strerror(errno)));

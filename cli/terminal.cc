@@ -1,7 +1,6 @@
 #include "cli/terminal.h"
 
 #include <fmt/format.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -80,7 +79,7 @@ void Terminal::data(std::string_view text) {
 bool Terminal::flush() {
   std::string_view left = buffer_;
   while (!left.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, left.data(), left.size());
+    const auto written = ::write(STDOUT_FILENO, left.data(), left.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       // Whoever read us is gone; that is how pipelines end. Anything else is worth a word.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <array>
@@ -46,7 +45,7 @@ std::unexpected<Error> failure(std::string_view what, const std::string& path) {
 
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
+    const auto written = ::write(fd, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return false;
     text.remove_prefix(static_cast<std::size_t>(written));
@@ -65,7 +64,7 @@ Result<std::optional<std::string>> read_text_file(const std::string& path) {
   std::string text;
   std::array<char, 4096> chunk{};
   while (true) {
-    const ssize_t got = ::read(file.fd(), chunk.data(), chunk.size());
+    const auto got = ::read(file.fd(), chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failure("read", path);
     if (got == 0) return text;

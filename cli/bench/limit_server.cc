@@ -34,7 +34,7 @@ constexpr std::size_t kConnectionsMax = 64;
 void ring(int wake) {
   const std::uint64_t one = 1;
   // Full means rung already.
-  [[maybe_unused]] const ssize_t written = ::write(wake, &one, sizeof one);
+  [[maybe_unused]] const auto written = ::write(wake, &one, sizeof one);
 }
 
 Result<wire::Response> parse_response(const net::ReceivedMessage& message) {
@@ -123,7 +123,7 @@ Result<void> LimitServer::turn() {
   }
   if (polled[0].revents != 0) {
     std::uint64_t rung = 0;
-    [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &rung, sizeof rung);
+    [[maybe_unused]] const auto got = ::read(wake_.get(), &rung, sizeof rung);
   }
   TRY_ASSIGN(completed, disk_->take_completed());
   for (const std::uint64_t ticket : completed) confirm(ticket);

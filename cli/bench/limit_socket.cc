@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -95,7 +94,7 @@ Result<bool> LimitSocket::send_some() {
   msghdr message{};
   message.msg_iov = slices.data();
   message.msg_iovlen = count;
-  const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+  const auto sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
   if (sent < 0) {
     if (errno == EINTR) return true;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
@@ -117,7 +116,7 @@ Result<bool> LimitSocket::send_some() {
 
 Result<bool> LimitSocket::receive() {
   const std::span<std::byte> room = reader_.prepare();
-  const ssize_t got = ::recv(fd(), room.data(), room.size(), 0);
+  const auto got = ::recv(fd(), room.data(), room.size(), 0);
   if (got == 0) return false;
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return true;

@@ -1,12 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,14 +18,15 @@
 #include "cli/bench.h"
 #include "cli/cursor_file.h"
 #include "cli/exit_code.h"
+#include "cli/list_format.h"
 #include "cli/options.h"
+#include "cli/record_input.h"
 #include "cli/record_printer.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/types.h"
-#include "storage/level.h"
 #include "tests/cli/fake_client.h"
 
 namespace lignum::cli {
