@@ -257,9 +257,9 @@ std::unique_ptr<FlushJob> SegmentedLog::take_clean(Index durable_image) {
       options_.node, starts_);
   for (const SegmentPtr& segment : segments_) {
     const SegmentRecord& record = segment->record();
-    // A segment whose sealing is still being flushed is not in the manifest as sealed.
-    if (!record.sealed || record.after.id.index > durable_image ||
-        record.after.id.index > durable_) {
+    // A segment whose sealing is still being flushed is not in the manifest as sealed, also where
+    // all its entries are durable.
+    if (!record.sealed || segment->index_resident() || record.after.id.index > durable_image) {
       break;
     }
     const std::uint64_t live = live_bytes(*segment);

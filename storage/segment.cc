@@ -60,6 +60,11 @@ void Segment::release_index() {
   resident_.reset();
 }
 
+bool Segment::index_resident() const {
+  const MutexLock lock(mutex_);
+  return resident_ != nullptr;
+}
+
 Result<void> Segment::read_exactly(std::uint64_t position, std::span<std::byte> out) const {
   TRY_ASSIGN(read, reader_->read_at(position, out));
   if (read == out.size()) return {};

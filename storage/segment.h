@@ -56,6 +56,8 @@ class Segment {
   // way to the disk: `index` stays in memory until release_index().
   void seal(const SegmentRecord& record, std::shared_ptr<const SegmentIndex> index);
   void release_index() EXCLUDES(mutex_);
+  // True from seal() to release_index(): the manifest does not list it as sealed yet.
+  [[nodiscard]] bool index_resident() const EXCLUDES(mutex_);
 
   // The index of a sealed segment, from memory or from the footer, checked. kCorrupt or kIo.
   [[nodiscard]] Result<std::shared_ptr<const SegmentIndex>> load_index() const EXCLUDES(mutex_);

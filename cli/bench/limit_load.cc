@@ -41,16 +41,19 @@ LimitLoad::LimitLoad(LimitSocket socket, const Workload& workload)
       lanes_(workload.groups),
       tally_(workload, BenchClock::now()) {}
 
-Result<RunResult> LimitLoad::run(const ServerCpu& cpu, const std::atomic<bool>& interrupted) {
+Result<void> LimitLoad::begin() {
   const auto start_time = BenchClock::now();
   tally_ = Tally(workload_, start_time);
   if (workload_.rate) {
     schedule_.emplace(*workload_.rate, start_time);
-  } else {
-    for (std::size_t i = 0; i < workload_.in_flight; ++i) {
-      TRY(start(i % lanes_.size(), start_time));
-    }
+    return {};
   }
+  for (std::size_t i = 0; i < workload_.in_flight; ++i) TRY(start(i % lanes_.size(), start_time));
+  return {};
+}
+
+Result<RunResult> LimitLoad::run(const ServerCpu& cpu, const std::atomic<bool>& interrupted) {
+  TRY(begin());
   std::optional<double> cpu_begin;
   std::optional<double> cpu_end;
   while (!ending_ || outstanding_ > 0) {

@@ -55,6 +55,8 @@ class LimitLoad {
   };
 
   Result<void> start(std::size_t lane, BenchClock::time_point due);
+  // Fills what may be in flight, or starts the schedule.
+  Result<void> begin();
   Result<void> start_due(BenchClock::time_point now);
   Result<void> close_batch(Lane& lane);
   Result<void> pump(std::size_t lane);

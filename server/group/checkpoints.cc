@@ -80,6 +80,19 @@ Checkpoints::Checkpoints(GroupId group, GroupIncarnation incarnation, storage::S
 
 Checkpoints::~Checkpoints() { *alive_ = false; }
 
+void Checkpoints::take_stock(const std::vector<std::string>& names, std::string& remark) {
+  for (const std::string& name : names) {
+    const auto info = storage::read_image_info(*images_, name);
+    if (info && info->incarnation == incarnation_) {
+      kept_.push_back(info->applied.index);
+    } else {
+      add_remark(remark,
+                 info ? fmt::format("image {} is of another group", name) : info.error().message());
+    }
+  }
+  std::ranges::sort(kept_);
+}
+
 Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index log_floor,
                                                    Index log_last) {
   Restored restored;
@@ -87,16 +100,7 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
     return mark.id.index.next() >= log_floor && mark.id.index <= log_last;
   };
   TRY_ASSIGN(names, storage::list_images(*images_));
-  for (const std::string& name : names) {
-    const auto info = storage::read_image_info(*images_, name);
-    if (info && info->incarnation == incarnation_) {
-      kept_.push_back(info->applied.index);
-    } else {
-      add_remark(restored.remark,
-                 info ? fmt::format("image {} is of another group", name) : info.error().message());
-    }
-  }
-  std::ranges::sort(kept_);
+  take_stock(names, restored.remark);
 
   auto from_store = restore_from_store(machine);
   if (!from_store) {

@@ -73,8 +73,7 @@ TEST(Manual, OfLogctlNamesEveryFlagOfEveryVerb) {
                                                           {"logctl", "stat"},
                                                           {"logctl", "bench", "append"},
                                                           {"logctl", "bench", "read"},
-                                                          {"logctl", "bench", "limit"},
-                                                          {"logctl", "verify"}};
+                                                          {"logctl", "bench", "limit"}};
   for (const auto& command : commands) {
     for (const std::string& flag : flags_in(help(command))) {
       EXPECT_THAT(manual, HasSubstr(flag)) << command.back();
