@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/bench.h"
@@ -24,6 +25,8 @@
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/random.h"
+#include "raft/types.h"
+#include "storage/compression.h"
 #include "tests/cli/fake_client.h"
 
 namespace lignum::cli {
