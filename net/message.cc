@@ -30,6 +30,10 @@ constexpr std::size_t kPayloadBytesAt = 12;
 constexpr std::size_t kCrcAt = 16;
 // Buffers grow by this factor: a third of a large message's bytes are copied once on the way.
 constexpr std::size_t kGrowth = 4;
+// The buffer of one large message grows faster at first: each step copies what has come, and most
+// batches end below this.
+constexpr std::size_t kFastGrowth = 16;
+constexpr std::size_t kFastGrowthMax = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -74,7 +78,8 @@ std::span<std::byte> MessageReader::prepare() {
     // Grown as bytes come, not on the word of the prefix: memory that nobody touched costs, too,
     // where the kernel backs it with huge pages or counts what is promised.
     if (end_ == capacity_) {
-      relocate(std::min(wanted_, std::max(kGrowth * filled(), chunk_bytes())));
+      const std::size_t fast = std::min(kFastGrowth * filled(), kFastGrowthMax);
+      relocate(std::min(wanted_, std::max({fast, kGrowth * filled(), chunk_bytes()})));
     }
     // No byte of the next message enters the buffer, which becomes the payload's own.
     return {buffer_.get() + end_, std::min(capacity_ - end_, wanted_ - filled())};

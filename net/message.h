@@ -61,8 +61,8 @@ struct ReceivedMessage {
 // Memory: one chunk, reused from read to read, which many small messages share; it begins small and
 // grows while reads fill it, so that a quiet connection costs a page or two. A larger message
 // gets a buffer of its own that grows with what has come of it, at most to its size and never
-// beyond four times of what was received. A payload below kCopyMax is copied out, so that it does
-// not pin the chunk; a larger one is a slice of where it was read.
+// beyond four times of what was received (up to a MiB: sixteen times). A payload below kCopyMax is
+// copied out, so that it does not pin the chunk; a larger one is a slice of where it was read.
 class MessageReader {
  public:
   static constexpr std::size_t kFirstChunkBytes = std::size_t{4} << 10;

@@ -2,6 +2,7 @@
 
 // Bytes whose address suits direct writes.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
@@ -18,16 +19,23 @@ namespace lignum::storage {
   return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
 }
 
-// A zero-filled buffer of whole blocks at a block-aligned address. Owns its memory; movable; one
-// thread at a time.
+// A buffer of whole blocks at a block-aligned address. Owns its memory; movable; one thread at a
+// time.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  // Rounded up to whole blocks.
-  explicit AlignedBuffer(std::size_t bytes) : size_(round_up_to_block(bytes)) {
-    if (size_ != 0) {
-      memory_.reset(new (std::align_val_t{kBlockBytes}) std::byte[size_]());
+  // Filled with zeros; rounded up to whole blocks.
+  explicit AlignedBuffer(std::size_t bytes) : AlignedBuffer(for_overwrite(bytes)) {
+    std::fill_n(memory_.get(), size_, std::byte{0});
+  }
+  // The same with whatever the memory holds: its owner writes every byte that it uses.
+  [[nodiscard]] static AlignedBuffer for_overwrite(std::size_t bytes) {
+    AlignedBuffer buffer;
+    buffer.size_ = round_up_to_block(bytes);
+    if (buffer.size_ != 0) {
+      buffer.memory_.reset(new (std::align_val_t{kBlockBytes}) std::byte[buffer.size_]);
     }
+    return buffer;
   }
 
   [[nodiscard]] std::size_t size() const { return size_; }

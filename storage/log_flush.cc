@@ -1,9 +1,11 @@
 #include "storage/log_flush.h"
 
 #include <functional>
+#include <utility>
 #include <variant>
 
 #include "raft/error.h"
+#include "storage/aligned_buffer.h"
 #include "storage/manifest.h"
 #include "storage/segment_writer.h"
 #include "storage/segmented_log.h"
@@ -24,6 +26,17 @@ Result<void> SegmentedLog::Flush::run_step(Step& step) {
 Result<void> SegmentedLog::Flush::run() {
   for (Step& step : steps_) TRY(run_step(step));
   return {};
+}
+
+AlignedBuffer SegmentedLog::Flush::take_buffer() {
+  AlignedBuffer largest;
+  for (Step& step : steps_) {
+    auto* write = std::get_if<BlockWrite>(&step);
+    if (write != nullptr && write->buffer.size() > largest.size()) {
+      largest = std::move(write->buffer);
+    }
+  }
+  return largest;
 }
 
 }  // namespace lignum::storage

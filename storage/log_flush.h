@@ -11,6 +11,7 @@
 
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/aligned_buffer.h"
 #include "storage/file.h"
 #include "storage/log.h"
 #include "storage/manifest.h"
@@ -31,6 +32,8 @@ class SegmentedLog::Flush final : public FlushJob {
   void edit(std::function<void(Manifest&)> change) { steps_.emplace_back(std::move(change)); }
 
   Result<void> run() override;
+  // The largest buffer that was written.
+  [[nodiscard]] AlignedBuffer take_buffer();
 
   // What is durable once it ran; filled in when it is taken.
   Index durable;

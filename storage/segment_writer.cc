@@ -17,6 +17,7 @@ namespace lignum::storage {
 namespace {
 
 constexpr std::size_t kBufferBytesMin = 4 * kBlockBytes;
+constexpr std::size_t kSpareBytesMax = std::size_t{2} << 20;
 
 }  // namespace
 
@@ -24,7 +25,7 @@ SegmentWriter::SegmentWriter(std::shared_ptr<File> file, std::uint64_t end, Byte
     : file_(std::move(file)),
       end_(end),
       start_(end / kBlockBytes * kBlockBytes),
-      buffer_(kBufferBytesMin) {
+      buffer_(AlignedBuffer::for_overwrite(kBufferBytesMin)) {
   CHECK(partial.size() == end_ - start_);
   std::copy(partial.begin(), partial.end(), buffer_.span().begin());
 }
@@ -32,7 +33,7 @@ SegmentWriter::SegmentWriter(std::shared_ptr<File> file, std::uint64_t end, Byte
 std::span<std::byte> SegmentWriter::room(std::size_t bytes) {
   const std::size_t used = end_ - start_;
   if (buffer_.size() < used + bytes) {
-    AlignedBuffer larger(std::max(used + bytes, 2 * buffer_.size()));
+    auto larger = AlignedBuffer::for_overwrite(std::max(used + bytes, 2 * buffer_.size()));
     std::copy_n(buffer_.bytes().begin(), used, larger.span().begin());
     buffer_ = std::move(larger);
   }
@@ -47,7 +48,10 @@ void SegmentWriter::advance(std::size_t bytes) {
 BlockWrite SegmentWriter::take() {
   const std::size_t used = end_ - start_;
   const std::size_t partial = used % kBlockBytes;
-  AlignedBuffer next(kBufferBytesMin);
+  AlignedBuffer next = spare_.size() != 0 ? std::exchange(spare_, AlignedBuffer())
+                                          : AlignedBuffer::for_overwrite(kBufferBytesMin);
+  std::fill_n(buffer_.span().begin() + static_cast<std::ptrdiff_t>(used),
+              round_up_to_block(used) - used, std::byte{0});
   std::copy_n(buffer_.bytes().begin() + static_cast<std::ptrdiff_t>(used - partial), partial,
               next.span().begin());
   BlockWrite write{.file = file_,
@@ -57,6 +61,10 @@ BlockWrite SegmentWriter::take() {
   start_ += used - partial;
   dirty_ = false;
   return write;
+}
+
+void SegmentWriter::give_back(AlignedBuffer buffer) {
+  if (buffer.size() <= kSpareBytesMax && buffer.size() > spare_.size()) spare_ = std::move(buffer);
 }
 
 }  // namespace lignum::storage

@@ -35,12 +35,17 @@ class SegmentWriter {
   [[nodiscard]] bool dirty() const { return dirty_; }
   [[nodiscard]] const std::shared_ptr<File>& file() const { return file_; }
 
-  // Zeroed room for a frame at end(), valid until the next call; advance() makes it part of the
-  // segment.
+  // Room for a frame at end(), valid until the next call; the caller writes every byte of it, and
+  // advance() makes it part of the segment.
   [[nodiscard]] std::span<std::byte> room(std::size_t bytes);
   void advance(std::size_t bytes);
   // Everything staged, as one write; the partial block stays staged too.
   [[nodiscard]] BlockWrite take();
+  // Takes a written buffer back, so that a busy log neither asks for memory nor grows a small
+  // buffer at every flush. Keeps one, of kSpareBytesMax at most.
+  void give_back(AlignedBuffer buffer);
+  // An idle log holds no memory that it does not need.
+  void drop_spare() { spare_ = AlignedBuffer(); }
 
  private:
   std::shared_ptr<File> file_;
@@ -48,6 +53,7 @@ class SegmentWriter {
   // Position of the first byte of buffer_, a multiple of the block.
   std::uint64_t start_;
   AlignedBuffer buffer_;
+  AlignedBuffer spare_;
   bool dirty_ = false;
 };
 

@@ -38,12 +38,15 @@ constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
 // What one entry adds to the footer, at most (a new shard and a new term).
 constexpr std::size_t kFooterBytesPerEntry = 80;
 
-Result<void> fill_with_zeros(File& file, std::size_t bytes) {
+// Fills a new file, around the page cache: pages of zeros would push out what readers want, and the
+// kernel would have to drop them again under every direct write of the log.
+Result<void> fill_with_zeros(Directory& directory, const std::string& name, std::size_t bytes) {
+  TRY_ASSIGN(file, directory.open(name, OpenMode::kWriteDirect));
   const AlignedBuffer zeros(std::min(bytes, kZeroBytes));
   for (std::size_t at = 0; at < bytes; at += zeros.size()) {
-    TRY(file.write_at(at, zeros.bytes().first(std::min(zeros.size(), bytes - at))));
+    TRY(file->write_at(at, zeros.bytes().first(std::min(zeros.size(), bytes - at))));
   }
-  return file.sync();
+  return file->sync();
 }
 
 }  // namespace
@@ -70,7 +73,7 @@ Result<void> SegmentedLog::create(Directory& directory, const SegmentedLogOption
                              .after = {}};
   const std::string name = segment_file_name(record.id);
   TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
-  TRY(fill_with_zeros(*file, record.file_bytes));
+  TRY(fill_with_zeros(directory, name, record.file_bytes));
   const AlignedBuffer header = encode_segment_header(
       {.group = options.group, .incarnation = options.incarnation, .segment = record.id});
   TRY(file->write_at(0, header.bytes()));
@@ -130,8 +133,8 @@ void SegmentedLog::prepare_spare(std::size_t bytes) {
     TRY(manifest->reserve());
     const std::string name = segment_file_name(preparation.id);
     // Not a file that was there before: that would be a segment of the log.
-    TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
-    auto filled = fill_with_zeros(*file, preparation.bytes);
+    TRY(directory.open(name, OpenMode::kCreate));
+    auto filled = fill_with_zeros(directory, name, preparation.bytes);
     if (filled) filled = directory.sync();
     // Half a segment helps nobody; what cannot be removed now is debris at the next boot.
     if (!filled) (void)directory.remove(name);
@@ -306,6 +309,7 @@ void SegmentedLog::complete_flush(std::unique_ptr<FlushJob> job) {
   durable_ = flush.durable;
   if (flush.active == segments_.back()->id()) flushed_end_ = flush.flushed_end;
   for (const SegmentPtr& segment : flush.sealed) segment->release_index();
+  writer_->give_back(flush.take_buffer());
 }
 
 bool SegmentedLog::stage_marker() {
@@ -315,6 +319,7 @@ bool SegmentedLog::stage_marker() {
   encode_marker(envelope(FrameKind::kMarker), {.last = mark_.id.index, .chain = mark_.chain},
                 writer_->room(frame));
   writer_->advance(frame);
+  writer_->drop_spare();
   marked_end_ = writer_->end();
   return true;
 }
