@@ -79,7 +79,7 @@ std::span<std::byte> MessageReader::prepare() {
     // where the kernel backs it with huge pages or counts what is promised.
     if (end_ == capacity_) {
       const std::size_t fast = std::min(kFastGrowth * filled(), kFastGrowthMax);
-      relocate(std::min(wanted_, std::max({fast, kGrowth * filled(), chunk_bytes()})));
+      relocate(std::min(wanted_, std::max({fast, kGrowth * filled(), chunk_bytes(), proven_})));
     }
     // No byte of the next message enters the buffer, which becomes the payload's own.
     return {buffer_.get() + end_, std::min(capacity_ - end_, wanted_ - filled())};
@@ -88,7 +88,10 @@ std::span<std::byte> MessageReader::prepare() {
   const std::size_t room = capacity_ - end_;
   // A part of a small message at the end of a chunk: many short reads would cost more than a move.
   const bool cramped = room < chunk_bytes() / 4 && filled() < chunk_bytes() / 4;
-  if (room < missing || cramped) relocate(chunk_bytes());
+  // Between large messages only the head of the next one is read here: the rest of it then goes
+  // straight to its own buffer.
+  const bool head_only = at_boundary() && proven_ > chunk_bytes();
+  if (room < missing || cramped) relocate(head_only ? kFirstChunkBytes : chunk_bytes());
   return {buffer_.get() + end_, capacity_ - end_};
 }
 
@@ -138,6 +141,7 @@ Result<std::optional<ReceivedMessage>> MessageReader::next() {
       .header = body.first(lengths.header),
       .payload = cut_payload(begin_ + kPrefixBytes + lengths.header, lengths.payload)};
   begin_ += wanted_;
+  proven_ = wanted_;
   wanted_ = kPrefixBytes;
   return std::optional(std::move(message));
 }
@@ -154,7 +158,7 @@ void MessageReader::release() {
   CHECK(at_boundary());
   buffer_.reset();
   shared_ = false;
-  capacity_ = begin_ = end_ = 0;
+  capacity_ = begin_ = end_ = proven_ = 0;
   chunk_ = kFirstChunkBytes;
 }
 

@@ -61,8 +61,9 @@ struct ReceivedMessage {
 // Memory: one chunk, reused from read to read, which many small messages share; it begins small and
 // grows while reads fill it, so that a quiet connection costs a page or two. A larger message
 // gets a buffer of its own that grows with what has come of it, at most to its size and never
-// beyond four times of what was received (up to a MiB: sixteen times). A payload below kCopyMax is
-// copied out, so that it does not pin the chunk; a larger one is a slice of where it was read.
+// beyond four times of what was received (up to a MiB: sixteen times), or the size of the message
+// before it. A payload below kCopyMax is copied out, so that it does not pin the chunk; a larger
+// one is a slice of where it was read.
 class MessageReader {
  public:
   static constexpr std::size_t kFirstChunkBytes = std::size_t{4} << 10;
@@ -117,6 +118,8 @@ class MessageReader {
   std::size_t end_ = 0;
   // Size of the message that begins at begin_, as far as known.
   std::size_t wanted_ = kPrefixBytes;
+  // Size of the last message that came whole.
+  std::size_t proven_ = 0;
 };
 
 }  // namespace lignum::net

@@ -32,6 +32,7 @@ Now read_clocks() {
 LanePorts::LanePorts(boost::asio::io_context& lane, const Pools& pools, Logging& logging)
     : lane_(lane),
       pools_(pools),
+      flushes_(*pools.flush),
       logging_(logging),
       timer_(lane),
       generation_(std::make_shared<std::uint64_t>(0)) {}
@@ -42,22 +43,21 @@ Now LanePorts::now() const { return read_clocks(); }
 
 void LanePorts::post(Task task) { boost::asio::post(lane_, std::move(task)); }
 
-WorkPool* LanePorts::threads_of(Pool pool) const {
+bool LanePorts::submit(Pool pool, WorkPool::Item& item) {
   switch (pool) {
     case Pool::kFlush:
-      return pools_.flush;
+      return flushes_.submit(item);
     case Pool::kRead:
-      return pools_.read;
+      return pools_.read->submit(item);
     case Pool::kBackground:
-      return pools_.background;
+      return pools_.background->submit(item);
     case Pool::kPrepare:
-      return pools_.prepare;
+      return pools_.prepare->submit(item);
   }
-  return nullptr;
+  return false;
 }
 
 void LanePorts::run(Pool pool, Work work, WorkDone done) {
-  WorkPool* const threads = threads_of(pool);
   // Shared between the two ways on: run by a thread, or refused here.
   auto completion = std::make_shared<WorkDone>(std::move(done));
   auto guard = boost::asio::make_work_guard(lane_);
@@ -72,7 +72,7 @@ void LanePorts::run(Pool pool, Work work, WorkDone done) {
                         (*completion)(std::move(outcome));
                       });
   };
-  if (threads->submit(item)) return;
+  if (submit(pool, item)) return;
   CHECK(pool != Pool::kFlush);
   boost::asio::post(lane_, [completion] {
     (*completion)(fail(Errc::kOverloaded, "too much work waits for the disk"));

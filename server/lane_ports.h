@@ -45,10 +45,11 @@ class LanePorts final : public Ports {
   void report(Severity severity, std::string text) override;
 
  private:
-  [[nodiscard]] WorkPool* threads_of(Pool pool) const;
+  [[nodiscard]] bool submit(Pool pool, WorkPool::Item& item);
 
   boost::asio::io_context& lane_;
   Pools pools_;
+  WorkLine flushes_;
   Logging& logging_;
   boost::asio::steady_timer timer_;
   std::function<void()> on_wake_;

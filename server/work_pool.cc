@@ -1,6 +1,7 @@
 #include "server/work_pool.h"
 
 #include <cstddef>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -41,6 +42,35 @@ void WorkPool::run_thread() {
       if (queue_.empty()) return;
       item = std::move(queue_.front());
       queue_.pop_front();
+    }
+    item();
+  }
+}
+
+WorkLine::WorkLine(WorkPool& pool) : state_(std::make_shared<State>(pool)) {}
+
+bool WorkLine::submit(WorkPool::Item& item) {
+  const MutexLock lock(state_->mutex);
+  if (!state_->running) {
+    WorkPool::Item run = [state = state_] { run_waiting(state); };
+    if (!state_->pool.submit(run)) return false;
+    state_->running = true;
+  }
+  state_->waiting.push_back(std::move(item));
+  return true;
+}
+
+void WorkLine::run_waiting(const std::shared_ptr<State>& state) {
+  while (true) {
+    WorkPool::Item item;
+    {
+      const MutexLock lock(state->mutex);
+      if (state->waiting.empty()) {
+        state->running = false;
+        return;
+      }
+      item = std::move(state->waiting.front());
+      state->waiting.pop_front();
     }
     item();
   }

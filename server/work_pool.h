@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -45,6 +46,30 @@ class WorkPool {
   std::deque<Item> queue_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
+};
+
+// Work of one owner that must keep its order: pieces run one after the other, on whatever thread of
+// the pool is free, without going back to the owner between two that wait. Any thread may submit;
+// the pool outlives the line, and work that was submitted runs also when the line is gone.
+class WorkLine {
+ public:
+  explicit WorkLine(WorkPool& pool);
+
+  // False, and `item` is untouched, when the pool's queue is full.
+  [[nodiscard]] bool submit(WorkPool::Item& item);
+
+ private:
+  struct State {
+    explicit State(WorkPool& threads) : pool(threads) {}
+
+    WorkPool& pool;
+    Mutex mutex;
+    std::deque<WorkPool::Item> waiting GUARDED_BY(mutex);
+    bool running GUARDED_BY(mutex) = false;
+  };
+  static void run_waiting(const std::shared_ptr<State>& state);
+
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace lignum::server

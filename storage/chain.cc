@@ -3,6 +3,10 @@
 // Gives the streaming state its size, so that it can live on the stack.
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+#if defined(__x86_64__)
+// The same functions with the widest vectors that this processor has.
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <array>
 #include <cstddef>

@@ -45,7 +45,8 @@ class File {
   // Makes all completed writes of this file durable (fdatasync).
   virtual Result<void> sync() = 0;
   virtual Result<std::uint64_t> size() const = 0;
-  // Cuts or extends with zeros.
+  // Cuts, or extends with zeros for which there is room: writing them later does not fail with
+  // kNoSpace. Fails with kUnsupported where the file system cannot promise that.
   virtual Result<void> resize(std::uint64_t bytes) = 0;
   // True when writes need kBlockBytes alignment of address, position and length (O_DIRECT).
   [[nodiscard]] virtual bool direct() const = 0;

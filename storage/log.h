@@ -80,9 +80,12 @@ class Log {
   // Stages the removal of every entry above `last_kept`, which is not below the commit index.
   virtual void truncate_after(Index last_kept) = 0;
 
-  // Nothing when nothing is staged or a job is out.
+  // Nothing when nothing is staged, or when it is better gathered while earlier jobs are out, of
+  // which there are kFlushesOutMax at most. Jobs are run one after the other, in the order in which
+  // they were taken, and none after one that failed.
+  static constexpr std::size_t kFlushesOutMax = 2;
   [[nodiscard]] virtual std::unique_ptr<FlushJob> take_flush() = 0;
-  // `job` came from take_flush() and ran ok.
+  // `job` came from take_flush() and ran ok; jobs are completed in the order of taking.
   virtual void complete_flush(std::unique_ptr<FlushJob> job) = 0;
   // Stages a marker frame covering durable(), if none does yet; called when the log has been idle
   // for kMarkerDelayMs and at shutdown. True when there is something to flush.

@@ -50,6 +50,8 @@ Errc code_of(int number) {
     case EPERM:
     case EROFS:
       return Errc::kPermissionDenied;
+    case EOPNOTSUPP:  // NOLINT(misc-include-cleaner): as above.
+      return Errc::kUnsupported;
     default:
       return Errc::kIo;
   }
@@ -147,8 +149,14 @@ class PosixFile final : public File {
   }
 
   Result<void> resize(std::uint64_t bytes) override {
-    if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(bytes)); }) !=
-        0) {
+    TRY_ASSIGN(now, size());
+    const auto length = static_cast<off_t>(bytes);
+    if (bytes > now) {
+      // Not posix_fallocate, which writes every block where the file system cannot allocate.
+      if (uninterrupted([&] { return ::fallocate(descriptor_.get(), 0, 0, length); }) != 0) {
+        return failed(errno, "fallocate", path_);
+      }
+    } else if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), length); }) != 0) {
       return failed(errno, "ftruncate", path_);
     }
     return {};

@@ -24,6 +24,7 @@ constexpr std::size_t kSpareBytesMax = std::size_t{2} << 20;
 SegmentWriter::SegmentWriter(std::shared_ptr<File> file, std::uint64_t end, Bytes partial)
     : file_(std::move(file)),
       end_(end),
+      taken_end_(end),
       start_(end / kBlockBytes * kBlockBytes),
       buffer_(AlignedBuffer::for_overwrite(kBufferBytesMin)) {
   CHECK(partial.size() == end_ - start_);
@@ -40,10 +41,7 @@ std::span<std::byte> SegmentWriter::room(std::size_t bytes) {
   return buffer_.span().subspan(used, bytes);
 }
 
-void SegmentWriter::advance(std::size_t bytes) {
-  end_ += bytes;
-  dirty_ = true;
-}
+void SegmentWriter::advance(std::size_t bytes) { end_ += bytes; }
 
 BlockWrite SegmentWriter::take() {
   const std::size_t used = end_ - start_;
@@ -59,7 +57,7 @@ BlockWrite SegmentWriter::take() {
                    .buffer = std::exchange(buffer_, std::move(next)),
                    .bytes = round_up_to_block(used)};
   start_ += used - partial;
-  dirty_ = false;
+  taken_end_ = end_;
   return write;
 }
 

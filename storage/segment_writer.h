@@ -32,7 +32,9 @@ class SegmentWriter {
 
   // Where the next frame begins.
   [[nodiscard]] std::uint64_t end() const { return end_; }
-  [[nodiscard]] bool dirty() const { return dirty_; }
+  // Bytes that no take() has taken.
+  [[nodiscard]] std::size_t pending() const { return end_ - taken_end_; }
+  [[nodiscard]] bool dirty() const { return pending() != 0; }
   [[nodiscard]] const std::shared_ptr<File>& file() const { return file_; }
 
   // Room for a frame at end(), valid until the next call; the caller writes every byte of it, and
@@ -50,11 +52,11 @@ class SegmentWriter {
  private:
   std::shared_ptr<File> file_;
   std::uint64_t end_;
+  std::uint64_t taken_end_;
   // Position of the first byte of buffer_, a multiple of the block.
   std::uint64_t start_;
   AlignedBuffer buffer_;
   AlignedBuffer spare_;
-  bool dirty_ = false;
 };
 
 }  // namespace lignum::storage

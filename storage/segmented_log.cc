@@ -37,6 +37,8 @@ namespace {
 constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
 // What one entry adds to the footer, at most (a new shard and a new term).
 constexpr std::size_t kFooterBytesPerEntry = 80;
+// Flushes that the average of their size looks back on.
+constexpr std::size_t kFlushAverage = 16;
 
 // Fills a new file, around the page cache: pages of zeros would push out what readers want, and the
 // kernel would have to drop them again under every direct write of the log.
@@ -49,11 +51,23 @@ Result<void> fill_with_zeros(Directory& directory, const std::string& name, std:
   return file->sync();
 }
 
+// Its blocks are the file's and read as zeros, but none was written.
+Result<void> reserve_blocks(Directory& directory, const std::string& name, std::size_t bytes) {
+  TRY_ASSIGN(file, directory.open(name, OpenMode::kReadWrite));
+  auto reserved = file->resize(bytes);
+  if (!reserved && reserved.error().code() == Errc::kUnsupported) {
+    return fill_with_zeros(directory, name, bytes);
+  }
+  TRY(reserved);
+  return file->sync();
+}
+
 }  // namespace
 
 struct SegmentedLog::Preparation {
   SegmentId id;
   std::size_t bytes = 0;
+  bool written = true;
 };
 
 SegmentedLog::SegmentedLog(Directory& directory, const SegmentedLogOptions& options,
@@ -120,7 +134,9 @@ Room SegmentedLog::room(std::size_t bytes) {
 void SegmentedLog::prepare_spare(std::size_t bytes) {
   if (preparing_) return;
   preparing_ = true;
-  const Preparation preparation{.id = next_segment_, .bytes = next_segment_bytes(bytes)};
+  const Preparation preparation{.id = next_segment_,
+                                .bytes = next_segment_bytes(bytes),
+                                .written = flush_bytes_ < options_.reserve_from_bytes};
   next_segment_ = SegmentId(next_segment_.value() + 1);
   auto work = [&directory = directory_, manifest = manifest_, preparation,
                free_min = options_.free_bytes_min]() -> Result<void> {
@@ -134,7 +150,8 @@ void SegmentedLog::prepare_spare(std::size_t bytes) {
     const std::string name = segment_file_name(preparation.id);
     // Not a file that was there before: that would be a segment of the log.
     TRY(directory.open(name, OpenMode::kCreate));
-    auto filled = fill_with_zeros(directory, name, preparation.bytes);
+    auto filled = preparation.written ? fill_with_zeros(directory, name, preparation.bytes)
+                                      : reserve_blocks(directory, name, preparation.bytes);
     if (filled) filled = directory.sync();
     // Half a segment helps nobody; what cannot be removed now is debris at the next boot.
     if (!filled) (void)directory.remove(name);
@@ -262,7 +279,7 @@ void SegmentedLog::roll() {
 void SegmentedLog::truncate_after(Index last_kept) {
   CHECK(last_kept <= mark_.id.index);
   if (last_kept == mark_.id.index) return;
-  CHECK(!flush_out_ && staged_ == nullptr && !writer_->dirty());
+  CHECK(flushes_out_ == 0 && staged_ == nullptr && !writer_->dirty());
   CHECK(last_kept >= segments_.back()->record().before.id.index);
   const auto at = std::find_if(
       active_index_.entries().begin(), active_index_.entries().end(),
@@ -288,9 +305,13 @@ void SegmentedLog::truncate_after(Index last_kept) {
 }
 
 std::unique_ptr<FlushJob> SegmentedLog::take_flush() {
-  if (flush_out_ || (staged_ == nullptr && !writer_->dirty())) return nullptr;
+  if (staged_ == nullptr && !writer_->dirty()) return nullptr;
+  if (flushes_out_ == kFlushesOutMax) return nullptr;
+  if (flushes_out_ != 0 && writer_->pending() < options_.early_flush_bytes) return nullptr;
   auto job =
       staged_ != nullptr ? std::move(staged_) : std::make_unique<Flush>(directory_, manifest_);
+  flush_bytes_ += writer_->pending() / kFlushAverage;
+  flush_bytes_ -= flush_bytes_ / kFlushAverage;
   if (writer_->dirty()) {
     job->write(writer_->take());
     job->sync(writer_->file());
@@ -298,13 +319,13 @@ std::unique_ptr<FlushJob> SegmentedLog::take_flush() {
   job->durable = mark_.id.index;
   job->active = segments_.back()->id();
   job->flushed_end = writer_->end();
-  flush_out_ = true;
+  ++flushes_out_;
   return job;
 }
 
 void SegmentedLog::complete_flush(std::unique_ptr<FlushJob> job) {
-  CHECK(flush_out_);
-  flush_out_ = false;
+  CHECK(flushes_out_ != 0);
+  --flushes_out_;
   auto& flush = dynamic_cast<Flush&>(*job);
   durable_ = flush.durable;
   if (flush.active == segments_.back()->id()) flushed_end_ = flush.flushed_end;
@@ -313,7 +334,7 @@ void SegmentedLog::complete_flush(std::unique_ptr<FlushJob> job) {
 }
 
 bool SegmentedLog::stage_marker() {
-  if (flush_out_ || staged_ != nullptr || writer_->dirty()) return false;
+  if (flushes_out_ != 0 || staged_ != nullptr || writer_->dirty()) return false;
   const std::size_t frame = frame_bytes(kMarkerBytes, 0);
   if (writer_->end() == marked_end_ || writer_->end() == kFramesStart || !fits(frame)) return false;
   encode_marker(envelope(FrameKind::kMarker), {.last = mark_.id.index, .chain = mark_.chain},

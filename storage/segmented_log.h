@@ -55,6 +55,16 @@ namespace lignum::storage {
 using BackgroundRunner = std::function<void(std::move_only_function<Result<void>()> work,
                                             std::move_only_function<void(Result<void>)> done)>;
 
+// While one flush is out, a second one is taken once this much is staged, so that the disk need not
+// wait for the lane between two. With less it is better to wait: what comes meanwhile shares the
+// flush.
+inline constexpr std::size_t kEarlyFlushBytes = std::size_t{320} << 10;
+
+// While flushes are of this size, segments are prepared by reserving their blocks instead of
+// writing zeros: the first write to a reserved block costs a journal commit (90 us where this was
+// measured), which is less than writing every byte twice (docs/design/segmented-log.md).
+inline constexpr std::size_t kReserveFromBytes = std::size_t{256} << 10;
+
 struct SegmentedLogOptions {
   GroupId group;
   GroupIncarnation incarnation;
@@ -64,6 +74,8 @@ struct SegmentedLogOptions {
   std::size_t segment_bytes_min = kSegmentBytesMin;
   std::size_t segment_bytes_max = kSegmentBytesMax;
   std::size_t tail_cache_bytes = std::size_t{8} << 20;
+  std::size_t early_flush_bytes = kEarlyFlushBytes;
+  std::size_t reserve_from_bytes = kReserveFromBytes;
   // No segment is prepared unless this much would stay free beside it.
   std::uint64_t free_bytes_min = std::uint64_t{16} << 20;
 };
@@ -176,7 +188,9 @@ class SegmentedLog final : public Log {
   // Staged operations that come before the writer's own bytes, in order.
   class Flush;
   std::unique_ptr<Flush> staged_;
-  bool flush_out_ = false;
+  std::size_t flushes_out_ = 0;
+  // Of late: a moving average.
+  std::size_t flush_bytes_ = 0;
 
   std::optional<Spare> spare_;
   bool preparing_ = false;

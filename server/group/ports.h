@@ -52,10 +52,10 @@ class Ports {
   // lane from elsewhere. From any thread.
   virtual void post(Task task) = 0;
 
-  // Runs `work` on a pool and then `done` on this lane. Work submitted by one replica to kFlush
-  // never overlaps itself, because the replica has at most one flush out. kRead and kBackground
-  // may be refused when their bounded queue is full: then `done` is posted with kOverloaded and
-  // `work` never ran. kFlush is never refused.
+  // Runs `work` on a pool and then `done` on this lane. Work for kFlush runs, and is done, in the
+  // order of submission through these ports, one piece at a time, and none after one that failed
+  // (see disk_failed). kRead and kBackground may be refused when their bounded queue is full: then
+  // `done` is posted with kOverloaded and `work` never ran. kFlush is never refused.
   virtual void run(Pool pool, Work work, WorkDone done) = 0;
 
   // Says what the timer calls. Set once, by the replica, before the first wake_at.

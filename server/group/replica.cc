@@ -143,6 +143,9 @@ storage::Room Replica::room(std::size_t bytes) {
 void Replica::pump() {
   while (core_.has_output()) execute(core_.take_output());
   unstaged_bytes_ = 0;
+  // Before applying, so that the disk works while the lane hashes and answers.
+  launch_flush();
+  apply_committed();
   launch_flush();
   advance_stop();
 }
@@ -153,7 +156,6 @@ void Replica::execute(raft::Output output) {
   if (output.persist) stage(std::move(*output.persist));
   // A group of one voter has nobody to send to.
   CHECK(output.send_now.empty());
-  apply_committed();
 }
 
 void Replica::stage(raft::PersistOp op) {
@@ -175,29 +177,30 @@ void Replica::stage(raft::PersistOp op) {
 }
 
 void Replica::launch_flush() {
-  if (flush_out_) return;
-  flying_job_ = log_->take_flush();
-  flying_ = std::exchange(staged_, {});
-  if (flying_job_ == nullptr && flying_.empty()) return;
+  if (flights_.size() == storage::Log::kFlushesOutMax) return;
+  Flight flight{.job = log_->take_flush(), .operations = {}};
+  // What was staged with bytes leaves with them, or with the next flush.
+  if (flight.job == nullptr && (staged_.empty() || !flights_.empty())) return;
+  flight.operations = std::exchange(staged_, {});
   marker_at_.reset();
   std::optional<raft::HardState> hard_state;
-  for (const raft::PersistOp& op : flying_) {
+  for (const raft::PersistOp& op : flight.operations) {
     if (op.hard_state) hard_state = op.hard_state;
   }
-  if (flying_job_ == nullptr && !hard_state) {
+  storage::FlushJob* const job = flight.job.get();
+  flights_.push_back(std::move(flight));
+  if (job == nullptr && !hard_state) {
     // An operation without bytes: there is nothing to wait for.
-    flush_out_ = true;
     ports_.post([this, alive = alive_] {
       if (*alive) flushed({});
     });
     return;
   }
-  flush_out_ = true;
   // The job belongs to the replica and is touched by the worker only until `done` is posted; a
   // replica is destroyed after its pools.
   ports_.run(
       Pool::kFlush,
-      [this, hard_state, job = flying_job_.get()]() -> Result<void> {
+      [this, hard_state, job]() -> Result<void> {
         // Vote and term are durable before any entry of that term (rule B9).
         if (hard_state) TRY(save_hard_state_(*hard_state));
         return job == nullptr ? Result<void>{} : job->run();
@@ -208,21 +211,23 @@ void Replica::launch_flush() {
 }
 
 void Replica::flushed(Result<void> outcome) {
-  flush_out_ = false;
   if (!outcome) {
     // Nothing is known about the bytes concerned: no acknowledgement, no retry.
     ports_.disk_failed(fmt::format("group {}: {}", group_.value(), outcome.error().describe()));
     halt("a write or sync of live data failed");
     return;
   }
-  if (flying_job_ != nullptr) log_->complete_flush(std::move(flying_job_));
+  CHECK(!flights_.empty());
+  Flight flight = std::move(flights_.front());
+  flights_.pop_front();
+  if (flight.job != nullptr) log_->complete_flush(std::move(flight.job));
   // Promises (send_after_persist) would leave here; a group of one voter makes none to others.
-  for (const raft::PersistOp& op : std::exchange(flying_, {})) {
+  for (const raft::PersistOp& op : flight.operations) {
     CHECK(op.send_after_persist.empty());
     core_.on_persisted(op.token);
   }
   pump();
-  if (!flush_out_ && !pump_posted_) {
+  if (flights_.empty() && !pump_posted_) {
     marker_at_ = ports_.now().monotonic_us + kMarkerDelayUs;
     wake_by(*marker_at_);
   }
@@ -356,7 +361,7 @@ void Replica::on_timer() {
   waiters_.expire(now.monotonic_us);
   if (marker_at_ && *marker_at_ <= now.monotonic_us) {
     marker_at_.reset();
-    if (!flush_out_ && damage_.empty() && log_->stage_marker()) launch_flush();
+    if (flights_.empty() && damage_.empty() && log_->stage_marker()) launch_flush();
   }
   const auto owner_wants = owner_.on_timer(now);
   if (const auto deadline = waiters_.earliest_deadline()) wake_by(*deadline);
@@ -372,7 +377,7 @@ void Replica::stop(Task done) {
 }
 
 void Replica::advance_stop() {
-  if (!stopping_ || !stopped_ || flush_out_ || clean_out_ || pump_posted_) return;
+  if (!stopping_ || !stopped_ || !flights_.empty() || clean_out_ || pump_posted_) return;
   if (checkpoints_->busy()) return;
   const bool sound = damage_.empty();
   if (sound && !checkpoint_failed_ && applied_.id.index > checkpoints_->durable_checkpoint()) {
@@ -381,7 +386,7 @@ void Replica::advance_stop() {
   }
   if (sound && log_->stage_marker()) {
     launch_flush();
-    if (flush_out_) return;
+    if (!flights_.empty()) return;
   }
   waiters_.fail_all();
   ports_.post(std::exchange(stopped_, nullptr));

@@ -150,6 +150,7 @@ class Replica {
   void on_timer();
   void schedule_pump();
   void pump();
+  // Sends what is staged on its way, where the log thinks that best.
   void launch_flush();
   void flushed(Result<void> outcome);
   void on_role_change(const raft::RoleChange& change);
@@ -180,11 +181,15 @@ class Replica {
     Hash128 chain;  // after it
   };
   std::deque<Pending> unapplied_;
-  // Tokens staged for the next flush, and those of the flush that is out.
+  // Tokens staged for the next flush.
   std::vector<raft::PersistOp> staged_;
-  std::vector<raft::PersistOp> flying_;
-  std::unique_ptr<storage::FlushJob> flying_job_;
-  bool flush_out_ = false;
+  // A flush that is out, with its tokens; without a job where only a hard state is written.
+  struct Flight {
+    std::unique_ptr<storage::FlushJob> job;
+    std::vector<raft::PersistOp> operations;
+  };
+  // In order; Log::kFlushesOutMax at most.
+  std::deque<Flight> flights_;
   // Of entries proposed since the last pump.
   std::size_t unstaged_bytes_ = 0;
   bool pump_posted_ = false;

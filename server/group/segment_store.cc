@@ -50,7 +50,8 @@ OpenLog open_segmented_log(const SegmentStoreOptions& options) {
                                                            std::move(done));
                                                },
                                            .segment_bytes_min = options.segment_bytes_min,
-                                           .segment_bytes_max = options.segment_bytes_max}));
+                                           .segment_bytes_max = options.segment_bytes_max,
+                                           .early_flush_bytes = options.early_flush_bytes}));
         OpenedLog result{.log = std::move(opened.log), .remarks = std::move(opened.report.remarks)};
         if (opened.report.torn) result.remarks.push_back(describe(*opened.report.torn));
         return result;

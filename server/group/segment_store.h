@@ -15,6 +15,7 @@ namespace lignum::server {
 struct SegmentStoreOptions {
   std::size_t segment_bytes_min = storage::kSegmentBytesMin;
   std::size_t segment_bytes_max = storage::kSegmentBytesMax;
+  std::size_t early_flush_bytes = storage::kEarlyFlushBytes;
 };
 
 [[nodiscard]] MakeLog make_segmented_log(const SegmentStoreOptions& options);

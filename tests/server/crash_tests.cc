@@ -56,7 +56,8 @@ bool full_proof() {
 Cell make_cell() {
   Cell cell;
   const SegmentStoreOptions options{.segment_bytes_min = std::size_t{64} << 10,
-                                    .segment_bytes_max = std::size_t{64} << 10};
+                                    .segment_bytes_max = std::size_t{64} << 10,
+                                    .early_flush_bytes = 1};
   cell.logs = {.make = make_segmented_log(options), .open = open_segmented_log(options)};
   return cell;
 }

@@ -50,6 +50,7 @@ class ManualWorld {
  private:
   friend class ManualPorts;
   struct Job {
+    const ManualPorts* owner = nullptr;
     Work work;
     WorkDone done;
   };
@@ -73,7 +74,7 @@ class ManualPorts final : public Ports {
   [[nodiscard]] Now now() const override { return world_.now; }
   void post(Task task) override { world_.tasks_.push_back(std::move(task)); }
   void run(Pool pool, Work work, WorkDone done) override {
-    ManualWorld::Job job{.work = std::move(work), .done = std::move(done)};
+    ManualWorld::Job job{.owner = this, .work = std::move(work), .done = std::move(done)};
     if (pool == Pool::kFlush) {
       world_.flushes_.push_back(std::move(job));
     } else {
@@ -115,9 +116,11 @@ inline void ManualWorld::run() {
       tasks_.pop_front();
       task();
     } else if (!flushes_.empty() && !flushes_held_) {
-      const std::size_t pick = random_() % flushes_.size();
-      Job job = std::move(flushes_[pick]);
-      flushes_.erase(flushes_.begin() + static_cast<std::ptrdiff_t>(pick));
+      // Any replica's turn; each replica's flushes keep their order.
+      const ManualPorts* const owner = flushes_[random_() % flushes_.size()].owner;
+      const auto first = std::ranges::find(flushes_, owner, &Job::owner);
+      Job job = std::move(*first);
+      flushes_.erase(first);
       run_job(std::move(job));
     } else if (!others_.empty()) {
       Job job = std::move(others_.front());

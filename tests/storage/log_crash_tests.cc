@@ -107,7 +107,11 @@ Result<void> run_script(LogWorld& world, SimDisk& disk) {
         world.append(world.random().below(6000));
         if (disk.crashed()) return fail(Errc::kIo, "crashed while a segment was prepared");
       }
-      TRY(world.flush());
+      if (world.random().below(2) == 0) {
+        TRY(world.flush());
+      } else {
+        TRY(world.flush_two(world.random().below(6000)));
+      }
     }
     if (world.random().below(3) == 0 && world.log().stage_marker()) TRY(world.flush());
     if (round % 4 == 2) TRY(world.truncate(2));
