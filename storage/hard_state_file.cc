@@ -110,7 +110,8 @@ Result<std::unique_ptr<HardStateFile>> HardStateFile::open(Directory& directory)
       new HardStateFile(std::move(raw), directory.path() + "/" + kHardStateFileName));
   // What is read below must not vanish later: a killed process may have left it unsynced.
   TRY(file->file_->sync());
-  TRY(file->read_header());
+  TRY_ASSIGN(good, file->read_header());
+  if (!good[0] || !good[1]) TRY(write_headers(*file->file_, file->capacity_));
   std::map<GroupId, GroupRecord> groups;
   for (std::uint32_t number = 0; number < file->capacity_; ++number) {
     TRY_ASSIGN(record, file->read_group(GroupId(number)));
@@ -122,17 +123,46 @@ Result<std::unique_ptr<HardStateFile>> HardStateFile::open(Directory& directory)
   return file;
 }
 
-Result<void> HardStateFile::read_header() {
+Result<HardStateFile::Examined> HardStateFile::examine(Directory& directory) {
+  TRY_ASSIGN(raw, directory.open(kHardStateFileName, OpenMode::kRead));
+  HardStateFile file(std::move(raw), directory.path() + "/" + kHardStateFileName);
+  Examined examined;
+  TRY_ASSIGN(size, file.file_->size());
+  examined.file_bytes = size;
+  TRY_ASSIGN(good, file.read_header());
+  for (std::size_t copy = 0; copy < good.size(); ++copy) {
+    if (!good.at(copy)) {
+      examined.bad.push_back({.position = copy * kBlockBytes, .group = std::nullopt});
+    }
+  }
+  examined.groups = file.capacity_;
+  for (std::uint32_t number = 0; number < file.capacity_; ++number) {
+    const GroupId group(number);
+    TRY_ASSIGN(record, file.read_group(group));
+    for (const std::uint64_t position : record.bad) {
+      examined.bad.push_back({.position = position, .group = group});
+    }
+    if (record.lost) {
+      examined.lost.push_back(group);
+    } else if (record.loaded.torn) {
+      examined.torn.push_back(group);
+    }
+  }
+  return examined;
+}
+
+Result<HardStateFile::GoodHeaders> HardStateFile::read_header() {
   AlignedBuffer buffer(kHardStateHeaderCopies * kBlockBytes);
   TRY(file_->read_at(0, buffer.span()));
   std::optional<HardStateHeaderBlock> best;
-  bool equal = true;
+  GoodHeaders good{};
   for (std::size_t copy = 0; copy < kHardStateHeaderCopies; ++copy) {
     const auto header = decode_hard_state_header(block_of(buffer, copy));
-    equal = equal && header && (!best || header->groups == best->groups);
     if (header && (!best || header->groups > best->groups)) {
       best = header;
+      good.fill(false);
     }
+    good.at(copy) = header && header->groups == best->groups;
   }
   if (!best) {
     return fail(Errc::kCorrupt,
@@ -148,7 +178,7 @@ Result<void> HardStateFile::read_header() {
                                     " groups, more than there can be");
   }
   capacity_ = best->groups;
-  return equal ? Result<void>() : write_headers(*file_, capacity_);
+  return good;
 }
 
 Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) const {
@@ -166,6 +196,7 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
       }
       ++slots.at(slot).unreadable;
       const auto position = hard_state_position(group, slot, copy);
+      record.bad.push_back(position);
       record.loaded.damage.push_back(path_ + ": bytes " + std::to_string(position) + " to " +
                                      std::to_string(position + kBlockBytes - 1) + " (group " +
                                      std::to_string(group.value()) + ") are damaged");

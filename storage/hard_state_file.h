@@ -24,6 +24,7 @@
 // load() may be called from any thread. Never retries a failed write: after one, every later
 // store() fails with the same error.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -66,6 +67,23 @@ class HardStateFile {
   // for another format version. A file cut short is damage of the groups behind the cut.
   [[nodiscard]] static Result<std::unique_ptr<HardStateFile>> open(Directory& directory);
 
+  // The file as it lies there.
+  struct Examined {
+    struct BadBlock {
+      std::uint64_t position = 0;
+      std::optional<GroupId> group;  // none: a header
+    };
+    // Groups the file has room for.
+    std::uint32_t groups = 0;
+    std::vector<BadBlock> bad;
+    // Whose last store() was cut short by a crash, and whose state is lost.
+    std::vector<GroupId> torn;
+    std::vector<GroupId> lost;
+    std::uint64_t file_bytes = 0;
+  };
+  // Judges as open() does, and changes nothing.
+  [[nodiscard]] static Result<Examined> examine(Directory& directory);
+
   ~HardStateFile() = default;
   HardStateFile(const HardStateFile&) = delete;
   HardStateFile& operator=(const HardStateFile&) = delete;
@@ -89,6 +107,7 @@ class HardStateFile {
     std::uint64_t sequence = 0;  // of the newest good state
     Loaded loaded;
     bool lost = false;
+    std::vector<std::uint64_t> bad;  // positions of blocks that do not check
     // What open() rewrites, in this order.
     std::vector<Repair> newest_repairs;
     std::vector<Repair> other_repairs;
@@ -107,7 +126,9 @@ class HardStateFile {
   HardStateFile(std::unique_ptr<File> file, std::string path)
       : file_(std::move(file)), path_(std::move(path)) {}
 
-  [[nodiscard]] Result<void> read_header();
+  // Which of the headers are equal to the best one; learns the capacity.
+  using GoodHeaders = std::array<bool, kHardStateHeaderCopies>;
+  [[nodiscard]] Result<GoodHeaders> read_header();
   [[nodiscard]] Result<GroupRecord> read_group(GroupId group) const;
   [[nodiscard]] Result<void> heal(const std::map<GroupId, GroupRecord>& groups);
 

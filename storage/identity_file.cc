@@ -23,7 +23,6 @@ namespace {
 constexpr const char* kTemporaryName = "identity.tmp";
 // "LGID" as it stands in the file.
 constexpr std::uint32_t kMagic = 0x4449474C;
-constexpr std::size_t kCopies = 2;
 constexpr std::size_t kClusterAt = 8;
 constexpr std::size_t kCrcAt = kBlockBytes - sizeof(std::uint32_t);
 
@@ -55,8 +54,8 @@ Result<void> write_whole(Directory& directory, const NodeIdentity& identity) {
   if (leftover) {
     TRY(directory.remove(kTemporaryName));
   }
-  AlignedBuffer buffer(kCopies * kBlockBytes);
-  for (std::size_t copy = 0; copy < kCopies; ++copy) {
+  AlignedBuffer buffer(kIdentityCopies * kBlockBytes);
+  for (std::size_t copy = 0; copy < kIdentityCopies; ++copy) {
     encode(identity, buffer.span().subspan(copy * kBlockBytes, kBlockBytes));
   }
   {
@@ -82,20 +81,16 @@ std::string ClusterId::text() const {
   return result;
 }
 
-Result<std::optional<NodeIdentity>> load_identity(Directory& directory) {
+Result<std::optional<IdentityRead>> read_identity(Directory& directory) {
   TRY_ASSIGN(present, directory.exists(kIdentityFileName));
   if (!present) {
     return std::nullopt;
   }
   const std::string path = directory.path() + "/" + kIdentityFileName;
-  // One block more than there should be: what was appended is damage too.
-  AlignedBuffer buffer((kCopies + 1) * kBlockBytes);
-  std::size_t bytes = 0;
-  {
-    TRY_ASSIGN(file, directory.open(kIdentityFileName, OpenMode::kRead));
-    TRY_ASSIGN(count, file->read_at(0, buffer.span()));
-    bytes = count;
-  }
+  AlignedBuffer buffer(kIdentityCopies * kBlockBytes);
+  TRY_ASSIGN(file, directory.open(kIdentityFileName, OpenMode::kRead));
+  TRY_ASSIGN(size, file->size());
+  TRY(file->read_at(0, buffer.span()));
   const auto first = decode(buffer.bytes().first(kBlockBytes));
   const auto second = decode(buffer.bytes().subspan(kBlockBytes, kBlockBytes));
   if (!first && !second) {
@@ -113,10 +108,19 @@ Result<std::optional<NodeIdentity>> load_identity(Directory& directory) {
                 path + ": the data has format version " + std::to_string(identity.format_version) +
                     ", this build reads version " + std::to_string(kDataFormatVersion));
   }
-  if (!first || !second || bytes != kCopies * kBlockBytes) {
-    TRY(write_whole(directory, identity));
+  return IdentityRead{
+      .identity = identity, .good = {first.has_value(), second.has_value()}, .file_bytes = size};
+}
+
+Result<std::optional<NodeIdentity>> load_identity(Directory& directory) {
+  TRY_ASSIGN(read, read_identity(directory));
+  if (!read) return std::nullopt;
+  const bool whole = read->good[0] && read->good[1];
+  // What was appended is damage too.
+  if (!whole || read->file_bytes != kIdentityCopies * kBlockBytes) {
+    TRY(write_whole(directory, read->identity));
   }
-  return identity;
+  return read->identity;
 }
 
 Result<void> store_identity(Directory& directory, const NodeIdentity& identity) {

@@ -37,6 +37,17 @@ struct NodeIdentity {
   friend bool operator==(const NodeIdentity&, const NodeIdentity&) = default;
 };
 
+inline constexpr std::size_t kIdentityCopies = 2;
+
+// The file as it lies there; a copy is a block.
+struct IdentityRead {
+  NodeIdentity identity;
+  std::array<bool, kIdentityCopies> good{};
+  std::uint64_t file_bytes = 0;
+};
+// As load_identity(), but changes nothing.
+[[nodiscard]] Result<std::optional<IdentityRead>> read_identity(Directory& directory);
+
 // None when the directory has no identity yet. kCorrupt when both copies are bad, kUnsupported for
 // a format version this build cannot read; messages say what to do. One bad copy is healed by the
 // other, through a new file.

@@ -29,41 +29,13 @@
 #include "storage/segment_index.h"
 #include "storage/segment_writer.h"
 #include "storage/segmented_log.h"
+#include "storage/tail_scan.h"
 
 namespace lignum::storage {
 
 namespace {
 
 constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
-
-// One past the last byte that is not zero, at least `from`.
-std::uint64_t content_end(Bytes bytes, std::uint64_t from) {
-  std::uint64_t end = bytes.size();
-  while (end > from && bytes[end - 1] == std::byte{0}) --end;
-  return end;
-}
-
-// A frame that begins behind `after`, as far as envelopes tell.
-struct LaterFrame {
-  std::uint64_t position = 0;
-  std::uint64_t flushed = 0;
-};
-
-// What the frames behind `after` say: the highest position that was flushed when one of them was
-// written, and where the last of them lies.
-std::optional<LaterFrame> evidence_behind(Bytes bytes, SegmentId segment, std::uint64_t after) {
-  std::optional<LaterFrame> found;
-  const std::uint64_t first = (after / kFrameAlignment + 1) * kFrameAlignment;
-  for (std::uint64_t at = first; at + kEnvelopeBytes <= bytes.size(); at += kFrameAlignment) {
-    if (load_le<std::uint32_t>(bytes, at) != kFrameMagic) continue;
-    const auto frame = decode_frame(bytes.subspan(at), segment, at);
-    if (!frame) continue;
-    if (!found) found.emplace();
-    found->position = at;
-    found->flushed = std::max(found->flushed, frame->envelope.flushed);
-  }
-  return found;
-}
 
 }  // namespace
 
@@ -151,11 +123,21 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
   std::vector<std::byte> bytes(size);
   TRY(segment->read_exactly(0, bytes));
   report_.scanned_bytes = size;
-  log_->mark_ = record.before;
   log_->capacity_ = std::max<std::size_t>(record.file_bytes, size);
-  TRY_ASSIGN(end, take_frames(bytes));
-  log_->durable_ = log_->mark_.id.index;
-  TRY(judge_tail(bytes, end));
+  TailScan scan = scan_tail(bytes, record, options_.incarnation);
+  if (!scan.damage.empty()) {
+    return fail(
+        Errc::kCorrupt,
+        fmt::format("{}: byte {}: entry {} fails its checksum, but {}: this is damage, not "
+                    "a torn write; nothing was changed",
+                    active_path_, scan.end, scan.mark.id.index.next().value(), scan.damage));
+  }
+  if (scan.torn()) TRY(cut(scan));
+  const std::uint64_t end = scan.end;
+  log_->mark_ = scan.mark;
+  log_->durable_ = scan.mark.id.index;
+  log_->marked_end_ = scan.marked_end;
+  log_->active_index_ = std::move(scan.index);
   if (!decode_segment_header(Bytes(bytes).first(kBlockBytes))) {
     const AlignedBuffer header = encode_segment_header(
         {.group = options_.group, .incarnation = options_.incarnation, .segment = record.id});
@@ -177,69 +159,16 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
   return {};
 }
 
-Result<std::uint64_t> LogRecovery::take_frames(Bytes bytes) {
-  std::uint64_t at = kFramesStart;
-  while (at < bytes.size()) {
-    const auto frame = decode_frame(bytes.subspan(at), active_.id, at);
-    if (!frame || frame->bytes > bytes.size() - at) break;
-    if (std::holds_alternative<EntryHeader>(frame->body)) {
-      TRY_ASSIGN(taken, take_entry(*frame, bytes, at));
-      if (!taken) break;
-    } else if (const auto* marker = std::get_if<Marker>(&frame->body)) {
-      if (marker->last != log_->mark_.id.index || marker->chain != log_->mark_.chain) break;
-      log_->marked_end_ = at + frame->bytes;
-    } else {
-      break;  // the active segment holds no skips
-    }
-    at += frame->bytes;
-  }
-  return at;
-}
-
-Result<bool> LogRecovery::take_entry(const Frame& frame, Bytes bytes, std::uint64_t position) {
-  const auto& header = std::get<EntryHeader>(frame.body);
-  LogMark& mark = log_->mark_;
-  // A frame of a log that was cut here earlier does not continue this chain.
-  if (header.index != mark.id.index.next() || header.previous_chain != mark.chain ||
-      header.group != options_.incarnation) {
-    return false;
-  }
-  const Bytes payload = bytes.subspan(position + frame.payload_at(), header.payload_bytes);
-  if (!payload_intact(header, payload)) return false;
-  log_->active_index_.add(header, static_cast<std::uint32_t>(position),
-                          static_cast<std::uint32_t>(frame.bytes));
-  mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
-  return true;
-}
-
-Result<void> LogRecovery::judge_tail(Bytes bytes, std::uint64_t end) {
-  const auto later = evidence_behind(bytes, active_.id, end);
-  const bool flushed_past = later && later->flushed > end;
-  const bool too_far = later && later->position - end > kInFlightWindowMax;
-  if (flushed_past || too_far) {
-    return fail(
-        Errc::kCorrupt,
-        fmt::format("{}: byte {}: entry {} fails its checksum, but {}: this is damage, not "
-                    "a torn write; nothing was changed",
-                    active_path_, end, log_->mark_.id.index.next().value(),
-                    flushed_past ? fmt::format("byte {} was flushed after it", later->flushed)
-                                 : fmt::format("an entry stands at byte {}", later->position)));
-  }
-  if (content_end(bytes, end) == end) return {};
-  return cut(bytes, end);
-}
-
-Result<void> LogRecovery::cut(Bytes bytes, std::uint64_t end) {
-  const std::uint64_t garbage_end = content_end(bytes, end);
+Result<void> LogRecovery::cut(const TailScan& scan) {
   report_.torn = TornTail{.file = active_path_,
-                          .position = end,
-                          .bytes = garbage_end - end,
-                          .index = log_->mark_.id.index.next()};
+                          .position = scan.end,
+                          .bytes = scan.content_end - scan.end,
+                          .index = scan.mark.id.index.next()};
   // Zeros, so that no frame of the cut tail can be taken for one of the log that goes on here.
   TRY_ASSIGN(file, directory_.open(segment_file_name(active_.id), OpenMode::kReadWrite));
   const std::vector<std::byte> zeros(kZeroBytes);
-  for (std::uint64_t at = end; at < garbage_end; at += kZeroBytes) {
-    const std::size_t count = std::min<std::uint64_t>(kZeroBytes, garbage_end - at);
+  for (std::uint64_t at = scan.end; at < scan.content_end; at += kZeroBytes) {
+    const std::size_t count = std::min<std::uint64_t>(kZeroBytes, scan.content_end - at);
     TRY(file->write_at(at, Bytes(zeros).first(count)));
   }
   return file->sync();

@@ -18,6 +18,7 @@
 #include "storage/frame_codec.h"
 #include "storage/manifest.h"
 #include "storage/segmented_log.h"
+#include "storage/tail_scan.h"
 
 namespace lignum::storage {
 
@@ -33,13 +34,7 @@ class LogRecovery {
   Result<void> open_segments(const Manifest& manifest);
   Result<void> open_sealed(const SegmentRecord& record);
   Result<void> open_active(const SegmentRecord& record);
-  // Takes the frames of the active segment up to the first position that does not check; returns
-  // it.
-  Result<std::uint64_t> take_frames(Bytes bytes);
-  Result<bool> take_entry(const Frame& frame, Bytes bytes, std::uint64_t position);
-  // Torn or damaged? Cuts or fails.
-  Result<void> judge_tail(Bytes bytes, std::uint64_t end);
-  Result<void> cut(Bytes bytes, std::uint64_t end);
+  Result<void> cut(const TailScan& scan);
   Result<void> remove_debris(const Manifest& manifest);
 
   Directory& directory_;

@@ -119,7 +119,12 @@ AlignedBuffer encode(const Manifest& manifest) {
   return buffer;
 }
 
-std::optional<Manifest> decode(Bytes in) {
+struct DecodedCopy {
+  Manifest manifest;
+  std::size_t bytes = 0;
+};
+
+std::optional<DecodedCopy> decode(Bytes in) {
   if (in.size() < kCopyHeaderBytes || load_le<std::uint32_t>(in) != kManifestMagic ||
       load_le<std::uint32_t>(in, 8) != kSegmentVersion) {
     return std::nullopt;
@@ -152,14 +157,14 @@ std::optional<Manifest> decode(Bytes in) {
     record.footer_bytes = get.u64();
     manifest.segments.push_back(record);
   }
-  return manifest;
+  return DecodedCopy{.manifest = std::move(manifest), .bytes = kCopyHeaderBytes + body};
 }
 
 }  // namespace
 
 std::string segment_file_name(SegmentId id) { return fmt::format("{:016x}.seg", id.value()); }
 
-Result<ManifestFile::Loaded> ManifestFile::load(Directory& directory) {
+Result<ManifestRead> read_manifest(Directory& directory) {
   TRY_ASSIGN(file, directory.open(kManifestName, OpenMode::kRead));
   TRY_ASSIGN(size, file->size());
   // A manifest of a hundred thousand segments is a tenth of this.
@@ -167,23 +172,29 @@ Result<ManifestFile::Loaded> ManifestFile::load(Directory& directory) {
   std::vector<std::byte> bytes(std::min(size, kBytesMax));
   TRY_ASSIGN(read, file->read_at(0, bytes));
   bytes.resize(read);
-  std::optional<Manifest> found;
-  std::size_t copies = 0;
+  ManifestRead found;
+  found.file_bytes = size;
   // The second copy's place depends on the first one's length, which may be the damage.
   for (std::size_t at = 0; at < bytes.size(); at += kBlockBytes) {
     auto copy = decode(Bytes(bytes).subspan(at));
     if (!copy) continue;
-    ++copies;
-    if (!found) found = std::move(copy);
+    if (found.good.empty()) found.manifest = std::move(copy->manifest);
+    found.good.push_back({.position = at, .bytes = copy->bytes});
   }
-  if (!found) {
+  if (found.good.empty()) {
     return fail(Errc::kCorrupt, fmt::format("{}/{}: byte 0: neither copy of the list of segments "
                                             "passes its checksum",
                                             directory.path(), kManifestName));
   }
-  Loaded loaded{.file = std::unique_ptr<ManifestFile>(new ManifestFile(directory, *found)),
-                .remark = std::nullopt};
-  if (copies < 2) {
+  return found;
+}
+
+Result<ManifestFile::Loaded> ManifestFile::load(Directory& directory) {
+  TRY_ASSIGN(found, read_manifest(directory));
+  Loaded loaded{
+      .file = std::unique_ptr<ManifestFile>(new ManifestFile(directory, std::move(found.manifest))),
+      .remark = std::nullopt};
+  if (found.good.size() < 2) {
     loaded.remark = fmt::format("{}/{}: one of two copies was damaged and has been rewritten",
                                 directory.path(), kManifestName);
     TRY(loaded.file->edit([](Manifest&) {}));

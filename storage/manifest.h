@@ -63,6 +63,22 @@ struct Manifest {
 
 [[nodiscard]] std::string segment_file_name(SegmentId id);
 
+// The file as it lies there, its two copies judged.
+struct ManifestRead {
+  // A good copy: `bytes` of content in whole blocks from `position` on.
+  struct Copy {
+    std::uint64_t position = 0;
+    std::uint64_t bytes = 0;
+  };
+  Manifest manifest;
+  // One or two.
+  std::vector<Copy> good;
+  std::uint64_t file_bytes = 0;
+};
+// kNotFound when there is no manifest; kCorrupt, naming file and byte, when neither copy checks.
+// Changes nothing.
+[[nodiscard]] Result<ManifestRead> read_manifest(Directory& directory);
+
 // Loads, makes and replaces the manifest of one directory. Safe from any thread: a flush that rolls
 // and a cleaner may both edit it.
 class ManifestFile {
@@ -72,8 +88,7 @@ class ManifestFile {
     // Set when one of the two copies was bad; the file was rewritten.
     std::optional<std::string> remark;
   };
-  // kNotFound when there is no manifest; kCorrupt, naming file and byte, when neither copy checks.
-  // `directory` outlives the object.
+  // As read_manifest(); one bad copy is mended. `directory` outlives the object.
   static Result<Loaded> load(Directory& directory);
   // Makes one durably where there is none.
   static Result<std::unique_ptr<ManifestFile>> create(Directory& directory, Manifest manifest);

@@ -137,11 +137,14 @@ class ImageReader {
         load_le<std::uint32_t>(head, 4) != chunk_crc(image_crc_, position_, chunk_)) {
       return damaged(position_, "a chunk");
     }
+    if (end && load_le<std::uint64_t>(chunk_, 0) != pairs_) {
+      return damaged(position_, "the end");
+    }
     position_ += kChunkHeadBytes + wanted;
     if (!end) {
       return chunk_;
     }
-    if (load_le<std::uint64_t>(chunk_, 0) != pairs_ || position_ != file_bytes) {
+    if (position_ != file_bytes) {
       return damaged(position_, "the end");
     }
     return Bytes{};
@@ -164,6 +167,10 @@ class ImageReader {
     }
     return {};
   }
+
+  // Everything before it checks.
+  [[nodiscard]] std::uint64_t position() const { return position_; }
+  [[nodiscard]] Result<std::uint64_t> file_bytes() const { return file_->size(); }
 
  private:
   static std::string_view text_of(Bytes bytes) {
@@ -274,6 +281,29 @@ Result<ImageInfo> read_image(
     }
     TRY(reader.read_pairs(chunk, visit));
   }
+}
+
+Result<ImageCheck> check_image(Directory& directory, std::string_view name) {
+  TRY_ASSIGN(reader, open_image(directory, name));
+  ImageCheck check;
+  TRY_ASSIGN(size, reader.file_bytes());
+  check.file_bytes = size;
+  const auto run = [&]() -> Result<void> {
+    TRY_ASSIGN(info, reader.read_header());
+    check.info = info;
+    for (;;) {
+      TRY_ASSIGN(chunk, reader.next_chunk());
+      if (chunk.empty()) break;
+      TRY(reader.read_pairs(chunk,
+                            [](std::string_view, std::string_view) { return Result<void>(); }));
+    }
+    return {};
+  };
+  const auto whole = run();
+  check.good_bytes = reader.position();
+  if (!whole && whole.error().code() != Errc::kCorrupt) return std::unexpected(whole.error());
+  if (!whole) check.damage = whole.error().message();
+  return check;
 }
 
 Result<ImageInfo> read_image_info(Directory& directory, std::string_view name) {

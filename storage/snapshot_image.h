@@ -80,6 +80,17 @@ class ImageWriter {
     Directory& directory, std::string_view name,
     const std::function<Result<void>(std::string_view key, std::string_view value)>& visit);
 
+// How far an image checks.
+struct ImageCheck {
+  ImageInfo info;
+  std::uint64_t file_bytes = 0;
+  // Bytes from 0 on that check: all of them, unless `damage` says what does not there.
+  std::uint64_t good_bytes = 0;
+  std::string damage;
+};
+// Reads all of it. Damage is no error; kUnsupported for another version, kIo.
+[[nodiscard]] Result<ImageCheck> check_image(Directory& directory, std::string_view name);
+
 // The header only, verified. As read_image().
 [[nodiscard]] Result<ImageInfo> read_image_info(Directory& directory, std::string_view name);
 

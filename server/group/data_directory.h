@@ -26,15 +26,16 @@
 
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/data_layout.h"
 #include "storage/file.h"
 #include "storage/hard_state_file.h"
 #include "storage/identity_file.h"
 
 namespace lignum::server {
 
-inline constexpr const char* kBootstrapFileName = "bootstrap";
-inline constexpr const char* kGroupsDirectoryName = "groups";
-inline constexpr const char* kImagesDirectoryName = "images";
+using storage::kBootstrapFileName;
+using storage::kGroupsDirectoryName;
+using storage::kImagesDirectoryName;
 
 struct BootstrapOptions {
   // Data groups beside the meta group.

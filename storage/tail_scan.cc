@@ -1,0 +1,107 @@
+#include "storage/tail_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "raft/entry.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/byte_order.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
+#include "storage/manifest.h"
+
+namespace lignum::storage {
+
+namespace {
+
+// A frame that begins behind `after`, as far as envelopes tell.
+struct LaterFrame {
+  std::uint64_t position = 0;
+  std::uint64_t flushed = 0;
+};
+
+// What the frames behind `after` say: the highest position that was flushed when one of them was
+// written, and where the last of them lies.
+std::optional<LaterFrame> evidence_behind(Bytes bytes, SegmentId segment, std::uint64_t after) {
+  std::optional<LaterFrame> found;
+  const std::uint64_t first = (after / kFrameAlignment + 1) * kFrameAlignment;
+  for (std::uint64_t at = first; at + kEnvelopeBytes <= bytes.size(); at += kFrameAlignment) {
+    if (load_le<std::uint32_t>(bytes, at) != kFrameMagic) continue;
+    const auto frame = decode_frame(bytes.subspan(at), segment, at);
+    if (!frame) continue;
+    if (!found) found.emplace();
+    found->position = at;
+    found->flushed = std::max(found->flushed, frame->envelope.flushed);
+  }
+  return found;
+}
+
+// False where the entry does not continue the log.
+bool take_entry(TailScan& scan, const Frame& frame, Bytes bytes, GroupIncarnation incarnation) {
+  const auto& header = std::get<EntryHeader>(frame.body);
+  // A frame of a log that was cut here earlier does not continue this chain.
+  if (header.index != scan.mark.id.index.next() || header.previous_chain != scan.mark.chain ||
+      header.group != incarnation) {
+    return false;
+  }
+  const Bytes payload = bytes.subspan(scan.end + frame.payload_at(), header.payload_bytes);
+  if (!payload_intact(header, payload)) return false;
+  scan.index.add(header, static_cast<std::uint32_t>(scan.end),
+                 static_cast<std::uint32_t>(frame.bytes));
+  scan.mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
+  return true;
+}
+
+// Takes the frames up to the first position that does not check.
+void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnation incarnation) {
+  while (scan.end < bytes.size()) {
+    const auto frame = decode_frame(bytes.subspan(scan.end), segment, scan.end);
+    if (!frame || frame->bytes > bytes.size() - scan.end) return;
+    if (std::holds_alternative<EntryHeader>(frame->body)) {
+      if (!take_entry(scan, *frame, bytes, incarnation)) return;
+    } else if (const auto* marker = std::get_if<Marker>(&frame->body)) {
+      if (marker->last != scan.mark.id.index || marker->chain != scan.mark.chain) return;
+      scan.marked_end = scan.end + frame->bytes;
+    } else {
+      return;  // the active segment holds no skips
+    }
+    scan.end += frame->bytes;
+  }
+}
+
+// Torn or damaged?
+std::string judge(const TailScan& scan, Bytes bytes, SegmentId segment) {
+  const auto later = evidence_behind(bytes, segment, scan.end);
+  const bool flushed_past = later && later->flushed > scan.end;
+  const bool too_far = later && later->position - scan.end > kInFlightWindowMax;
+  if (flushed_past) return fmt::format("byte {} was flushed after it", later->flushed);
+  if (too_far) return fmt::format("an entry stands at byte {}", later->position);
+  return "";
+}
+
+}  // namespace
+
+std::uint64_t content_end(Bytes bytes, std::uint64_t from) {
+  std::uint64_t end = bytes.size();
+  while (end > from && bytes[end - 1] == std::byte{0}) --end;
+  return std::max(end, from);
+}
+
+TailScan scan_tail(Bytes bytes, const SegmentRecord& record, GroupIncarnation incarnation) {
+  TailScan scan;
+  scan.mark = record.before;
+  scan.end = kFramesStart;
+  take_frames(scan, bytes, record.id, incarnation);
+  scan.damage = judge(scan, bytes, record.id);
+  scan.content_end = content_end(bytes, scan.end);
+  return scan;
+}
+
+}  // namespace lignum::storage
