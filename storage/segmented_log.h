@@ -23,7 +23,7 @@
 // if no frame or marker behind it says that anything beyond P was flushed when it was written, and
 // none lies further away than the largest flush; otherwise it is damage, and the log does not open.
 //
-// See storage/log.h for threads and promises. Deviations: docs/design/segmented-log.md.
+// See storage/log.h for threads and promises. Deviations: docs/design/0002-segmented-log.md.
 
 #include <cstddef>
 #include <cstdint>
@@ -62,7 +62,7 @@ inline constexpr std::size_t kEarlyFlushBytes = std::size_t{320} << 10;
 
 // While flushes are of this size, segments are prepared by reserving their blocks instead of
 // writing zeros: the first write to a reserved block costs a journal commit (90 us where this was
-// measured), which is less than writing every byte twice (docs/design/segmented-log.md).
+// measured), which is less than writing every byte twice (docs/design/0002-segmented-log.md).
 inline constexpr std::size_t kReserveFromBytes = std::size_t{256} << 10;
 
 struct SegmentedLogOptions {

@@ -1,7 +1,7 @@
 #pragma once
 
 // The stamps of a group's entries: strictly rising microseconds, as near to the wall clock as that
-// allows (rule F1 of the contract; docs/design/clock-steps.md).
+// allows (rule F1 of the contract; docs/design/0001-clock-steps.md).
 //
 // append time = max(now, last stamp + 1 us), where "last" includes entries still in flight and,
 // after a restart, the last entry of the log. So order by append time is order by index, whatever

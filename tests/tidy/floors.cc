@@ -105,9 +105,8 @@ Include parse_include(std::string_view line) {
 // Standard C++ headers have no dot; those of C and POSIX are left to check_edges.
 bool is_third_party(std::string_view target) {
   static const Names kKnown =
-      kCompression + Names{"fmt/",   "boost/",     "google/",   "leveldb/", "spdlog/",
-                           "CLI/",   "toml++/",    "openssl/",  "re2/",     "gtest/",
-                           "gmock/", "rapidcheck", "benchmark/"};
+      kCompression + Names{"fmt/",    "boost/",   "google/", "leveldb/", "spdlog/", "CLI/",
+                           "toml++/", "openssl/", "re2/",    "gtest/",   "gmock/",  "benchmark/"};
   return matches(target, kKnown);
 }
 
