@@ -91,6 +91,9 @@ class Log {
   // for kMarkerDelayMs and at shutdown. True when there is something to flush.
   virtual bool stage_marker() = 0;
 
+  // Gives back what was prepared for entries to come; called when none came for a while.
+  virtual void release_spare() = 0;
+
   // Term and chain of one entry; none below first_index() - 1 or above last().
   [[nodiscard]] virtual std::optional<LogId> id_at(Index index) const = 0;
   // Entries [from, to], fewer once bytes_max is passed, at least one.

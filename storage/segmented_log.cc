@@ -122,13 +122,24 @@ Room SegmentedLog::room(std::size_t bytes) {
   }
   if (available >= needed) return Room::kReady;
   if (spare_ && spare_->bytes < kFramesStart + needed + 2 * kSegmentReserve) {
-    // Too small for this batch: it goes, and its file with the next boot's debris.
-    spare_.reset();
+    // Too small for this batch.
+    release_spare();
     prepare_spare(needed);
   }
   if (spare_) return Room::kReady;
   if (prepare_error_ && prepare_error_->code() == Errc::kNoSpace) return Room::kNoSpace;
   return Room::kPreparing;
+}
+
+void SegmentedLog::release_spare() {
+  if (!spare_) return;
+  // What cannot be removed now is debris at the next boot.
+  options_.background(
+      [&directory = directory_, name = segment_file_name(spare_->id)]() -> Result<void> {
+        return directory.remove(name);
+      },
+      [](const Result<void>&) {});
+  spare_.reset();
 }
 
 void SegmentedLog::prepare_spare(std::size_t bytes) {

@@ -131,6 +131,7 @@ class SegmentedLog final : public Log {
                                                      const ShardReadOptions& options) override;
   [[nodiscard]] std::optional<Offset> find_time(ShardKey shard, TimeUs time) const override;
   void set_shard_start(ShardKey shard, Offset start) override;
+  void release_spare() override;
   [[nodiscard]] std::unique_ptr<FlushJob> take_clean(Index durable_image) override;
   void complete_clean(std::unique_ptr<FlushJob> job, bool ok) override;
   [[nodiscard]] Usage usage() const override;

@@ -30,6 +30,8 @@ namespace lignum::server {
 namespace {
 
 constexpr std::int64_t kMarkerDelayUs = std::int64_t{storage::kMarkerDelayMs} * 1000;
+// A group without traffic for this long holds no prepared segment.
+constexpr std::int64_t kIdleUs = std::int64_t{10} * 1'000'000;
 // What an entry weighs besides its payload when log bytes are counted.
 constexpr std::size_t kHeaderWeight = 192;
 
@@ -183,6 +185,7 @@ void Replica::launch_flush() {
   if (flight.job == nullptr && (staged_.empty() || !flights_.empty())) return;
   flight.operations = std::exchange(staged_, {});
   marker_at_.reset();
+  idle_at_.reset();
   std::optional<raft::HardState> hard_state;
   for (const raft::PersistOp& op : flight.operations) {
     if (op.hard_state) hard_state = op.hard_state;
@@ -228,7 +231,9 @@ void Replica::flushed(Result<void> outcome) {
   }
   pump();
   if (flights_.empty() && !pump_posted_) {
-    marker_at_ = ports_.now().monotonic_us + kMarkerDelayUs;
+    const std::int64_t now = ports_.now().monotonic_us;
+    marker_at_ = now + kMarkerDelayUs;
+    idle_at_ = now + kIdleUs;
     wake_by(*marker_at_);
   }
 }
@@ -363,9 +368,14 @@ void Replica::on_timer() {
     marker_at_.reset();
     if (flights_.empty() && damage_.empty() && log_->stage_marker()) launch_flush();
   }
+  if (idle_at_ && *idle_at_ <= now.monotonic_us) {
+    idle_at_.reset();
+    log_->release_spare();
+  }
   const auto owner_wants = owner_.on_timer(now);
   if (const auto deadline = waiters_.earliest_deadline()) wake_by(*deadline);
   if (marker_at_) wake_by(*marker_at_);
+  if (idle_at_) wake_by(*idle_at_);
   if (owner_wants) wake_by(*owner_wants);
 }
 

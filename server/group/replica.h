@@ -200,6 +200,7 @@ class Replica {
   bool clean_out_ = false;
   std::unique_ptr<storage::FlushJob> clean_job_;
   std::optional<std::int64_t> marker_at_;
+  std::optional<std::int64_t> idle_at_;
   std::optional<std::int64_t> armed_for_;
   std::string damage_;
   bool stopping_ = false;

@@ -26,6 +26,7 @@ struct MemoryDisk {
   std::vector<Entry> entries;  // durable
   std::uint64_t markers = 0;
   bool fail_flushes = false;
+  int spares_released = 0;
 };
 
 class MemoryLog final : public storage::Log {
@@ -76,6 +77,7 @@ class MemoryLog final : public storage::Log {
     marker_staged_ = true;
     return true;
   }
+  void release_spare() override { ++disk_->spares_released; }
   [[nodiscard]] std::optional<LogId> id_at(Index index) const override {
     if (index.value() == 0 || index.value() > entries_.size()) return std::nullopt;
     return entries_[index.value() - 1].header.id();

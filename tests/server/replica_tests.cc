@@ -2,9 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,7 +23,6 @@
 #include "server/group/replica.h"
 #include "server/group/state_machine.h"
 #include "server/group/waiters.h"
-#include "storage/log.h"
 #include "storage/memory_state_store.h"
 #include "storage/state_store.h"
 #include "tests/server/manual_world.h"
@@ -311,6 +310,20 @@ TEST_F(ReplicaTest, IdleForTenMillisecondsLeavesAMarker) {
   EXPECT_EQ(disk->markers, before + 1);
   world->advance(1'000'000);
   EXPECT_EQ(disk->markers, before + 1);
+}
+
+TEST_F(ReplicaTest, IdleForTenSecondsHoldsNothingPrepared) {
+  serve();
+  for (int i = 0; i < 5; ++i) {
+    propose();
+    world->run();
+    world->advance(9'000'000);
+  }
+  EXPECT_EQ(disk->spares_released, 0);
+  world->advance(2'000'000);
+  EXPECT_EQ(disk->spares_released, 1);
+  world->advance(60'000'000);
+  EXPECT_EQ(disk->spares_released, 1);
 }
 
 TEST_F(ReplicaTest, AContradictionHaltsTheGroupAndIsNotSkipped) {

@@ -15,12 +15,15 @@
 #include "jepsen/sim/sim_disk.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/random.h"
 #include "raft/types.h"
+#include "storage/byte_order.h"
 #include "storage/crc32c.h"
 #include "storage/file.h"
 #include "storage/frame_codec.h"
 #include "storage/log.h"
+#include "storage/record_batch.h"
 #include "storage/segmented_log.h"
 
 namespace lignum::storage {
@@ -59,6 +62,16 @@ inline ShardKey shard_key(std::uint32_t number) {
   return {.stream = StreamId(9), .shard = ShardNumber(number)};
 }
 
+// Makes random bytes a record batch, as far as its header goes.
+inline void shape_batch(std::vector<std::byte>& bytes, const EntryHeader& entry) {
+  store_be<std::uint64_t>(bytes, 0, entry.base_offset.value());
+  store_be<std::int32_t>(bytes, 8, static_cast<std::int32_t>(bytes.size()) - 12);
+  store_be<std::int32_t>(bytes, 12, -1);
+  store_be<std::int8_t>(bytes, 16, 2);
+  store_be<std::uint32_t>(bytes, 57, entry.record_count);
+  store_be<std::uint32_t>(bytes, 17, crc32c(Bytes(bytes).subspan(21)));
+}
+
 class LogWorld {
  public:
   static constexpr std::uint32_t kShards = 3;
@@ -66,11 +79,11 @@ class LogWorld {
   explicit LogWorld(std::unique_ptr<Directory> directory, std::uint64_t seed)
       : directory_(std::move(directory)), random_(seed) {}
 
-  Result<void> create() { return SegmentedLog::create(*directory_, log_options()); }
+  Result<void> create() { return SegmentedLog::create(*directory_, options); }
 
   Result<void> open() {
     log_.reset();
-    TRY_ASSIGN(opened, SegmentedLog::open(*directory_, log_options()));
+    TRY_ASSIGN(opened, SegmentedLog::open(*directory_, options));
     log_ = std::move(opened.log);
     report_ = std::move(opened.report);
     for (const auto& [shard, start] : model.starts) log_->set_shard_start(shard, start);
@@ -81,6 +94,7 @@ class LogWorld {
   bool append(std::size_t payload_bytes) {
     if (log_->room(payload_bytes + 200) != Room::kReady) return false;
     Entry entry;
+    payload_bytes = std::max(payload_bytes, kBatchHeaderBytes);
     std::vector<std::byte> bytes(payload_bytes);
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_.below(256));
     entry.header.group = kLogIncarnation;
@@ -96,6 +110,7 @@ class LogWorld {
       entry.header.record_count = 1 + static_cast<std::uint32_t>(random_.below(5));
       entry.header.level_mask = 1U << random_.below(4);
       model.next[entry.header.shard] = entry.header.base_offset + entry.header.record_count;
+      shape_batch(bytes, entry.header);
     }
     entry.header.previous_chain = log_->last_chain();
     entry.header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
@@ -184,6 +199,7 @@ class LogWorld {
   [[nodiscard]] std::uint64_t term() const { return term_; }
 
   LogModel model;
+  SegmentedLogOptions options = log_options();
 
  private:
   [[nodiscard]] bool in_active(Index index) const { return index >= log_->active_first_index(); }
