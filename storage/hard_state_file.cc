@@ -26,7 +26,6 @@ namespace lignum::storage {
 
 namespace {
 
-constexpr const char* kTemporaryName = "hard-state.tmp";
 // Empty states of a new group, by slot: the first state stored gets the number after them.
 constexpr std::array<std::uint64_t, kHardStateSlots> kEmptySequences = {2, 1};
 
@@ -90,16 +89,16 @@ Result<std::unique_ptr<HardStateFile>> HardStateFile::create(Directory& director
   if (present) {
     return fail(Errc::kAlreadyExists, directory.path() + ": has a hard state file already");
   }
-  TRY_ASSIGN(leftover, directory.exists(kTemporaryName));
+  TRY_ASSIGN(leftover, directory.exists(kHardStateTemporaryName));
   if (leftover) {
-    TRY(directory.remove(kTemporaryName));
+    TRY(directory.remove(kHardStateTemporaryName));
   }
   {
-    TRY_ASSIGN(file, directory.open(kTemporaryName, OpenMode::kCreate));
+    TRY_ASSIGN(file, directory.open(kHardStateTemporaryName, OpenMode::kCreate));
     TRY(write_empty_groups(*file, 0, kHardStateGroupStep));
     TRY(write_headers(*file, kHardStateGroupStep));
   }
-  TRY(directory.rename(kTemporaryName, kHardStateFileName));
+  TRY(directory.rename(kHardStateTemporaryName, kHardStateFileName));
   TRY(directory.sync());
   return open(directory);
 }

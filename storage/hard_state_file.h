@@ -43,6 +43,8 @@
 namespace lignum::storage {
 
 inline constexpr const char* kHardStateFileName = "hard-state";
+// What is being written.
+inline constexpr const char* kHardStateTemporaryName = "hard-state.tmp";
 // Groups a new file has room for, and the step by which it grows.
 inline constexpr std::uint32_t kHardStateGroupStep = 64;
 inline constexpr std::uint32_t kHardStateGroupsMax = 65536;

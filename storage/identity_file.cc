@@ -20,7 +20,6 @@ namespace lignum::storage {
 
 namespace {
 
-constexpr const char* kTemporaryName = "identity.tmp";
 // "LGID" as it stands in the file.
 constexpr std::uint32_t kMagic = 0x4449474C;
 constexpr std::size_t kClusterAt = 8;
@@ -50,20 +49,20 @@ std::optional<NodeIdentity> decode(Bytes block) {
 }
 
 Result<void> write_whole(Directory& directory, const NodeIdentity& identity) {
-  TRY_ASSIGN(leftover, directory.exists(kTemporaryName));
+  TRY_ASSIGN(leftover, directory.exists(kIdentityTemporaryName));
   if (leftover) {
-    TRY(directory.remove(kTemporaryName));
+    TRY(directory.remove(kIdentityTemporaryName));
   }
   AlignedBuffer buffer(kIdentityCopies * kBlockBytes);
   for (std::size_t copy = 0; copy < kIdentityCopies; ++copy) {
     encode(identity, buffer.span().subspan(copy * kBlockBytes, kBlockBytes));
   }
   {
-    TRY_ASSIGN(file, directory.open(kTemporaryName, OpenMode::kCreate));
+    TRY_ASSIGN(file, directory.open(kIdentityTemporaryName, OpenMode::kCreate));
     TRY(file->write_at(0, buffer.bytes()));
     TRY(file->sync());
   }
-  TRY(directory.rename(kTemporaryName, kIdentityFileName));
+  TRY(directory.rename(kIdentityTemporaryName, kIdentityFileName));
   return directory.sync();
 }
 
@@ -79,6 +78,13 @@ std::string ClusterId::text() const {
     result.push_back(kDigits.at(value % 16));
   }
   return result;
+}
+
+GroupIncarnation group_incarnation(const ClusterId& cluster, GroupId group) {
+  const auto low = load_le<std::uint64_t>(cluster.bytes, 0);
+  const auto high = load_le<std::uint64_t>(cluster.bytes, 8);
+  // An odd multiplier keeps the groups of one cluster apart.
+  return GroupIncarnation(low ^ ((high | 1U) * (std::uint64_t{group.value()} + 1)));
 }
 
 Result<std::optional<IdentityRead>> read_identity(Directory& directory) {

@@ -18,6 +18,8 @@
 namespace lignum::storage {
 
 inline constexpr const char* kIdentityFileName = "identity";
+// What is being written.
+inline constexpr const char* kIdentityTemporaryName = "identity.tmp";
 // Version of everything below a data directory; a change of any format bumps it.
 inline constexpr std::uint32_t kDataFormatVersion = 1;
 
@@ -36,6 +38,9 @@ struct NodeIdentity {
   std::uint32_t format_version = kDataFormatVersion;
   friend bool operator==(const NodeIdentity&, const NodeIdentity&) = default;
 };
+
+// The incarnation of a group of the first bootstrap: a function of the cluster and the number.
+[[nodiscard]] GroupIncarnation group_incarnation(const ClusterId& cluster, GroupId group);
 
 inline constexpr std::size_t kIdentityCopies = 2;
 

@@ -1,6 +1,7 @@
 #include "storage/leveldb_state_store.h"
 
 #include <leveldb/db.h>
+#include <leveldb/env.h>
 #include <leveldb/iterator.h>
 #include <leveldb/options.h>
 #include <leveldb/slice.h>
@@ -103,7 +104,13 @@ LevelDbStateStore::LevelDbStateStore(std::unique_ptr<leveldb::DB> database, std:
 LevelDbStateStore::~LevelDbStateStore() = default;
 
 Result<std::unique_ptr<LevelDbStateStore>> LevelDbStateStore::open(const std::string& path) {
+  return open(path, *leveldb::Env::Default());
+}
+
+Result<std::unique_ptr<LevelDbStateStore>> LevelDbStateStore::open(const std::string& path,
+                                                                   leveldb::Env& environment) {
   leveldb::Options options;
+  options.env = &environment;
   options.create_if_missing = true;
   options.paranoid_checks = true;
   leveldb::DB* raw = nullptr;

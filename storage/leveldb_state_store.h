@@ -14,6 +14,7 @@
 
 namespace leveldb {
 class DB;
+class Env;
 }  // namespace leveldb
 
 namespace lignum::storage {
@@ -38,6 +39,9 @@ class LevelDbStateStore final : public StateStore {
   // Opens or makes the database in the directory `path` (its parent exists), and reads all of it.
   // kCorrupt when it is damaged, kLocked when another process has it open, kIo otherwise.
   [[nodiscard]] static Result<std::unique_ptr<LevelDbStateStore>> open(const std::string& path);
+  // The same in another environment than the file system; it outlives the store.
+  [[nodiscard]] static Result<std::unique_ptr<LevelDbStateStore>> open(const std::string& path,
+                                                                       leveldb::Env& environment);
   // Removes a database that is not open; fine when there is none. kIo.
   [[nodiscard]] static Result<void> destroy(const std::string& path);
 

@@ -27,7 +27,6 @@ namespace lignum::storage {
 
 namespace {
 
-constexpr const char* kTemporaryName = "image.tmp";
 constexpr std::string_view kNamePrefix = "image-";
 constexpr std::size_t kIndexDigits = 20;
 // "LGIM" as it stands in the file.
@@ -198,11 +197,11 @@ Result<ImageReader> open_image(Directory& directory, std::string_view name) {
 
 Result<std::unique_ptr<ImageWriter>> ImageWriter::create(Directory& directory,
                                                          const ImageInfo& info) {
-  TRY_ASSIGN(leftover, directory.exists(kTemporaryName));
+  TRY_ASSIGN(leftover, directory.exists(kImageTemporaryName));
   if (leftover) {
-    TRY(directory.remove(kTemporaryName));
+    TRY(directory.remove(kImageTemporaryName));
   }
-  TRY_ASSIGN(file, directory.open(kTemporaryName, OpenMode::kCreate));
+  TRY_ASSIGN(file, directory.open(kImageTemporaryName, OpenMode::kCreate));
   const auto header = encode_header(info);
   TRY(file->write_at(0, header));
   std::unique_ptr<ImageWriter> writer(new ImageWriter(directory, std::move(file), info));
@@ -257,7 +256,7 @@ Result<void> ImageWriter::finish() {
   TRY(write_chunk(ChunkKind::kEnd));
   TRY(file_->sync());
   file_.reset();
-  TRY(directory_.rename(kTemporaryName, name_of(info_.applied.index)));
+  TRY(directory_.rename(kImageTemporaryName, name_of(info_.applied.index)));
   TRY(directory_.sync());
   return remove_old_images(directory_);
 }

@@ -24,6 +24,8 @@
 namespace lignum::storage {
 
 inline constexpr std::size_t kImagesKept = 2;
+// What is being written.
+inline constexpr const char* kImageTemporaryName = "image.tmp";
 // A chunk is closed once it holds this much; one pair may take it up to kImageChunkMax.
 inline constexpr std::size_t kImageChunkBytes = std::size_t{64} << 10;
 inline constexpr std::size_t kImageChunkMax = std::size_t{16} << 20;

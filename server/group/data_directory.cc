@@ -14,7 +14,6 @@
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/types.h"
-#include "storage/byte_order.h"
 #include "storage/file.h"
 #include "storage/hard_state_file.h"
 #include "storage/identity_file.h"
@@ -128,13 +127,6 @@ Result<OpenDirectory> open_data_directory(storage::Directory& root, const Bootst
   TRY_ASSIGN(groups, list_groups(root));
   opened.groups = std::move(groups);
   return opened;
-}
-
-GroupIncarnation group_incarnation(const storage::ClusterId& cluster, GroupId group) {
-  const auto low = load_le<std::uint64_t>(cluster.bytes, 0);
-  const auto high = load_le<std::uint64_t>(cluster.bytes, 8);
-  // An odd multiplier keeps the groups of one cluster apart.
-  return GroupIncarnation(low ^ ((high | 1U) * (std::uint64_t{group.value()} + 1)));
 }
 
 std::string group_directory_name(GroupId group) { return fmt::format("{}", group.value()); }

@@ -33,6 +33,7 @@
 
 namespace lignum::server {
 
+using storage::group_incarnation;
 using storage::kBootstrapFileName;
 using storage::kGroupsDirectoryName;
 using storage::kImagesDirectoryName;
@@ -67,9 +68,6 @@ using MakeLog =
 // state or groups; the message says what is missing and that nothing was changed.
 Result<OpenDirectory> open_data_directory(storage::Directory& root, const BootstrapOptions& options,
                                           const MakeLog& make_log);
-
-// The incarnation of a group of the first bootstrap: a function of the cluster and the number.
-[[nodiscard]] GroupIncarnation group_incarnation(const storage::ClusterId& cluster, GroupId group);
 
 [[nodiscard]] std::string group_directory_name(GroupId group);
 

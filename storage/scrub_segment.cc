@@ -1,0 +1,140 @@
+#include "storage/scrub_segment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/file.h"
+#include "storage/frame_format.h"
+#include "storage/manifest.h"
+#include "storage/scrub_frames.h"
+#include "storage/scrub_report.h"
+#include "storage/segment_header.h"
+#include "storage/segment_index.h"
+#include "storage/tail_scan.h"
+
+namespace lignum::storage {
+
+namespace {
+
+constexpr const char* kGroupHalts = "the group is halted at the next start; nothing is changed";
+constexpr const char* kReadsFail =
+    "reads of these records fail and name this place; everything else is served";
+constexpr const char* kNobodyReads =
+    "no record is touched; the disk changed bytes that nobody reads";
+
+bool header_right(const ScrubbedGroup& group, const SegmentRecord& record, Bytes file) {
+  const auto header = decode_segment_header(file.first(kBlockBytes));
+  return header && *header == SegmentHeader{.group = group.group,
+                                            .incarnation = *group.incarnation,
+                                            .segment = record.id};
+}
+
+// False where the file is too short to hold a frame.
+bool check_length(ScrubLedger& ledger, const SegmentRecord& record, Bytes file) {
+  const std::uint64_t wanted = std::max<std::uint64_t>(record.file_bytes, kFramesStart);
+  if (file.size() < wanted) {
+    ledger.damage(file.size(), 0, fmt::format("the file ends here; it was {} bytes long", wanted),
+                  kGroupHalts);
+  }
+  if (file.size() >= kFramesStart) return true;
+  ledger.use_until(file.size(), ByteUse::kDamaged);
+  return false;
+}
+
+void check_footer(ScrubLedger& ledger, const SegmentRecord& record, Bytes file,
+                  const FrameWalk& walk) {
+  const std::uint64_t begin = ledger.position();
+  const std::uint64_t end = std::min<std::uint64_t>(begin + record.footer_bytes, file.size());
+  const Bytes footer = file.subspan(begin, end - begin);
+  const auto index = SegmentIndex::decode(footer, record.id);
+  std::string trouble;
+  if (!index) {
+    trouble = "the footer fails its checksum";
+  } else if (walk.whole() && !std::ranges::equal(walk.index().encode(record.id), footer)) {
+    trouble = "the footer tells of other entries than the segment holds";
+  }
+  if (!trouble.empty()) ledger.damage(begin, end - begin, trouble, kGroupHalts);
+  ledger.use_until(end, trouble.empty() ? ByteUse::kFooter : ByteUse::kDamaged);
+}
+
+void check_active_header(ScrubLedger& ledger, const ScrubbedGroup& group,
+                         const SegmentRecord& record, Bytes file, const TailScan& scan) {
+  ByteUse use = ByteUse::kHeader;
+  if (!header_right(group, record, file)) {
+    use = ByteUse::kDamaged;
+    const bool never_used = scan.end == kFramesStart && scan.content_end == kFramesStart;
+    if (content_end(file.first(kBlockBytes), 0) == 0 && never_used) {
+      // Rolled into, and nothing was flushed yet.
+      use = ByteUse::kZeroTail;
+    } else {
+      ledger.damage(0, kBlockBytes, "the header block does not check",
+                    "the next start writes it anew; no record is touched");
+    }
+  }
+  ledger.use_until(kFramesStart, use);
+}
+
+}  // namespace
+
+LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
+                             const SegmentRecord& record, Bytes file) {
+  if (!check_length(ledger, record, file)) return record.after;
+  const bool header = header_right(group, record, file);
+  if (!header) {
+    ledger.damage(0, kBlockBytes, "the header block does not check",
+                  "no record is touched: nothing is read from it");
+  }
+  ledger.use_until(kFramesStart, header ? ByteUse::kHeader : ByteUse::kDamaged);
+  const std::uint64_t frames_end =
+      std::clamp<std::uint64_t>(record.frames_end, kFramesStart, file.size());
+  const FrameWalk::Segment segment{
+      .record = record, .incarnation = *group.incarnation, .file = file};
+  FrameWalk walk(ledger, segment);
+  walk.run(frames_end, frames_end, kReadsFail);
+  if (walk.whole() && walk.mark() != record.after) {
+    ledger.damage(frames_end, 0,
+                  fmt::format("the entries end with {}, and the manifest says {}",
+                              walk.mark().id.index.value(), record.after.id.index.value()),
+                  kReadsFail);
+  }
+  const std::uint64_t footer_at =
+      std::clamp<std::uint64_t>(record.footer_at, frames_end, file.size());
+  ledger.zeros_until(footer_at, ByteUse::kPadding, file, kNobodyReads);
+  check_footer(ledger, record, file, walk);
+  ledger.zeros_until(file.size(), ByteUse::kZeroTail, file, kNobodyReads);
+  return record.after;
+}
+
+LogMark scrub_active_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
+                             const SegmentRecord& record, Bytes file) {
+  if (!check_length(ledger, record, file)) return record.before;
+  const TailScan scan = scan_tail(file, record, *group.incarnation);
+  check_active_header(ledger, group, record, file, scan);
+  const FrameWalk::Segment segment{
+      .record = record, .incarnation = *group.incarnation, .file = file};
+  FrameWalk walk(ledger, segment);
+  walk.run(scan.end, file.size(), kGroupHalts);
+  if (scan.torn()) {
+    ledger.find(
+        {.kind = FindingKind::kTorn,
+         .path = ledger.path(),
+         .byte = scan.end,
+         .bytes = scan.content_end - scan.end,
+         .what = fmt::format("a write that was cut short, of entry {} and what came after",
+                             scan.mark.id.index.next().value()),
+         .meaning = "never acknowledged, as far as the bytes tell; the next start cuts it"});
+    ledger.use_until(scan.content_end, ByteUse::kTorn);
+  } else if (!scan.damage.empty()) {
+    walk.run(scan.content_end, file.size(),
+             fmt::format("no torn write: {}; {}", scan.damage, kGroupHalts));
+  }
+  ledger.zeros_until(file.size(), ByteUse::kZeroTail, file, kNobodyReads);
+  return walk.mark();
+}
+
+}  // namespace lignum::storage

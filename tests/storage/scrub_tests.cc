@@ -1,0 +1,326 @@
+// The offline checker: silent on what is whole, precise on what is not, and never writing.
+
+#include "storage/scrub.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jepsen/sim/sim_disk.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/file.h"
+#include "storage/manifest.h"
+#include "storage/scrub_report.h"
+#include "storage/segmented_log.h"
+#include "tests/storage/log_world.h"
+#include "tests/storage/scrub_world.h"
+
+namespace lignum::storage {
+namespace {
+
+using jepsen::SimDisk;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
+using ::testing::StartsWith;
+
+std::vector<std::string> texts(const Seen& seen) {
+  std::vector<std::string> lines;
+  for (const Finding& finding : seen.findings) {
+    lines.push_back(finding.path + " " + std::to_string(finding.byte) + ": " + finding.what);
+  }
+  return lines;
+}
+
+// Every byte of every file in exactly one range.
+void expect_covered(const SimDisk& disk, const Seen& seen) {
+  std::uint64_t files = 0;
+  for (const SimDisk::FileInfo& file : disk.files()) {
+    ++files;
+    ASSERT_TRUE(seen.maps.contains(file.path)) << file.path;
+    std::uint64_t at = 0;
+    for (const ByteRange& range : seen.maps.at(file.path)) {
+      EXPECT_EQ(range.begin, at) << file.path;
+      EXPECT_LT(range.begin, range.end) << file.path;
+      at = range.end;
+    }
+    EXPECT_EQ(at, file.bytes) << file.path;
+  }
+  EXPECT_EQ(seen.maps.size(), files);
+}
+
+std::set<ByteUse> uses(const Seen& seen) {
+  std::set<ByteUse> found;
+  for (const auto& [path, map] : seen.maps) {
+    for (const ByteRange& range : map) found.insert(range.use);
+  }
+  return found;
+}
+
+TEST(Scrub, AWholeDirectoryHasNoFindingsAndEveryByteHasOneUse) {
+  ScrubWorld world;
+  world.fill();
+  world.mark();
+  world.write_image(Index(20));
+  world.write_image(Index(40));
+  Seen seen;
+  const ScrubTotals totals = world.scrub(seen);
+  EXPECT_THAT(texts(seen), IsEmpty());
+  expect_covered(world.disk(), seen);
+  EXPECT_EQ(totals.groups, 4U);
+  EXPECT_EQ(totals.images, 2U);
+  EXPECT_EQ(totals.entries, world.log().log().last().index.value());
+  EXPECT_GE(totals.segments, 6U);
+  EXPECT_EQ(totals.unread_bytes(), 0U);
+  EXPECT_THAT(uses(seen), IsSupersetOf({ByteUse::kHeader, ByteUse::kEntries, ByteUse::kMarkers,
+                                        ByteUse::kFooter, ByteUse::kManifest, ByteUse::kHardState,
+                                        ByteUse::kIdentity, ByteUse::kImage, ByteUse::kPadding,
+                                        ByteUse::kZeroTail}));
+}
+
+TEST(Scrub, NothingIsWritten) {
+  ScrubWorld world;
+  world.fill();
+  world.write_image(Index(20));
+  // Damage and a torn tail: what a start would mend, cut or remove.
+  world.disk().flip("identity", 5, 1);
+  world.disk().flip("hard-state", 8200, 1);
+  world.disk().flip("groups/3/manifest", 20, 1);
+  world.disk().put("groups/3/00000000000000ff.seg", Bytes());
+  world.disk().put("identity.tmp", Bytes());
+  std::map<std::string, std::vector<std::byte>> before;
+  for (const auto& file : world.disk().files()) {
+    before[file.path] = world.disk().contents(file.path);
+  }
+  const std::uint64_t calls = world.disk().operations();
+  Seen seen;
+  EXPECT_GT(world.scrub(seen).count(FindingKind::kDamage), 0U);
+  EXPECT_EQ(world.disk().operations(), calls);
+  for (const auto& file : world.disk().files()) {
+    EXPECT_EQ(world.disk().contents(file.path), before.at(file.path)) << file.path;
+  }
+  EXPECT_EQ(world.disk().files().size(), before.size());
+}
+
+TEST(Scrub, CutOffEntriesAndSkipsAreKnown) {
+  ScrubWorld world;
+  world.fill();
+  for (int i = 0; i < 4; ++i) world.log().append(300);
+  ASSERT_TRUE(world.log().truncate(2).has_value());
+  world.log().append(300);
+  ASSERT_TRUE(world.log().flush().has_value());
+  world.write_image(Index(30));
+  world.write_image(world.log().log().durable());
+  for (const ByteUse use : {ByteUse::kCutOff, ByteUse::kSkips}) {
+    Seen seen;
+    world.scrub(seen);
+    EXPECT_THAT(texts(seen), IsEmpty());
+    expect_covered(world.disk(), seen);
+    EXPECT_TRUE(uses(seen).contains(use)) << byte_use_name(use);
+    // Two of three shards go: segments are rewritten without them.
+    SegmentedLog& log = world.log().log();
+    for (std::uint32_t shard = 0; shard < 2; ++shard) {
+      log.set_shard_start(shard_key(shard), Offset(UINT64_MAX));
+    }
+    auto job = log.take_clean(log.durable());
+    if (job == nullptr) continue;
+    ASSERT_TRUE(job->run().has_value());
+    log.complete_clean(std::move(job), true);
+  }
+}
+
+TEST(Scrub, AFlippedByteOfEveryUseIsNamedWithFileAndByte) {
+  ScrubWorld world;
+  world.fill();
+  world.mark();
+  world.write_image(Index(20));
+  Seen whole;
+  world.scrub(whole);
+  for (const auto& [path, map] : whole.maps) {
+    std::set<ByteUse> done;
+    for (const ByteRange& range : map) {
+      if (nobody_reads(range.use) || !done.insert(range.use).second) continue;
+      for (const std::uint64_t byte : {range.begin, (range.begin + range.end) / 2, range.end - 1}) {
+        const auto hurt = world.disk().clone();
+        hurt->flip(path, byte, 0x10);
+        Seen seen;
+        const ScrubTotals totals = ScrubWorld::scrub(*hurt, seen);
+        const Finding* finding = seen.naming(path, byte);
+        ASSERT_NE(finding, nullptr)
+            << path << " byte " << byte << ": " << ::testing::PrintToString(texts(seen));
+        EXPECT_FALSE(finding->meaning.empty());
+        expect_covered(*hurt, seen);
+        // The last marker, what lies behind it, and files that are no part of the log may be what a
+        // crash left.
+        if (range.use == ByteUse::kZeroTail || range.use == ByteUse::kMarkers) continue;
+        EXPECT_EQ(finding->kind, FindingKind::kDamage) << path << " byte " << byte;
+        EXPECT_GT(totals.count(FindingKind::kDamage), 0U);
+      }
+    }
+  }
+}
+
+TEST(Scrub, ATornTailIsToldAndIsNoDamage) {
+  ScrubWorld world;
+  world.fill();
+  Seen whole;
+  world.scrub(whole);
+  // The last frame, with no marker behind it.
+  const std::string active = std::string(kWorldLog) + "/" +
+                             segment_file_name(SegmentId(world.log().log().usage().segments));
+  const auto& map = whole.maps.at(active);
+  const auto entries = std::ranges::find(map, ByteUse::kEntries, &ByteRange::use);
+  ASSERT_NE(entries, map.end());
+  const auto hurt = world.disk().clone();
+  hurt->flip(active, entries->end - 20, 1);
+  Seen seen;
+  const ScrubTotals totals = ScrubWorld::scrub(*hurt, seen);
+  EXPECT_EQ(totals.count(FindingKind::kDamage), 0U) << ::testing::PrintToString(texts(seen));
+  EXPECT_EQ(totals.count(FindingKind::kTorn), 1U);
+  ASSERT_NE(seen.naming(active, entries->end - 20), nullptr);
+  EXPECT_EQ(seen.naming(active)->kind, FindingKind::kTorn);
+  // As recovery judges it.
+  LogWorld next(std::move(*(*hurt->root()->open_directory("groups"))->open_directory("3")), 1);
+  ASSERT_TRUE(next.open().has_value());
+  ASSERT_TRUE(next.report().torn.has_value());
+  EXPECT_EQ(next.report().torn->position, seen.naming(active)->byte);
+  EXPECT_EQ(next.report().torn->bytes, seen.naming(active)->bytes);
+}
+
+TEST(Scrub, MissingFilesAreNamed) {
+  for (const std::string path :
+       {"identity", "hard-state", "groups/3/manifest", "groups/3/0000000000000002.seg"}) {
+    ScrubWorld world;
+    world.fill();
+    world.disk().erase(path);
+    Seen seen;
+    const ScrubTotals totals = world.scrub(seen);
+    ASSERT_NE(seen.naming(path), nullptr) << path;
+    EXPECT_EQ(seen.naming(path)->kind, FindingKind::kDamage);
+    EXPECT_THAT(seen.naming(path)->what, HasSubstr("missing"));
+    EXPECT_GT(totals.count(FindingKind::kDamage), 0U);
+    expect_covered(world.disk(), seen);
+  }
+}
+
+TEST(Scrub, AFileCutShortIsNamedWhereItEnds) {
+  ScrubWorld world;
+  world.fill();
+  const std::string path = "groups/3/0000000000000001.seg";
+  for (const std::uint64_t length : {std::uint64_t{0}, std::uint64_t{100}, std::uint64_t{50000}}) {
+    const auto hurt = world.disk().clone();
+    hurt->truncate(path, length);
+    Seen seen;
+    ScrubWorld::scrub(*hurt, seen);
+    ASSERT_NE(seen.naming(path), nullptr);
+    EXPECT_EQ(seen.naming(path)->byte, length);
+    expect_covered(*hurt, seen);
+  }
+}
+
+TEST(Scrub, ADirectoryInUseIsRefused) {
+  ScrubWorld world;
+  const auto root = world.disk().root();
+  const auto lock = root->lock();
+  ASSERT_TRUE(lock.has_value());
+  Seen seen;
+  const auto totals = scrub_directory(*world.disk().root(), {}, seen);
+  ASSERT_FALSE(totals.has_value());
+  EXPECT_EQ(totals.error().code(), Errc::kLocked);
+  EXPECT_THAT(seen.maps, IsEmpty());
+}
+
+TEST(Scrub, WhatIsNoDataDirectoryIsRefused) {
+  SimDisk disk;
+  Seen seen;
+  const auto totals = scrub_directory(*disk.root(), {}, seen);
+  ASSERT_FALSE(totals.has_value());
+  EXPECT_EQ(totals.error().code(), Errc::kNotFound);
+}
+
+TEST(Scrub, LeftoversAndUnknownNamesAreNoDamage) {
+  ScrubWorld world;
+  world.fill();
+  const std::vector<std::byte> some(5000, std::byte{7});
+  const std::vector<std::string> left = {"groups/3/00000000000000ff.seg", "groups/3/notes.txt",
+                                         "identity.tmp", "shopping-list"};
+  for (const std::string& path : left) world.disk().put(path, some);
+  Seen seen;
+  const ScrubTotals totals = world.scrub(seen);
+  EXPECT_EQ(totals.count(FindingKind::kDamage), 0U);
+  EXPECT_EQ(totals.count(FindingKind::kLeftover), left.size());
+  for (const std::string& path : left) EXPECT_NE(seen.naming(path), nullptr) << path;
+  EXPECT_EQ(totals.unread_bytes(), some.size() * left.size());
+  expect_covered(world.disk(), seen);
+}
+
+TEST(Scrub, ALogWhoseFilesWerePutBackIsFoundByItsImage) {
+  ScrubWorld world;
+  world.fill();
+  world.write_image(Index(1000));
+  Seen seen;
+  world.scrub(seen);
+  ASSERT_NE(seen.naming("images/3"), nullptr);
+  EXPECT_THAT(seen.naming("images/3")->what, HasSubstr("entries are missing"));
+}
+
+TEST(Scrub, AnotherGroupsLogIsNotTakenForThisOne) {
+  ScrubWorld world;
+  world.fill();
+  for (const auto& file : world.disk().files()) {
+    if (!file.path.starts_with("groups/2/")) continue;
+    world.disk().put("groups/1/" + file.path.substr(9), world.disk().contents(file.path));
+  }
+  Seen seen;
+  world.scrub(seen);
+  ASSERT_NE(seen.naming("groups/1/manifest"), nullptr);
+  EXPECT_THAT(seen.naming("groups/1/manifest")->what, StartsWith("it belongs to group 2"));
+}
+
+TEST(Scrub, BlocksThatTheDiskRefusesAreNamedAndTheRestIsRead) {
+  ScrubWorld world;
+  world.fill();
+  const std::string path = "groups/3/0000000000000001.seg";
+  world.disk().fail({.op = jepsen::DiskOp::kRead,
+                     .nth = 1,
+                     .error = Errc::kIo,
+                     .span = jepsen::FaultSpan::kUntilCleared,
+                     .path_part = path});
+  Seen seen;
+  world.scrub(seen);
+  ASSERT_NE(seen.naming(path), nullptr);
+  EXPECT_EQ(seen.naming(path)->byte, 0U);
+  EXPECT_THAT(seen.naming(path)->what, StartsWith("the disk does not read it"));
+  expect_covered(world.disk(), seen);
+}
+
+TEST(Scrub, TheDatabaseIsJudgedByItsOwnChecker) {
+  ScrubWorld world;
+  ASSERT_TRUE(world.disk().root()->open_directory("state").has_value());
+  world.disk().put("state/000005.ldb", std::vector<std::byte>(10));
+  for (const Errc code : {Errc::kCorrupt, Errc::kTooLarge}) {
+    Seen seen;
+    const ScrubOptions options{
+        .check_database = [code](Directory&) -> Result<void> { return fail(code, "as told"); }};
+    const auto totals = scrub_directory(*world.disk().root(), options, seen);
+    ASSERT_TRUE(totals.has_value());
+    ASSERT_NE(seen.naming("state"), nullptr);
+    EXPECT_EQ(seen.naming("state")->kind,
+              code == Errc::kCorrupt ? FindingKind::kDamage : FindingKind::kUnchecked);
+    EXPECT_EQ(seen.use_of("state/000005.ldb", 3), ByteUse::kDatabase);
+  }
+}
+
+}  // namespace
+}  // namespace lignum::storage
