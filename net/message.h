@@ -83,6 +83,8 @@ class MessageReader {
   // kCorrupt (CRC); then the stream cannot be followed any further.
   [[nodiscard]] Result<std::optional<ReceivedMessage>> next();
 
+  // Size of the message that is being received, where it needs a buffer of its own; else 0.
+  [[nodiscard]] std::size_t large_message() const { return wanted_ > kChunkBytes ? wanted_ : 0; }
   // True between messages: no part of one has been read.
   [[nodiscard]] bool at_boundary() const { return begin_ == end_; }
   // Gives the chunk back and begins small again; only between messages. An idle connection holds no

@@ -43,12 +43,13 @@ void end_loop(const std::exception_ptr& thrown) { CHECK(thrown == nullptr); }
 }  // namespace
 
 RpcConnection::RpcConnection(tcp::socket socket, RequestContext context,
-                             const ServerSession::Options& session, RequestHandler& handler,
-                             RpcCounters& counters, std::move_only_function<void()> on_closed)
+                             const ServerSession::Options& session, MemoryBudget& memory,
+                             RequestHandler& handler, RpcCounters& counters,
+                             std::move_only_function<void()> on_closed)
     : socket_(std::move(socket)),
       context_(std::move(context)),
       closed_(std::make_shared<std::atomic<bool>>(false)),
-      session_(session),
+      session_(session, memory),
       handler_(handler),
       counters_(counters),
       on_closed_(std::move(on_closed)) {

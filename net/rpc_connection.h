@@ -34,8 +34,9 @@ class RpcConnection : public std::enable_shared_from_this<RpcConnection> {
 
   // `on_closed` is called once, on the lane, in the midst of other work: it only takes note.
   RpcConnection(boost::asio::ip::tcp::socket socket, RequestContext context,
-                const ServerSession::Options& session, RequestHandler& handler,
-                RpcCounters& counters, std::move_only_function<void()> on_closed);
+                const ServerSession::Options& session, MemoryBudget& memory,
+                RequestHandler& handler, RpcCounters& counters,
+                std::move_only_function<void()> on_closed);
   ~RpcConnection();
   RpcConnection(const RpcConnection&) = delete;
   RpcConnection& operator=(const RpcConnection&) = delete;

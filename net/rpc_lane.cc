@@ -44,9 +44,9 @@ void RpcLane::add(asio::ip::tcp::socket socket, RequestContext context, std::str
     if (!self) return;
     asio::post(self->context_, [self, id] { self->forget(id); });
   };
-  auto connection =
-      std::make_shared<RpcConnection>(std::move(socket), std::move(context), shared_->session,
-                                      shared_->handler, shared_->counters, std::move(forget));
+  auto connection = std::make_shared<RpcConnection>(
+      std::move(socket), std::move(context), shared_->session, shared_->memory, shared_->handler,
+      shared_->counters, std::move(forget));
   connections_.emplace(id, Entry{.connection = connection, .address = std::move(address)});
   shared_->counters.connections_open.fetch_add(1);
   connection->start();

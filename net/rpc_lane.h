@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "net/connection_census.h"
+#include "net/memory_budget.h"
 #include "net/rpc_connection.h"
 #include "net/rpc_server.h"
 #include "net/server_session.h"
@@ -29,9 +30,14 @@ class RpcLane : public std::enable_shared_from_this<RpcLane> {
   struct Shared {
     Shared(const ServerSession::Options& options, RequestHandler& requests,
            ConnectionCensus::Caps caps, std::chrono::milliseconds between_ticks)
-        : session(options), handler(requests), census(caps), tick(between_ticks) {}
+        : session(options),
+          memory(options.memory_max),
+          handler(requests),
+          census(caps),
+          tick(between_ticks) {}
 
     const ServerSession::Options session;
+    MemoryBudget memory;
     RequestHandler& handler;
     ConnectionCensus census;
     RpcCounters counters;

@@ -27,6 +27,8 @@ constexpr std::size_t kClientNameBytesMax = 128;
 constexpr std::size_t kPieceBytes = std::size_t{32} << 10;
 // Payload slices up to this size are copied into the piece: cheaper than an iovec of their own.
 constexpr std::size_t kCopiedSliceMax = 1024;
+// Replies up to this size are sent also where no memory is left: they carry what was done.
+constexpr std::size_t kGatedReplyBytes = std::size_t{64} << 10;
 
 void set_failure(wire::Response& response, const Error& error) {
   response.mutable_failure()->set_code(static_cast<std::uint32_t>(error.code()));
@@ -43,8 +45,26 @@ bool ServerSession::Progress::stalled(std::uint64_t now_at, Moment now, Moment d
   return now - *since >= deadline;
 }
 
-ServerSession::ServerSession(const Options& options)
-    : options_(options), reader_(MessageLimits::before_handshake()) {}
+ServerSession::ServerSession(const Options& options, MemoryBudget& budget)
+    : options_(options),
+      budget_(budget),
+      share_(budget),
+      reader_(MessageLimits::before_handshake()) {}
+
+void ServerSession::account() { share_.set(receiving_ + outstanding_bytes_ + output_bytes_); }
+
+void ServerSession::admit_large_message() {
+  const std::size_t size = reader_.large_message();
+  if (size <= receiving_) return;
+  if (!budget_.has_room(size)) {
+    break_off(Error(Errc::kOverloaded,
+                    fmt::format("no memory for a message of {} bytes: connections hold {} of {}",
+                                size, budget_.held(), budget_.bytes_max())));
+    return;
+  }
+  receiving_ = size;
+  account();
+}
 
 bool ServerSession::wants_read() const {
   return !broken_ && outstanding_.size() < options_.outstanding_max &&
@@ -65,8 +85,12 @@ std::optional<ServerSession::Incoming> ServerSession::next_request() {
       return std::nullopt;
     }
     std::optional<ReceivedMessage>& received = *message;
-    if (!received) return std::nullopt;
+    if (!received) {
+      admit_large_message();
+      return std::nullopt;
+    }
     ++messages_read_;
+    receiving_ = 0;
     if (auto incoming = accept(std::move(*received))) return incoming;
   }
   return std::nullopt;
@@ -87,6 +111,7 @@ std::optional<ServerSession::Incoming> ServerSession::accept(ReceivedMessage mes
   if (!admit(incoming->request)) return std::nullopt;
   outstanding_.emplace(incoming->request.id(), incoming->payload.size());
   outstanding_bytes_ += incoming->payload.size();
+  account();
   return incoming;
 }
 
@@ -137,6 +162,13 @@ void ServerSession::reply(std::uint64_t id, wire::Response response, std::vector
   CHECK(found != outstanding_.end());
   outstanding_bytes_ -= found->second;
   outstanding_.erase(found);
+  account();
+  std::size_t bytes = 0;
+  for (const Payload& slice : payload) bytes += slice.size();
+  if (bytes > kGatedReplyBytes && !budget_.has_room(bytes)) {
+    refuse(id, Error(Errc::kOverloaded, "no memory for a large reply; retry, or ask for less"));
+    return;
+  }
   response.set_id(id);
   send(response, std::move(payload));
 }
@@ -177,6 +209,7 @@ void ServerSession::send(const wire::Response& response, std::vector<Payload> pa
     output_begin_ = output_bytes_ = 0;
     broken_ = Error(Errc::kOverloaded, "the client does not take its replies");
   }
+  account();
 }
 
 void ServerSession::break_off(Error why) {
@@ -196,6 +229,7 @@ std::size_t ServerSession::output(std::span<Bytes> pieces) const {
 void ServerSession::sent(std::size_t bytes) {
   CHECK(bytes <= output_bytes_);
   output_bytes_ -= bytes;
+  account();
   bytes_sent_ += bytes;
   output_begin_ += bytes;
   while (!output_.empty() && output_begin_ >= output_.front().bytes().size()) {

@@ -7,7 +7,10 @@
 // no socket, so tests and the simulator run this very class. The handshake comes first: until it
 // is done the peer can make us hold no more than MessageLimits::before_handshake(). Everything is
 // bounded: requests without a reply, their payload bytes, bytes waiting to be sent. At a bound the
-// session stops wanting to read (back-pressure through TCP); nothing is dropped.
+// session stops wanting to read (back-pressure through TCP); nothing is dropped. What all sessions
+// of a server hold together is bounded as well: where the budget is used up, a large message is
+// refused before its memory is taken (overloaded, the connection ends) and so is a large reply
+// (that request fails).
 //
 // Who breaks the protocol gets one last Response with id 0 that says why, and is closed. Who is
 // too slow (handshake, a message that never ends, replies that are never taken) is closed.
@@ -24,6 +27,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "net/memory_budget.h"
 #include "net/message.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
@@ -47,6 +51,8 @@ class ServerSession {
     std::size_t output_bytes_max = std::size_t{32} << 20;
     // The replies to what was read before that may still come; beyond this the peer is closed.
     std::size_t output_bytes_hard_max = std::size_t{256} << 20;
+    // Of all sessions together.
+    std::size_t memory_max = std::size_t{512} << 20;
     // First tick to the end of the handshake.
     Moment handshake_deadline = 5 * kSecond;
     // First byte of a message to its last; and how long a peer may take none of its replies.
@@ -58,8 +64,8 @@ class ServerSession {
     Payload payload;
   };
 
-  // `options` outlives the session: connections share one.
-  explicit ServerSession(const Options& options);
+  // Both outlive the session: connections share them.
+  ServerSession(const Options& options, MemoryBudget& budget);
 
   // Reading: prepare(), commit(n), then next_request() until it returns nothing.
   [[nodiscard]] std::span<std::byte> prepare() { return reader_.prepare(); }
@@ -119,12 +125,20 @@ class ServerSession {
   [[nodiscard]] bool admit(const wire::Request& request);
   void shake_hands(const wire::Request& request);
   void refuse(std::uint64_t id, const Error& error);
+  // Breaks off where there is no memory for the message that is coming.
+  void admit_large_message();
+  // Tells the budget what is held now.
+  void account();
   void send(const wire::Response& response, std::vector<Payload> payload);
   std::vector<std::byte>& open_piece();
   void break_off(Error why);
 
   const Options& options_;
+  MemoryBudget& budget_;
+  MemoryShare share_;
   MessageReader reader_;
+  // Admitted size of the large message that is being received.
+  std::size_t receiving_ = 0;
   bool handshaken_ = false;
   bool draining_ = false;
   std::optional<Error> broken_;

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,6 +27,7 @@ net::ServerSession::Options small_bounds() {
   options.outstanding_bytes_max = std::size_t{32} << 10;
   options.output_bytes_max = std::size_t{16} << 10;
   options.output_bytes_hard_max = std::size_t{64} << 10;
+  options.memory_max = std::size_t{96} << 10;
   return options;
 }
 
@@ -127,7 +127,8 @@ class Play {
 
   Input script_;
   const net::ServerSession::Options options_ = small_bounds();
-  net::ServerSession session_{options_};
+  net::MemoryBudget budget_{options_.memory_max};
+  net::ServerSession session_{options_, budget_};
   std::vector<std::uint64_t> taken_;
   net::Moment now_ = 0;
   bool over_ = false;

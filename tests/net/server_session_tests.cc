@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/memory_budget.h"
 #include "net/message.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
@@ -46,6 +47,8 @@ wire::Request stat(std::uint64_t id) {
 
 class ServerSessionTest : public testing::Test {
  protected:
+  explicit ServerSessionTest(std::size_t memory = std::size_t{1} << 30) : budget_(memory) {}
+
   struct Told {
     wire::Response response;
     Payload payload;
@@ -54,7 +57,7 @@ class ServerSessionTest : public testing::Test {
   void SetUp() override { options_.hello.set_node_id(7); }
 
   ServerSession& session() {
-    if (!session_) session_.emplace(options_);
+    if (!session_) session_.emplace(options_, budget_);
     return *session_;
   }
 
@@ -133,6 +136,7 @@ class ServerSessionTest : public testing::Test {
   }
 
   ServerSession::Options options_;
+  MemoryBudget budget_;
   std::optional<ServerSession> session_;
   std::vector<ServerSession::Incoming> taken_;
   MessageReader client_{MessageLimits{.message_bytes_max = std::size_t{64} << 20}};
@@ -199,6 +203,62 @@ TEST_F(ServerSessionTest, UnknownFieldsAreIgnored) {
 TEST_F(ServerSessionTest, ALargeMessageBeforeTheHandshakeIsRefused) {
   put(hello(), 10'000);
   expect_broken(Errc::kTooLarge);
+}
+
+struct ServerSessionMemory : ServerSessionTest {
+  ServerSessionMemory() : ServerSessionTest(100'000) {}
+
+  // What the other sessions of the server hold.
+  MemoryShare others{budget_};
+};
+
+TEST_F(ServerSessionMemory, ALargeMessageIsRefusedBeforeItsMemoryIsTaken) {
+  shake_hands();
+  others.set(20'000);
+  Buffer bytes = encode_message(stat(2), std::array{Payload(Buffer(90'000, std::byte{1}))});
+  put(bytes);
+  EXPECT_EQ(budget_.held(), 20'000U + session().output_bytes());
+  expect_broken(Errc::kOverloaded);
+}
+
+TEST_F(ServerSessionMemory, WhatIsHeldIsCountedUntilItIsAnswered) {
+  shake_hands();
+  Buffer bytes = encode_message(stat(2), std::array{Payload(Buffer(90'000, std::byte{1}))});
+  put(bytes);
+  EXPECT_GT(budget_.held(), 90'000U) << "the message is on its way";
+  put(Buffer(90'000, std::byte{2}));
+  ASSERT_TRUE(session().broken().has_value()) << "the checksum is wrong on purpose";
+  session_.reset();
+  EXPECT_EQ(budget_.held(), 0U);
+
+  shake_hands();
+  put(stat(3), 80'000);
+  ASSERT_EQ(taken_.size(), 1U);
+  EXPECT_EQ(budget_.held(), 80'000U);
+  answer(3);
+  EXPECT_EQ(budget_.held(), session().output_bytes());
+  EXPECT_EQ(told().size(), 1U);
+  EXPECT_EQ(budget_.held(), 0U);
+}
+
+TEST_F(ServerSessionMemory, ALargeReplyFailsItsRequestAndASmallOneGoesOut) {
+  shake_hands();
+  put(stat(2));
+  put(stat(3));
+  put(stat(4));
+  others.set(30'000);
+  answer(2, {Payload(Buffer(90'000))});
+  answer(3, {Payload(Buffer(60'000))});
+  others.set(0);
+  auto replies = told();
+  ASSERT_EQ(replies.size(), 2U);
+  EXPECT_EQ(replies[0].response.failure().code(), static_cast<std::uint32_t>(Errc::kOverloaded));
+  EXPECT_EQ(replies[1].payload.size(), 60'000U);
+  answer(4, {Payload(Buffer(90'000))});
+  replies = told();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].payload.size(), 90'000U);
+  EXPECT_FALSE(session().broken().has_value());
 }
 
 TEST_F(ServerSessionTest, IdsOfOutstandingRequestsAreTaken) {
