@@ -199,6 +199,7 @@ net::RpcServerOptions App::Impl::rpc_options(const HostPort& address) const {
   net::RpcServerOptions options{.host = address.host, .port = address.port};
   options.connections_max = settings_.options.connections_max;
   options.connections_per_address_max = settings_.options.connections_max;
+  options.session.memory_max = settings_.options.memory_max;
   wire::HelloReply& hello = options.session.hello;
   hello.set_protocol_version(net::kProtocolVersion);
   hello.set_cluster_id(identity.cluster.bytes.data(), identity.cluster.bytes.size());

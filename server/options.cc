@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -82,6 +83,7 @@ Result<void> parse_insecure(Options& options, std::string_view text) {
   return {};
 }
 
+constexpr std::uint64_t kMemoryMin = std::uint64_t{64} << 20;
 constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info", "warn", "error"};
 
 Result<void> parse_log_level(Options& options, std::string_view text) {
@@ -146,6 +148,17 @@ Result<void> parse_retention_bytes(Options& options, std::string_view text) {
                 "for no limit");
   }
   options.stream_retention_bytes = bytes;
+  return {};
+}
+
+Result<void> parse_memory(Options& options, std::string_view text) {
+  TRY_ASSIGN(bytes, parse_size(text));
+  if (bytes < kMemoryMin) {
+    return fail(Errc::kInvalidArgument,
+                "that is less than a few messages of the largest size need; "
+                "give at least 64MiB");
+  }
+  options.memory_max = bytes;
   return {};
 }
 
@@ -222,6 +235,11 @@ constexpr std::array kSettings = {
             .shape = Shape::kNumber,
             .parse = parse_count<&Options::connections_max, 1, 65536>,
             .print = print_count<&Options::connections_max>},
+    Setting{.name = "limits.memory",
+            .help = "what messages of all connections may hold together (64MiB or more)",
+            .shape = Shape::kText,
+            .parse = parse_memory,
+            .print = [](const Options& o) { return print_size(o.memory_max); }},
 };
 
 const Setting* find_setting(std::string_view name) {

@@ -47,6 +47,8 @@ struct Options {
   std::optional<std::uint64_t> stream_retention_bytes;
 
   std::uint32_t connections_max = 4096;
+  // Bytes of messages, of all connections together.
+  std::uint64_t memory_max = std::uint64_t{512} << 20;
 };
 
 // Who set a value: "default", "/etc/lignum/logd.toml:3", "LOGD_LISTEN", "--listen".
