@@ -25,6 +25,7 @@
 #include "cli/read_arguments.h"
 #include "cli/record_input.h"
 #include "cli/terminal.h"
+#include "cli/verify.h"
 #include "cli/word_hints.h"
 #include "net/client.h"
 #include "raft/error.h"
@@ -74,6 +75,7 @@ struct Words {
   CompleteOptions complete;
   ContextOptions context_options;
   BenchCommand bench;
+  VerifyOptions verify;
 };
 
 Result<ListFormat> list_format(const std::string& name) {
@@ -211,6 +213,12 @@ void declare_rest(CLI::App& app, Words& words) {
   CLI::App* stat = app.add_subcommand("stat", "The node, its groups, its disk");
   stat->footer(help::kStat);
   stat->add_option("-o,--output", words.output, "table or json [table]");
+  CLI::App* verify = app.add_subcommand("verify", "Check a data directory, byte by byte");
+  verify->footer(help::kVerify);
+  verify->add_option("DIR", words.verify.directory, "The data directory of a stopped logd")
+      ->required();
+  verify->add_flag("--map", words.verify.map, "Also print what every byte is for");
+  verify->add_option("-o,--output", words.output, "table or json [table]");
   app.add_subcommand("version", "The version of logctl")
       ->add_option("-o,--output", words.output, "table or json [table]");
   declare_context(app, words);
@@ -383,6 +391,11 @@ Result<Verb> chosen_verb(const CLI::App& app, const Words& words, TimeUs now) {
   if (name == "completion") return words.completion;
   TRY_ASSIGN(format, list_format(words.output));
   if (name == "stat") return StatOptions{.format = format};
+  if (name == "verify") {
+    VerifyOptions options = words.verify;
+    options.format = format;
+    return options;
+  }
   return VersionOptions{.format = format};
 }
 

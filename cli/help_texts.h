@@ -89,6 +89,16 @@ Examples:
   logctl stat
   logctl stat -o json | jq '.groups[] | select(.damage)')";
 
+inline constexpr const char* kVerify = R"(
+Reads every file of a data directory and checks every byte that logd relies on; changes nothing.
+Each finding is 'damage' (exit code 7), or what a crash leaves and the next start of logd cleans up:
+'torn' (a write cut short) and 'leftover' (a file of unfinished work).
+
+Examples:
+  logctl verify /var/lib/lignum
+  logctl verify --map /var/lib/lignum | less
+  logctl verify /var/lib/lignum -o json | jq 'select(.finding == "damage")')";
+
 inline constexpr const char* kNode = R"(
 Example:
   logctl node log-level debug           until the node restarts)";

@@ -17,6 +17,7 @@
 #include "cli/record_input.h"
 #include "cli/record_printer.h"
 #include "cli/terminal.h"
+#include "cli/verify.h"
 #include "net/client.h"
 
 namespace lignum::cli {
@@ -112,11 +113,11 @@ struct ContextOptions {
   ListFormat format = ListFormat::kTable;
 };
 
-using Verb =
-    std::variant<AppendOptions, ReadOptions, StreamsCreateOptions, StreamsListOptions,
-                 StreamsDescribeOptions, StreamsTrimOptions, StreamsDeleteOptions, StatOptions,
-                 LogLevelOptions, VersionOptions, CompletionOptions, CompleteOptions,
-                 ContextOptions, BenchAppendOptions, BenchLimitOptions, BenchReadOptions>;
+using Verb = std::variant<AppendOptions, ReadOptions, StreamsCreateOptions, StreamsListOptions,
+                          StreamsDescribeOptions, StreamsTrimOptions, StreamsDeleteOptions,
+                          StatOptions, LogLevelOptions, VersionOptions, CompletionOptions,
+                          CompleteOptions, ContextOptions, BenchAppendOptions, BenchLimitOptions,
+                          BenchReadOptions, VerifyOptions>;
 
 struct CommandLine {
   GlobalOptions global;

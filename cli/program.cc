@@ -24,6 +24,7 @@
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "cli/verify.h"
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -166,6 +167,9 @@ std::optional<Outcome> run_alone(Terminal& terminal, const Verb& verb) {
                                },
                                [&](const BenchLimitOptions& o) -> std::optional<Outcome> {
                                  return run_bench_limit(terminal, o, interrupted);
+                               },
+                               [&](const VerifyOptions& o) -> std::optional<Outcome> {
+                                 return run_verify(terminal, o);
                                },
                                [&](const auto&) -> std::optional<Outcome> { return std::nullopt; }},
                     verb);

@@ -8,9 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "raft/error.h"
@@ -21,8 +21,8 @@ namespace lignum::storage {
 
 namespace {
 
-// Its place in memory; also what LevelDB's messages call it.
-constexpr const char* kPath = "/state";
+// Its place in memory, and what LevelDB's messages call it.
+constexpr std::string_view kPath = "state";
 
 Result<void> copy_file(Directory& directory, const std::string& name, leveldb::Env& memory,
                        std::uint64_t& bytes_left) {
@@ -36,7 +36,7 @@ Result<void> copy_file(Directory& directory, const std::string& name, leveldb::E
   TRY_ASSIGN(read, file->read_at(0, bytes));
   const leveldb::Slice content(reinterpret_cast<const char*>(bytes.data()), read);
   const leveldb::Status written =
-      leveldb::WriteStringToFile(&memory, content, kPath + ("/" + name));
+      leveldb::WriteStringToFile(&memory, content, std::string(kPath) + "/" + name);
   if (!written.ok()) return fail(Errc::kIo, written.ToString());
   return {};
 }
@@ -55,9 +55,13 @@ Result<void> check_leveldb(Directory& directory, std::uint64_t bytes_max) {
     TRY(copy_file(directory, name, *memory, bytes_max));
   }
   if (!current) return fail(Errc::kCorrupt, "the state database has lost its file CURRENT");
-  const auto opened = LevelDbStateStore::open(kPath, *memory);
-  if (!opened) return std::unexpected(opened.error());
-  return {};
+  const auto opened = LevelDbStateStore::open(std::string(kPath), *memory);
+  if (opened) return {};
+  // Nothing in memory fails but what is wrong with the bytes.
+  std::string_view reason = opened.error().message();
+  const std::string prefix = std::string(kPath) + ": ";
+  if (reason.starts_with(prefix)) reason.remove_prefix(prefix.size());
+  return fail(Errc::kCorrupt, fmt::format("the state database does not open: {}", reason));
 }
 
 }  // namespace lignum::storage

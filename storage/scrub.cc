@@ -63,6 +63,7 @@ class DirectoryScrub {
     TRY(find_groups());
     TRY(scrub_hard_state(ledger_, root_, static_cast<std::uint32_t>(groups_.size())));
     for (const GroupId group : groups_) TRY(scrub_group(group));
+    TRY(scrub_other_images());
     TRY(scrub_state());
     for (const std::string& name : names_) list_other(name);
     return ledger_.totals();
@@ -124,6 +125,29 @@ class DirectoryScrub {
     }
     TRY_ASSIGN(images, enter(root_, kImagesDirectoryName));
     images_directory_ = std::move(images);
+    return {};
+  }
+
+  // Images tell of groups too.
+  Result<void> scrub_other_images() {
+    if (images_directory_ == nullptr) return {};
+    TRY_ASSIGN(names, images_directory_->list());
+    for (const std::string& name : names) {
+      const std::string path = kImagesDirectoryName + ("/" + name);
+      const auto number = group_of(name);
+      if (!number) {
+        list_file(ledger_, *images_directory_, name, path, ByteUse::kUnused, kUnknownName);
+        continue;
+      }
+      if (std::ranges::find(groups_, *number) != groups_.end()) continue;
+      ledger_.find({.kind = FindingKind::kDamage,
+                    .path = kGroupsDirectoryName + ("/" + name),
+                    .what = "the directory of a group is missing, and its images are there",
+                    .meaning = "its records are not here: restore the directory from a copy"});
+      TRY_ASSIGN(images, images_directory_->open_directory(name));
+      TRY(scrub_images(ledger_, *images, path, {.group = *number, .incarnation = std::nullopt},
+                       std::nullopt));
+    }
     return {};
   }
 

@@ -202,7 +202,10 @@ std::optional<Index> scrub_image(ScrubLedger& ledger, Directory& directory, cons
     ledger.end_file();
     return std::nullopt;
   }
-  std::string damage = check->damage;
+  // Without the path, which the finding has.
+  const std::size_t named = check->damage.find(name + ": ");
+  std::string damage =
+      named == std::string::npos ? check->damage : check->damage.substr(named + name.size() + 2);
   if (damage.empty() && (check->info.group != group.group ||
                          (group.incarnation && check->info.incarnation != *group.incarnation))) {
     damage = "it is the image of another group";

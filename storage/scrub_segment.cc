@@ -131,7 +131,7 @@ LogMark scrub_active_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
     ledger.use_until(scan.content_end, ByteUse::kTorn);
   } else if (!scan.damage.empty()) {
     walk.run(scan.content_end, file.size(),
-             fmt::format("no torn write: {}; {}", scan.damage, kGroupHalts));
+             fmt::format("no torn write, for {}: {}", scan.damage, kGroupHalts));
   }
   ledger.zeros_until(file.size(), ByteUse::kZeroTail, file, kNobodyReads);
   return walk.mark();

@@ -286,6 +286,7 @@ TEST(CommandLine, EveryVerbHasHelp) {
                                                        {"streams", "trim"},
                                                        {"streams", "delete"},
                                                        {"stat"},
+                                                       {"verify"},
                                                        {"bench"},
                                                        {"bench", "append"},
                                                        {"bench", "limit"},

@@ -71,6 +71,7 @@ TEST(Manual, OfLogctlNamesEveryFlagOfEveryVerb) {
                                                           {"logctl", "streams", "trim"},
                                                           {"logctl", "streams", "delete"},
                                                           {"logctl", "stat"},
+                                                          {"logctl", "verify"},
                                                           {"logctl", "bench", "append"},
                                                           {"logctl", "bench", "read"},
                                                           {"logctl", "bench", "limit"}};

@@ -214,6 +214,25 @@ TEST(Scrub, MissingFilesAreNamed) {
   }
 }
 
+TEST(Scrub, AMissingGroupIsNamed) {
+  for (const std::uint32_t number : {1U, kWorldGroup}) {
+    ScrubWorld world;
+    world.write_image(Index(0));
+    const std::string path = "groups/" + std::to_string(number);
+    for (const auto& file : world.disk().files()) {
+      if (file.path.starts_with(path + "/")) world.disk().erase(file.path);
+    }
+    ASSERT_TRUE((*world.disk().root()->open_directory("groups"))
+                    ->remove(std::to_string(number))
+                    .has_value());
+    Seen seen;
+    EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+    ASSERT_EQ(seen.findings.size(), 1U);
+    EXPECT_THAT(seen.findings.front().path, StartsWith("groups"));
+    expect_covered(world.disk(), seen);
+  }
+}
+
 TEST(Scrub, AFileCutShortIsNamedWhereItEnds) {
   ScrubWorld world;
   world.fill();
