@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -25,6 +26,8 @@ namespace lignum::cli {
 namespace {
 
 constexpr std::int64_t kUsPerSecond = 1'000'000;
+// Seconds since 1970: years have four digits.
+constexpr double kYear10000 = 253'402'300'800;
 
 struct Number {
   double value = 0;
@@ -189,12 +192,13 @@ Result<TimeUs> parse_time(std::string_view text, TimeUs now) {
   if (text == "yesterday") return midnight(now, 1);
   if (text.starts_with('@')) {
     const auto seconds = leading_number(text.substr(1));
-    if (seconds && seconds->rest.empty() && seconds->value < 9e12) {
+    if (seconds && seconds->rest.empty() && seconds->value < kYear10000) {
       return static_cast<TimeUs>(std::llround(seconds->value * kUsPerSecond));
     }
   }
   if (const auto time = calendar_time(std::string(text))) return *time;
-  if (const auto ago = parse_duration(text)) return now - ago->count();
+  // Longer ago than there are times is from the beginning.
+  if (const auto ago = parse_duration(text)) return std::max<TimeUs>(0, now - ago->count());
   return fail(Errc::kInvalidArgument,
               fmt::format("'{}' is not a time; write it like 5m (ago), yesterday, "
                           "2026-11-23T10:00:00Z, '2026-11-23 10:00' or @1700000000",

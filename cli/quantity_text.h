@@ -21,7 +21,7 @@ namespace lignum::cli {
 //   2026-11-23T10:00:00Z   RFC 3339, with Z or an offset; fractions are taken
 //   2026-11-23 10:00[:00]  local time; a bare date is its midnight
 //   @1700000000[.5]        seconds since the epoch
-//   5m, 2h, 7d             that long ago
+//   5m, 2h, 7d             that long ago, but not before 1970
 //   now, today, yesterday
 [[nodiscard]] Result<TimeUs> parse_time(std::string_view text, TimeUs now);
 

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "cli/exit_code.h"
@@ -98,6 +97,8 @@ TEST(TimeText, TakesEpochSecondsAndTimesAgo) {
   EXPECT_EQ(parse_time("@1700000000.25", 0), kNow + kSecond / 4);
   EXPECT_EQ(parse_time("5m", kNow), kNow - 300 * kSecond);
   EXPECT_EQ(parse_time("2h", kNow), kNow - 7200 * kSecond);
+  EXPECT_EQ(parse_time("1000000h", kNow), 0);
+  EXPECT_FALSE(parse_time("@253402300800", kNow));
   EXPECT_EQ(parse_time("now", kNow), kNow);
 }
 
