@@ -52,16 +52,23 @@ WorkLine::WorkLine(WorkPool& pool) : state_(std::make_shared<State>(pool)) {}
 bool WorkLine::submit(WorkPool::Item& item) {
   const MutexLock lock(state_->mutex);
   if (!state_->running) {
-    WorkPool::Item run = [state = state_] { run_waiting(state); };
-    if (!state_->pool.submit(run)) return false;
+    if (!start(state_)) return false;
     state_->running = true;
   }
   state_->waiting.push_back(std::move(item));
   return true;
 }
 
+bool WorkLine::start(const std::shared_ptr<State>& state) {
+  WorkPool::Item run = [state] { run_waiting(state); };
+  return state->pool.submit(run);
+}
+
 void WorkLine::run_waiting(const std::shared_ptr<State>& state) {
-  while (true) {
+  for (int pieces = 0;; ++pieces) {
+    // To the end of the pool's queue, so that a line that never runs dry keeps no thread from
+    // others.
+    if (pieces >= kPiecesAtOnce && start(state)) return;
     WorkPool::Item item;
     {
       const MutexLock lock(state->mutex);

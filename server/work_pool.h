@@ -53,6 +53,9 @@ class WorkPool {
 // the pool outlives the line, and work that was submitted runs also when the line is gone.
 class WorkLine {
  public:
+  // Then it is another line's turn.
+  static constexpr int kPiecesAtOnce = 4;
+
   explicit WorkLine(WorkPool& pool);
 
   // False, and `item` is untouched, when the pool's queue is full.
@@ -67,6 +70,7 @@ class WorkLine {
     std::deque<WorkPool::Item> waiting GUARDED_BY(mutex);
     bool running GUARDED_BY(mutex) = false;
   };
+  static bool start(const std::shared_ptr<State>& state);
   static void run_waiting(const std::shared_ptr<State>& state);
 
   std::shared_ptr<State> state_;
