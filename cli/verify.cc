@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/statvfs.h>
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>

@@ -11,17 +11,13 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/aligned_buffer.h"
-#include "storage/byte_order.h"
 #include "storage/file.h"
-#include "storage/frame_codec.h"
 #include "storage/frame_format.h"
 #include "storage/manifest.h"
 #include "storage/segment.h"

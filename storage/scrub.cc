@@ -145,7 +145,8 @@ class DirectoryScrub {
                     .what = "the directory of a group is missing, and its images are there",
                     .meaning = "its records are not here: restore the directory from a copy"});
       TRY_ASSIGN(images, images_directory_->open_directory(name));
-      TRY(scrub_images(ledger_, *images, path, {.group = *number, .incarnation = std::nullopt},
+      TRY(scrub_images(ledger_, *images, path,
+                       {.group = *number, .incarnation = {}, .incarnation_known = false},
                        std::nullopt));
     }
     return {};
@@ -153,8 +154,11 @@ class DirectoryScrub {
 
   Result<void> scrub_group(GroupId number) {
     const std::string name = fmt::format("{}", number.value());
-    ScrubbedGroup group{.group = number, .incarnation = std::nullopt};
-    if (identity_) group.incarnation = group_incarnation(identity_->cluster, number);
+    ScrubbedGroup group{.group = number, .incarnation = {}, .incarnation_known = false};
+    if (identity_) {
+      group.incarnation = group_incarnation(identity_->cluster, number);
+      group.incarnation_known = true;
+    }
     TRY_ASSIGN(directory, groups_directory_->open_directory(name));
     TRY_ASSIGN(log, scrub_log(ledger_, *directory, kGroupsDirectoryName + ("/" + name), group));
     if (images_directory_ == nullptr) return {};

@@ -52,7 +52,7 @@ class ManifestScrub {
     }
     map(*bytes, *read);
     const Manifest& manifest = read->manifest;
-    if (!group.incarnation) group.incarnation = manifest.incarnation;
+    if (!group.incarnation_known) group.incarnation = manifest.incarnation;
     if (manifest.group == group.group && manifest.incarnation == group.incarnation) {
       return manifest;
     }
@@ -61,7 +61,7 @@ class ManifestScrub {
                   .what = fmt::format("it belongs to group {} of incarnation {:x}, not to group {} "
                                       "of {:x}: was a directory copied here?",
                                       manifest.group.value(), manifest.incarnation.value(),
-                                      group.group.value(), group.incarnation->value()),
+                                      group.group.value(), group.incarnation.value()),
                   .meaning = kGroupHalts});
     return std::nullopt;
   }
@@ -206,8 +206,9 @@ std::optional<Index> scrub_image(ScrubLedger& ledger, Directory& directory, cons
   const std::size_t named = check->damage.find(name + ": ");
   std::string damage =
       named == std::string::npos ? check->damage : check->damage.substr(named + name.size() + 2);
-  if (damage.empty() && (check->info.group != group.group ||
-                         (group.incarnation && check->info.incarnation != *group.incarnation))) {
+  if (damage.empty() &&
+      (check->info.group != group.group ||
+       (group.incarnation_known && check->info.incarnation != group.incarnation))) {
     damage = "it is the image of another group";
   }
   ledger.use_until(check->good_bytes, ByteUse::kImage);
@@ -232,7 +233,7 @@ Result<void> scrub_images(ScrubLedger& ledger, Directory& directory, const std::
   TRY_ASSIGN(images, list_images(directory));
   Index newest;
   for (const std::string& name : names) {
-    const std::string whole = path + "/" + name;
+    const std::string whole = fmt::format("{}/{}", path, name);
     if (std::ranges::find(images, name) != images.end()) {
       const auto index = scrub_image(ledger, directory, name, whole, group);
       newest = std::max(newest, index.value_or(Index()));

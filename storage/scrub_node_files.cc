@@ -8,6 +8,7 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "raft/error.h"
@@ -112,7 +113,8 @@ Result<std::optional<NodeIdentity>> scrub_identity(ScrubLedger& ledger, Director
   if (!bytes) return std::nullopt;
   const auto read = read_identity(root);
   if (!read && read.error().code() == Errc::kUnsupported) return std::unexpected(read.error());
-  if (!read || !*read) {
+  const std::optional<IdentityRead> whole = read.value_or(std::nullopt);
+  if (!whole) {
     ledger.damage(0, bytes->size(), "both copies are damaged, or name different nodes",
                   "logd refuses to start: restore the file from a copy");
     ledger.use_until(bytes->size(), ByteUse::kDamaged);
@@ -120,7 +122,7 @@ Result<std::optional<NodeIdentity>> scrub_identity(ScrubLedger& ledger, Director
     return std::nullopt;
   }
   for (std::size_t copy = 0; copy < kIdentityCopies; ++copy) {
-    const bool good = (*read)->good.at(copy);
+    const bool good = whole->good.at(copy);
     if (!good) {
       ledger.damage(copy * kBlockBytes, kBlockBytes, "one of two copies does not check", kHealed);
     }
@@ -133,7 +135,7 @@ Result<std::optional<NodeIdentity>> scrub_identity(ScrubLedger& ledger, Director
     ledger.use_until(bytes->size(), ByteUse::kDamaged);
   }
   ledger.end_file();
-  return (*read)->identity;
+  return whole->identity;
 }
 
 Result<void> scrub_hard_state(ScrubLedger& ledger, Directory& root, std::uint32_t groups) {

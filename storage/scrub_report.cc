@@ -124,7 +124,7 @@ void ScrubLedger::end_file() {
   map_.clear();
 }
 
-void ScrubLedger::find(Finding finding) {
+void ScrubLedger::find(const Finding& finding) {
   totals_.findings.at(static_cast<std::size_t>(finding.kind)) += 1;
   visitor_.on_finding(finding);
 }

@@ -118,7 +118,7 @@ class ScrubLedger {
   [[nodiscard]] std::uint64_t position() const { return position_; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  void find(Finding finding);
+  void find(const Finding& finding);
   // In the file that was begun.
   void damage(std::uint64_t byte, std::uint64_t bytes, std::string what, std::string meaning) {
     find({.kind = FindingKind::kDamage,

@@ -30,7 +30,7 @@ constexpr const char* kNobodyReads =
 bool header_right(const ScrubbedGroup& group, const SegmentRecord& record, Bytes file) {
   const auto header = decode_segment_header(file.first(kBlockBytes));
   return header && *header == SegmentHeader{.group = group.group,
-                                            .incarnation = *group.incarnation,
+                                            .incarnation = group.incarnation,
                                             .segment = record.id};
 }
 
@@ -93,7 +93,7 @@ LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
   const std::uint64_t frames_end =
       std::clamp<std::uint64_t>(record.frames_end, kFramesStart, file.size());
   const FrameWalk::Segment segment{
-      .record = record, .incarnation = *group.incarnation, .file = file};
+      .record = record, .incarnation = group.incarnation, .file = file};
   FrameWalk walk(ledger, segment);
   walk.run(frames_end, frames_end, kReadsFail);
   if (walk.whole() && walk.mark() != record.after) {
@@ -113,10 +113,10 @@ LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
 LogMark scrub_active_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
                              const SegmentRecord& record, Bytes file) {
   if (!check_length(ledger, record, file)) return record.before;
-  const TailScan scan = scan_tail(file, record, *group.incarnation);
+  const TailScan scan = scan_tail(file, record, group.incarnation);
   check_active_header(ledger, group, record, file, scan);
   const FrameWalk::Segment segment{
-      .record = record, .incarnation = *group.incarnation, .file = file};
+      .record = record, .incarnation = group.incarnation, .file = file};
   FrameWalk walk(ledger, segment);
   walk.run(scan.end, file.size(), kGroupHalts);
   if (scan.torn()) {

@@ -2,8 +2,6 @@
 
 // The offline checker on one segment of a group's log.
 
-#include <optional>
-
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/manifest.h"
@@ -13,8 +11,9 @@ namespace lignum::storage {
 
 struct ScrubbedGroup {
   GroupId group;
-  // None where the node's identity is lost: then what the group's manifest says.
-  std::optional<GroupIncarnation> incarnation;
+  GroupIncarnation incarnation;
+  // False where the node's identity is lost: then the incarnation is what the manifest says.
+  bool incarnation_known = true;
 };
 
 // Judges `file`, all bytes of the segment that `record` lists; the ledger has begun it and is left

@@ -37,6 +37,7 @@ using ::testing::StartsWith;
 
 std::vector<std::string> texts(const Seen& seen) {
   std::vector<std::string> lines;
+  lines.reserve(seen.findings.size());
   for (const Finding& finding : seen.findings) {
     lines.push_back(finding.path + " " + std::to_string(finding.byte) + ": " + finding.what);
   }
