@@ -1,16 +1,22 @@
 // The offline checker: silent on what is whole, precise on what is not, and never writing.
 
+#include "raft/entry.h"
+#include "storage/byte_order.h"
+#include "storage/crc32c.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
+#include "storage/log.h"
 #include "storage/scrub.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +73,15 @@ std::set<ByteUse> uses(const Seen& seen) {
     for (const ByteRange& range : map) found.insert(range.use);
   }
   return found;
+}
+
+// The first one of this use.
+ByteRange range_of(const Seen& seen, const std::string& path, ByteUse use) {
+  for (const ByteRange& range : seen.maps.at(path)) {
+    if (range.use == use) return range;
+  }
+  ADD_FAILURE() << path << " has no " << byte_use_name(use);
+  return {};
 }
 
 TEST(Scrub, AWholeDirectoryHasNoFindingsAndEveryByteHasOneUse) {
@@ -180,16 +195,14 @@ TEST(Scrub, ATornTailIsToldAndIsNoDamage) {
   // The last frame, with no marker behind it.
   const std::string active = std::string(kWorldLog) + "/" +
                              segment_file_name(SegmentId(world.log().log().usage().segments));
-  const auto& map = whole.maps.at(active);
-  const auto entries = std::ranges::find(map, ByteUse::kEntries, &ByteRange::use);
-  ASSERT_NE(entries, map.end());
+  const std::uint64_t byte = range_of(whole, active, ByteUse::kEntries).end - 20;
   const auto hurt = world.disk().clone();
-  hurt->flip(active, entries->end - 20, 1);
+  hurt->flip(active, byte, 1);
   Seen seen;
   const ScrubTotals totals = ScrubWorld::scrub(*hurt, seen);
   EXPECT_EQ(totals.count(FindingKind::kDamage), 0U) << ::testing::PrintToString(texts(seen));
   EXPECT_EQ(totals.count(FindingKind::kTorn), 1U);
-  ASSERT_NE(seen.naming(active, entries->end - 20), nullptr);
+  ASSERT_NE(seen.naming(active, byte), nullptr);
   EXPECT_EQ(seen.naming(active)->kind, FindingKind::kTorn);
   // As recovery judges it.
   LogWorld next(std::move(*(*hurt->root()->open_directory("groups"))->open_directory("3")), 1);
@@ -197,6 +210,91 @@ TEST(Scrub, ATornTailIsToldAndIsNoDamage) {
   ASSERT_TRUE(next.report().torn.has_value());
   EXPECT_EQ(next.report().torn->position, seen.naming(active)->byte);
   EXPECT_EQ(next.report().torn->bytes, seen.naming(active)->bytes);
+}
+
+TEST(Scrub, ADamagedTailThatWasFlushedIsToldFromATornOne) {
+  ScrubWorld world;
+  world.fill();
+  world.mark();
+  Seen whole;
+  world.scrub(whole);
+  const std::string active = std::string(kWorldLog) + "/" +
+                             segment_file_name(SegmentId(world.log().log().usage().segments));
+  const std::uint64_t byte = range_of(whole, active, ByteUse::kEntries).end - 20;
+  world.disk().flip(active, byte, 1);
+  Seen seen;
+  EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  ASSERT_NE(seen.naming(active, byte), nullptr);
+  EXPECT_THAT(seen.naming(active, byte)->what, HasSubstr("payload"));
+  EXPECT_THAT(seen.naming(active, byte)->meaning, StartsWith("no torn write"));
+}
+
+// What checksums cannot tell: bytes that were changed together with them.
+
+TEST(Scrub, ARecordBatchIsCheckedByItsOwnChecksumToo) {
+  ScrubWorld world;
+  SegmentedLog& log = world.log().log();
+  ASSERT_EQ(log.room(1000), Room::kReady);
+  std::vector<std::byte> bytes(200, std::byte{3});
+  Entry entry;
+  entry.header = {.group = kLogIncarnation,
+                  .index = log.last().index.next(),
+                  .term = Term(1),
+                  .kind = EntryKind::kBatch,
+                  .shard = shard_key(0),
+                  .record_count = 1,
+                  .append_time = 7,
+                  .previous_chain = log.last_chain()};
+  shape_batch(bytes, entry.header);
+  bytes[100] = std::byte{4};
+  entry.header.payload_bytes = 200;
+  entry.header.payload_crc = crc32c(bytes);
+  entry.payload = Payload(std::move(bytes));
+  log.append({&entry, 1});
+  ASSERT_TRUE(world.log().flush().has_value());
+  Seen seen;
+  EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  EXPECT_THAT(seen.findings.front().what, HasSubstr("its record batch is damaged"));
+}
+
+TEST(Scrub, AnEntryThatWasExchangedBreaksTheChain) {
+  ScrubWorld world;
+  world.fill();
+  const SegmentId id(1);
+  const std::string path = std::string(kWorldLog) + "/" + segment_file_name(id);
+  std::vector<std::byte> file = world.disk().contents(path);
+  const std::span<std::byte> bytes = std::span(file).subspan(kFramesStart);
+  const auto frame = decode_frame(bytes, id, kFramesStart);
+  ASSERT_TRUE(frame.has_value());
+  Entry entry;
+  entry.header = std::get<EntryHeader>(frame->body);
+  entry.header.append_time += 1;
+  const Bytes payload = Bytes(bytes).subspan(frame->payload_at(), entry.header.payload_bytes);
+  entry.payload = Payload(std::vector<std::byte>(payload.begin(), payload.end()));
+  encode_entry(frame->envelope, entry, bytes);
+  world.disk().put(path, file);
+  Seen seen;
+  EXPECT_GE(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  EXPECT_EQ(seen.findings.front().byte, kFramesStart + frame->bytes);
+  EXPECT_THAT(seen.findings.front().what, HasSubstr("entry 2 does not continue the log"));
+}
+
+TEST(Scrub, AFooterOfOtherEntriesIsFound) {
+  ScrubWorld world;
+  world.fill();
+  Seen whole;
+  world.scrub(whole);
+  const std::string path = std::string(kWorldLog) + "/" + segment_file_name(SegmentId(1));
+  const ByteRange range = range_of(whole, path, ByteUse::kFooter);
+  std::vector<std::byte> file = world.disk().contents(path);
+  const auto footer = std::span(file).subspan(range.begin, range.end - range.begin);
+  // The last append time, and the checksum over it.
+  footer.back() ^= std::byte{1};
+  store_le<std::uint32_t>(footer, 4, crc32c(Bytes(footer).subspan(8)));
+  world.disk().put(path, file);
+  Seen seen;
+  EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  EXPECT_THAT(seen.findings.front().what, HasSubstr("tells of other entries"));
 }
 
 TEST(Scrub, MissingFilesAreNamed) {
