@@ -1,8 +1,11 @@
 // What SegmentedLog keeps, what it frees, and the cleaner that rewrites (rule E).
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +13,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "raft/check.h"
@@ -47,8 +51,9 @@ class Copier {
 
   Result<void> gather() {
     TRY_ASSIGN(index, source_.load_index());
+    source_index_ = std::move(index);
     std::vector<Location> alive;
-    for (const auto& [key, batches] : index->shards()) {
+    for (const auto& [key, batches] : source_index_->shards()) {
       const auto start = starts_.find(key);
       for (const ShardEntry& batch : batches) {
         if (start != starts_.end() && batch.base + batch.count <= start->second) continue;
@@ -60,7 +65,7 @@ class Copier {
     mark_ = source_.record().before;
     for (const Location& at : alive) {
       TRY_ASSIGN(entries, source_.read({at}, at.bytes));
-      add(entries.front());
+      TRY(add(entries.front()));
     }
     if (mark_.id.index < source_.record().after.id.index) {
       skip_to(source_.record().after);
@@ -121,14 +126,39 @@ class Copier {
     mark_ = to;
   }
 
-  void add(const Entry& entry) {
+  // Where the log stood before the entry that `header` is of: the frame before it in the source
+  // says so, be it an entry or the skip of an earlier cleaning.
+  Result<LogMark> mark_before(const EntryHeader& header) {
+    const Index wanted(header.index.value() - 1);
+    const std::vector<IndexEntry>& entries = source_index_->entries();
+    const auto own =
+        std::lower_bound(entries.begin(), entries.end(), header.index,
+                         [](const IndexEntry& entry, Index index) { return entry.index < index; });
+    CHECK(own != entries.end());
+    const bool entry = own != entries.begin() && std::prev(own)->index == wanted;
+    const std::uint64_t position =
+        entry ? std::prev(own)->position : own->position - frame_bytes(kSkipBytes, 0);
+    std::vector<std::byte> bytes(frame_bytes(entry ? kEntryHeaderBytes : kSkipBytes, 0));
+    TRY(source_.read_exactly(position, bytes));
+    const auto frame = decode_frame(bytes, source_.id(), position);
+    std::optional<LogMark> found;
+    if (const auto* before = frame ? std::get_if<EntryHeader>(&frame->body) : nullptr) {
+      found = LogMark{
+          .id = before->id(), .chain = chain_after(*before), .append_time = before->append_time};
+    } else if (const auto* skip = frame ? std::get_if<Skip>(&frame->body) : nullptr) {
+      found =
+          LogMark{.id = skip->last, .chain = skip->chain_after, .append_time = skip->append_time};
+    }
+    if (found && found->id.index == wanted && found->chain == header.previous_chain) return *found;
+    return fail(Errc::kCorrupt, fmt::format("{}: byte {}: the frame there fails its checksum",
+                                            source_.path(), position));
+  }
+
+  Result<void> add(const Entry& entry) {
     const EntryHeader& header = entry.header;
     if (mark_.id.index.next() != header.index) {
-      // Term and stamp of the entry just skipped are not known and not needed: those of the next
-      // one bound them.
-      skip_to({.id = {.term = header.term, .index = Index(header.index.value() - 1)},
-               .chain = header.previous_chain,
-               .append_time = header.append_time});
+      TRY_ASSIGN(before, mark_before(header));
+      skip_to(before);
     }
     const Envelope local = envelope(FrameKind::kEntry);
     const std::size_t bytes = frame_bytes(kEntryHeaderBytes, entry.payload.size());
@@ -136,12 +166,14 @@ class Copier {
     index_.add(header, static_cast<std::uint32_t>(local.position),
                static_cast<std::uint32_t>(bytes));
     mark_ = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
+    return {};
   }
 
   const Segment& source_;
   SegmentId id_;
   const std::map<ShardKey, Offset>& starts_;
   NodeIncarnation node_;
+  std::shared_ptr<const SegmentIndex> source_index_;
   LogMark mark_;
   std::vector<std::byte> frames_;
   SegmentIndex index_;

@@ -186,7 +186,11 @@ std::optional<LogId> SegmentedLog::id_at(Index index) const {
   const auto after = std::partition_point(
       segments_.begin(), segments_.end(),
       [index](const SegmentPtr& segment) { return segment->record().before.id.index < index; });
-  if (after == segments_.begin()) return segments_.front()->record().before.id;
+  // The entry itself may be gone: with its segment, or under a skip at that segment's end.
+  if (after != segments_.end() && (*after)->record().before.id.index == index) {
+    return (*after)->record().before.id;
+  }
+  CHECK(after != segments_.begin());
   const SegmentPtr& segment = *std::prev(after);
   std::optional<Term> term;
   if (!segment->record().sealed) {

@@ -18,6 +18,7 @@
 #include "raft/types.h"
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"
+#include "storage/frame_codec.h"
 #include "storage/frame_format.h"
 #include "storage/manifest.h"
 #include "storage/segment.h"
@@ -101,8 +102,35 @@ Result<void> LogRecovery::open_segments(const Manifest& manifest) {
   return {};
 }
 
+Result<void> LogRecovery::check_header(const Segment& segment) const {
+  std::vector<std::byte> block(kBlockBytes);
+  TRY(segment.read_exactly(0, block));
+  const SegmentHeader ours{
+      .group = options_.group, .incarnation = options_.incarnation, .segment = segment.id()};
+  // Without a header the frames still say which segment this is.
+  const auto header = decode_segment_header(block);
+  if (header && *header != ours) {
+    return fail(Errc::kCorrupt,
+                fmt::format("{}: byte 0: this is segment {:016x} of group {} of incarnation {:x}: "
+                            "was a file copied here? Nothing was changed",
+                            segment.path(), header->segment.value(), header->group.value(),
+                            header->incarnation.value()));
+  }
+  if (segment.record().file_bytes <= kFramesStart) return {};
+  std::vector<std::byte> first(frame_bytes(kEntryHeaderBytes, 0));
+  TRY(segment.read_exactly(kFramesStart, first));
+  const auto frame = decode_frame(first, segment.id(), kFramesStart);
+  if (!frame || frame->envelope.node == options_.node) return {};
+  return fail(Errc::kCorrupt,
+              fmt::format("{}: byte {}: this was written by node incarnation {:x}, "
+                          "not by {:x}: was a file copied here? Nothing was changed",
+                          segment.path(), kFramesStart, frame->envelope.node.value(),
+                          options_.node.value()));
+}
+
 Result<void> LogRecovery::open_sealed(const SegmentRecord& record) {
   const SegmentPtr& segment = log_->segments_.back();
+  TRY(check_header(*segment));
   TRY_ASSIGN(index, segment->load_index());
   segment->seal(record, index);
   segment->release_index();
@@ -113,6 +141,7 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
   const SegmentPtr& segment = log_->segments_.back();
   active_ = record;
   active_path_ = segment->path();
+  TRY(check_header(*segment));
   const std::string name = segment_file_name(record.id);
   TRY_ASSIGN(file, directory_.open(name, OpenMode::kWriteDirect));
   TRY_ASSIGN(size, file->size());

@@ -17,6 +17,7 @@
 #include "storage/file.h"
 #include "storage/frame_codec.h"
 #include "storage/manifest.h"
+#include "storage/segment.h"
 #include "storage/segmented_log.h"
 #include "storage/tail_scan.h"
 
@@ -32,6 +33,8 @@ class LogRecovery {
  private:
   Result<void> check_identity(const Manifest& manifest) const;
   Result<void> open_segments(const Manifest& manifest);
+  // The file is the segment that it is named for, of this group and this node.
+  Result<void> check_header(const Segment& segment) const;
   Result<void> open_sealed(const SegmentRecord& record);
   Result<void> open_active(const SegmentRecord& record);
   Result<void> cut(const TailScan& scan);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -16,6 +18,7 @@
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"
@@ -62,13 +65,33 @@ Result<void> reserve_blocks(Directory& directory, const std::string& name, std::
   return file->sync();
 }
 
+// Stands in for a file that could not be made on the lane: every call fails as that did, so the
+// flush does that it would have been written by.
+class FailedFile final : public File {
+ public:
+  explicit FailedFile(Error error) : error_(std::move(error)) {}
+  Result<std::size_t> read_at(std::uint64_t, std::span<std::byte>) const override {
+    return std::unexpected(error_);
+  }
+  Result<void> write_at(std::uint64_t, Bytes) override { return std::unexpected(error_); }
+  Result<void> sync() override { return std::unexpected(error_); }
+  Result<std::uint64_t> size() const override { return std::unexpected(error_); }
+  Result<void> resize(std::uint64_t) override { return std::unexpected(error_); }
+  [[nodiscard]] bool direct() const override { return true; }
+
+ private:
+  Error error_;
+};
+
 }  // namespace
 
-struct SegmentedLog::Preparation {
-  SegmentId id;
-  std::size_t bytes = 0;
-  bool written = true;
-};
+Result<SegmentedLog::SegmentFiles> SegmentedLog::open_segment_files(Directory& directory,
+                                                                    SegmentId id) {
+  const std::string name = segment_file_name(id);
+  TRY_ASSIGN(writer, directory.open(name, OpenMode::kWriteDirect));
+  TRY_ASSIGN(reader, directory.open(name, OpenMode::kRead));
+  return SegmentFiles{.writer = std::move(writer), .reader = std::move(reader)};
+}
 
 SegmentedLog::SegmentedLog(Directory& directory, const SegmentedLogOptions& options,
                            std::unique_ptr<ManifestFile> manifest)
@@ -145,39 +168,47 @@ void SegmentedLog::release_spare() {
 void SegmentedLog::prepare_spare(std::size_t bytes) {
   if (preparing_) return;
   preparing_ = true;
-  const Preparation preparation{.id = next_segment_,
-                                .bytes = next_segment_bytes(bytes),
-                                .written = flush_bytes_ < options_.reserve_from_bytes};
+  auto spare = std::make_shared<Spare>(
+      Spare{.id = next_segment_, .bytes = next_segment_bytes(bytes), .files = {}});
   next_segment_ = SegmentId(next_segment_.value() + 1);
-  auto work = [&directory = directory_, manifest = manifest_, preparation,
+  auto work = [&directory = directory_, manifest = manifest_, spare,
+               written = flush_bytes_ < options_.reserve_from_bytes,
                free_min = options_.free_bytes_min]() -> Result<void> {
     TRY_ASSIGN(free, directory.free_bytes());
-    if (free < preparation.bytes + free_min) {
+    if (free < spare->bytes + free_min) {
       return fail(Errc::kNoSpace,
                   fmt::format("{}: {} bytes are free; a segment of {} must leave {}",
-                              directory.path(), free, preparation.bytes, free_min));
+                              directory.path(), free, spare->bytes, free_min));
     }
     TRY(manifest->reserve());
-    const std::string name = segment_file_name(preparation.id);
+    const std::string name = segment_file_name(spare->id);
     // Not a file that was there before: that would be a segment of the log.
     TRY(directory.open(name, OpenMode::kCreate));
-    auto filled = preparation.written ? fill_with_zeros(directory, name, preparation.bytes)
-                                      : reserve_blocks(directory, name, preparation.bytes);
+    auto filled = written ? fill_with_zeros(directory, name, spare->bytes)
+                          : reserve_blocks(directory, name, spare->bytes);
     if (filled) filled = directory.sync();
+    if (filled) {
+      auto files = open_segment_files(directory, spare->id);
+      if (files) {
+        spare->files = std::move(*files);
+      } else {
+        filled = std::unexpected(files.error());
+      }
+    }
     // Half a segment helps nobody; what cannot be removed now is debris at the next boot.
     if (!filled) (void)directory.remove(name);
     return filled;
   };
-  options_.background(std::move(work), [this, alive = alive_, preparation](Result<void> outcome) {
-    if (*alive) prepared(preparation, outcome);
+  options_.background(std::move(work), [this, alive = alive_, spare](Result<void> outcome) {
+    if (*alive) prepared(std::move(*spare), outcome);
   });
 }
 
-void SegmentedLog::prepared(const Preparation& preparation, const Result<void>& outcome) {
+void SegmentedLog::prepared(Spare spare, const Result<void>& outcome) {
   preparing_ = false;
   prepare_error_.reset();
   if (outcome) {
-    spare_ = Spare{.id = preparation.id, .bytes = preparation.bytes};
+    spare_ = std::move(spare);
   } else {
     prepare_error_ = outcome.error();
   }
@@ -223,6 +254,15 @@ void SegmentedLog::append_one(const Entry& entry) {
 }
 
 void SegmentedLog::roll() {
+  const SegmentRecord sealed = seal_active();
+  begin_segment([sealed](Manifest& manifest) {
+    for (SegmentRecord& listed : manifest.segments) {
+      if (listed.id == sealed.id) listed = sealed;
+    }
+  });
+}
+
+SegmentRecord SegmentedLog::seal_active() {
   if (staged_ == nullptr) staged_ = std::make_unique<Flush>(directory_, manifest_);
   const SegmentPtr sealed = segments_.back();
   SegmentRecord record = sealed->record();
@@ -245,44 +285,52 @@ void SegmentedLog::roll() {
   staged_->sync(writer_->file());
   sealed->seal(record, std::move(index));
   staged_->sealed.push_back(sealed);
+  return record;
+}
 
-  SegmentRecord next{.id = SegmentId(), .before = mark_, .file_bytes = kFramesStart};
-  std::unique_ptr<File> writer;
-  if (spare_) {
-    next.id = spare_->id;
-    next.file_bytes = spare_->bytes;
-    capacity_ = spare_->bytes;
-    spare_.reset();
+SegmentedLog::Spare SegmentedLog::unprepared_segment() {
+  // Only what the node itself must write comes here while no segment could be prepared: it lives
+  // on the space that preparations leave free.
+  Spare made{.id = next_segment_, .bytes = options_.segment_bytes_min, .files = {}};
+  next_segment_ = SegmentId(next_segment_.value() + 1);
+  auto created = directory_.open(segment_file_name(made.id), OpenMode::kCreate);
+  auto opened = created ? open_segment_files(directory_, made.id)
+                        : Result<SegmentFiles>(std::unexpected(created.error()));
+  if (opened) {
+    made.files = std::move(*opened);
   } else {
-    // Only what the node itself must write comes here while no segment could be prepared: the
-    // file grows as it is written, and a full disk stops the node.
-    next.id = std::exchange(next_segment_, SegmentId(next_segment_.value() + 1));
-    capacity_ = options_.segment_bytes_min;
-    if (!directory_.open(segment_file_name(next.id), OpenMode::kCreate)) {
-      stop_for_failed_disk(directory_.path() + ": cannot make a segment");
-    }
-    staged_->sync_directory();
+    made.files = {.writer = std::make_unique<FailedFile>(opened.error()),
+                  .reader = std::make_unique<FailedFile>(opened.error())};
   }
-  const std::string name = segment_file_name(next.id);
-  auto file = directory_.open(name, OpenMode::kWriteDirect);
-  auto reader = directory_.open(name, OpenMode::kRead);
-  if (!file || !reader) stop_for_failed_disk(directory_.path() + "/" + name + ": cannot be opened");
-  staged_->edit([record, next, upcoming = next_segment_](Manifest& manifest) {
-    for (SegmentRecord& listed : manifest.segments) {
-      if (listed.id == record.id) listed = record;
-    }
+  staged_->write({.file = made.files.writer,
+                  .position = 0,
+                  .buffer = AlignedBuffer(made.bytes),
+                  .bytes = made.bytes});
+  // Before the manifest lists it.
+  staged_->sync(made.files.writer);
+  staged_->sync_directory();
+  return made;
+}
+
+void SegmentedLog::begin_segment(std::function<void(Manifest&)> change) {
+  Spare spare = spare_ ? *std::exchange(spare_, std::nullopt) : unprepared_segment();
+  const SegmentRecord next{.id = spare.id, .before = mark_, .file_bytes = spare.bytes};
+  capacity_ = spare.bytes;
+  staged_->edit([change = std::move(change), next, upcoming = next_segment_](Manifest& manifest) {
+    change(manifest);
     manifest.segments.push_back(next);
-    manifest.next_segment = upcoming;
+    manifest.next_segment = std::max(manifest.next_segment, upcoming);
   });
-  const std::shared_ptr<File> shared = std::move(*file);
   AlignedBuffer header = encode_segment_header(
       {.group = options_.group, .incarnation = options_.incarnation, .segment = next.id});
-  staged_->write(
-      {.file = shared, .position = 0, .buffer = std::move(header), .bytes = kBlockBytes});
-  staged_->sync(shared);
-  segments_.push_back(
-      std::make_shared<Segment>(next, std::move(*reader), directory_.path() + "/" + name));
-  writer_ = std::make_unique<SegmentWriter>(shared, kFramesStart, Bytes());
+  staged_->write({.file = spare.files.writer,
+                  .position = 0,
+                  .buffer = std::move(header),
+                  .bytes = kBlockBytes});
+  staged_->sync(spare.files.writer);
+  segments_.push_back(std::make_shared<Segment>(
+      next, std::move(spare.files.reader), directory_.path() + "/" + segment_file_name(next.id)));
+  writer_ = std::make_unique<SegmentWriter>(std::move(spare.files.writer), kFramesStart, Bytes());
   flushed_end_ = kFramesStart;
   marked_end_ = 0;
 }

@@ -141,18 +141,25 @@ class SegmentedLog final : public Log {
 
  private:
   friend class LogRecovery;
+  struct SegmentFiles {
+    std::shared_ptr<File> writer;
+    std::unique_ptr<File> reader;
+  };
   // A prepared segment.
   struct Spare {
     SegmentId id;
     std::size_t bytes = 0;
+    SegmentFiles files;
   };
-  struct Preparation;
 
   SegmentedLog(Directory& directory, const SegmentedLogOptions& options,
                std::unique_ptr<ManifestFile> manifest);
 
   void prepare_spare(std::size_t bytes);
-  void prepared(const Preparation& preparation, const Result<void>& outcome);
+  void prepared(Spare spare, const Result<void>& outcome);
+  [[nodiscard]] static Result<SegmentFiles> open_segment_files(Directory& directory, SegmentId id);
+  // Makes one on the lane, where none could be prepared.
+  [[nodiscard]] Spare unprepared_segment();
   [[nodiscard]] std::size_t next_segment_bytes(std::size_t least) const;
   // Bytes that entries may still take in the active segment, the reserve left aside.
   [[nodiscard]] std::size_t active_room() const;
@@ -160,6 +167,10 @@ class SegmentedLog final : public Log {
   void append_one(const Entry& entry);
   // Stages the sealing of the active segment as it stands and the switch to the spare.
   void roll();
+  // Its two halves: the active segment's footer; and the manifest, after `change`, then the header
+  // of the segment that goes on.
+  [[nodiscard]] SegmentRecord seal_active();
+  void begin_segment(std::function<void(Manifest&)> change);
   [[nodiscard]] Envelope envelope(FrameKind kind) const;
   [[nodiscard]] std::uint64_t live_bytes(const Segment& segment) const;
   [[nodiscard]] std::uint64_t bytes_below(const Segment& segment, ShardKey shard,

@@ -90,8 +90,14 @@ class LogWorld {
     return {};
   }
 
-  // Stages one entry where there is room.
+  // Stages one entry where there is room: a batch of some shard, or a command.
   bool append(std::size_t payload_bytes) {
+    if (random_.below(8) == 0) return append_to(std::nullopt, payload_bytes);
+    return append_to(shard_key(static_cast<std::uint32_t>(random_.below(kShards))), payload_bytes);
+  }
+
+  // A batch of `shard`; without one a command.
+  bool append_to(std::optional<ShardKey> shard, std::size_t payload_bytes) {
     if (log_->room(payload_bytes + 200) != Room::kReady) return false;
     Entry entry;
     payload_bytes = std::max(payload_bytes, kBatchHeaderBytes);
@@ -101,11 +107,9 @@ class LogWorld {
     entry.header.index = log_->last().index.next();
     entry.header.term = Term(term_);
     entry.header.append_time = log_->last_append_time() + 10;
-    if (random_.below(8) == 0) {
-      entry.header.kind = EntryKind::kCommand;
-    } else {
-      entry.header.kind = EntryKind::kBatch;
-      entry.header.shard = shard_key(static_cast<std::uint32_t>(random_.below(kShards)));
+    entry.header.kind = shard ? EntryKind::kBatch : EntryKind::kCommand;
+    if (shard) {
+      entry.header.shard = *shard;
       entry.header.base_offset = model.next[entry.header.shard];
       entry.header.record_count = 1 + static_cast<std::uint32_t>(random_.below(5));
       entry.header.level_mask = 1U << random_.below(4);
