@@ -27,11 +27,24 @@ constexpr const char* kReadsFail =
 constexpr const char* kNobodyReads =
     "no record is touched; the disk changed bytes that nobody reads";
 
-bool header_right(const ScrubbedGroup& group, const SegmentRecord& record, Bytes file) {
+// The header block in the ledger; `unreadable` goes with one that fails its checksum.
+void check_header(ScrubLedger& ledger, const ScrubbedGroup& group, const SegmentRecord& record,
+                  Bytes file, const char* unreadable) {
+  const SegmentHeader ours{
+      .group = group.group, .incarnation = group.incarnation, .segment = record.id};
   const auto header = decode_segment_header(file.first(kBlockBytes));
-  return header && *header == SegmentHeader{.group = group.group,
-                                            .incarnation = group.incarnation,
-                                            .segment = record.id};
+  const bool right = header && *header == ours;
+  if (!header) {
+    ledger.damage(0, kBlockBytes, "the header block does not check", unreadable);
+  } else if (!right) {
+    ledger.damage(
+        0, kBlockBytes,
+        fmt::format("this is segment {:016x} of group {} of incarnation {:x}: was a file "
+                    "copied here?",
+                    header->segment.value(), header->group.value(), header->incarnation.value()),
+        kGroupHalts);
+  }
+  ledger.use_until(kFramesStart, right ? ByteUse::kHeader : ByteUse::kDamaged);
 }
 
 // False where the file is too short to hold a frame.
@@ -51,32 +64,19 @@ void check_footer(ScrubLedger& ledger, const SegmentRecord& record, Bytes file,
   const std::uint64_t begin = ledger.position();
   const std::uint64_t end = std::min<std::uint64_t>(begin + record.footer_bytes, file.size());
   const Bytes footer = file.subspan(begin, end - begin);
-  const auto index = SegmentIndex::decode(footer, record.id);
+  auto index = SegmentIndex::decode(footer, record.id);
   std::string trouble;
   if (!index) {
     trouble = "the footer fails its checksum";
-  } else if (walk.whole() && !std::ranges::equal(walk.index().encode(record.id), footer)) {
-    trouble = "the footer tells of other entries than the segment holds";
+  } else if (walk.whole()) {
+    // It may have been written before a truncation cut the segment.
+    index->truncate_after(record.after.id.index);
+    if (!std::ranges::equal(walk.index().encode(record.id), index->encode(record.id))) {
+      trouble = "the footer tells of other entries than the segment holds";
+    }
   }
   if (!trouble.empty()) ledger.damage(begin, end - begin, trouble, kGroupHalts);
   ledger.use_until(end, trouble.empty() ? ByteUse::kFooter : ByteUse::kDamaged);
-}
-
-void check_active_header(ScrubLedger& ledger, const ScrubbedGroup& group,
-                         const SegmentRecord& record, Bytes file, const TailScan& scan) {
-  ByteUse use = ByteUse::kHeader;
-  if (!header_right(group, record, file)) {
-    use = ByteUse::kDamaged;
-    const bool never_used = scan.end == kFramesStart && scan.content_end == kFramesStart;
-    if (content_end(file.first(kBlockBytes), 0) == 0 && never_used) {
-      // Rolled into, and nothing was flushed yet.
-      use = ByteUse::kZeroTail;
-    } else {
-      ledger.damage(0, kBlockBytes, "the header block does not check",
-                    "the next start writes it anew; no record is touched");
-    }
-  }
-  ledger.use_until(kFramesStart, use);
 }
 
 }  // namespace
@@ -84,12 +84,7 @@ void check_active_header(ScrubLedger& ledger, const ScrubbedGroup& group,
 LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
                              const SegmentRecord& record, Bytes file) {
   if (!check_length(ledger, record, file)) return record.after;
-  const bool header = header_right(group, record, file);
-  if (!header) {
-    ledger.damage(0, kBlockBytes, "the header block does not check",
-                  "no record is touched: nothing is read from it");
-  }
-  ledger.use_until(kFramesStart, header ? ByteUse::kHeader : ByteUse::kDamaged);
+  check_header(ledger, group, record, file, "no record is touched: nothing is read from it");
   const std::uint64_t frames_end =
       std::clamp<std::uint64_t>(record.frames_end, kFramesStart, file.size());
   const FrameWalk::Segment segment{
@@ -104,7 +99,11 @@ LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
   }
   const std::uint64_t footer_at =
       std::clamp<std::uint64_t>(record.footer_at, frames_end, file.size());
-  ledger.zeros_until(footer_at, ByteUse::kPadding, file, kNobodyReads);
+  if (record.cut) {
+    ledger.use_until(footer_at, ByteUse::kPadding);
+  } else {
+    ledger.zeros_until(footer_at, ByteUse::kPadding, file, kNobodyReads);
+  }
   check_footer(ledger, record, file, walk);
   ledger.zeros_until(file.size(), ByteUse::kZeroTail, file, kNobodyReads);
   return record.after;
@@ -114,7 +113,22 @@ LogMark scrub_active_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
                              const SegmentRecord& record, Bytes file) {
   if (!check_length(ledger, record, file)) return record.before;
   const TailScan scan = scan_tail(file, record, group.incarnation);
-  check_active_header(ledger, group, record, file, scan);
+  const bool blank = content_end(file.first(kBlockBytes), 0) == 0;
+  if (blank && scan.damage.empty() && scan.flushed == kFramesStart) {
+    // Rolled into, and a crash came before the first flush.
+    if (content_end(file, 0) != 0) {
+      ledger.find({.kind = FindingKind::kTorn,
+                   .path = ledger.path(),
+                   .byte = 0,
+                   .bytes = kBlockBytes,
+                   .what = "the header block was not written any more",
+                   .meaning = "the next start writes it; no record is touched"});
+    }
+    ledger.use_until(kFramesStart, ByteUse::kZeroTail);
+  } else {
+    check_header(ledger, group, record, file,
+                 "the next start writes it anew; no record is touched");
+  }
   const FrameWalk::Segment segment{
       .record = record, .incarnation = group.incarnation, .file = file};
   FrameWalk walk(ledger, segment);

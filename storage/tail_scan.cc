@@ -72,6 +72,7 @@ void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnatio
     } else {
       return;  // the active segment holds no skips
     }
+    scan.flushed = std::max(scan.flushed, frame->envelope.flushed);
     scan.end += frame->bytes;
   }
 }
@@ -98,6 +99,7 @@ TailScan scan_tail(Bytes bytes, const SegmentRecord& record, GroupIncarnation in
   TailScan scan;
   scan.mark = record.before;
   scan.end = kFramesStart;
+  scan.flushed = kFramesStart;
   take_frames(scan, bytes, record.id, incarnation);
   scan.damage = judge(scan, bytes, record.id);
   scan.content_end = content_end(bytes, scan.end);

@@ -20,6 +20,8 @@ struct TailScan {
   // The log after them.
   LogMark mark;
   std::uint64_t end = 0;
+  // Everything below was flushed, as the frames say; kFramesStart at least.
+  std::uint64_t flushed = 0;
   // Where the newest marker among them ends; 0 without one.
   std::uint64_t marked_end = 0;
   // One past the last byte that is not zero; `end` where only zeros follow.

@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -223,10 +224,30 @@ TEST(Scrub, ADamagedTailThatWasFlushedIsToldFromATornOne) {
   const std::uint64_t byte = range_of(whole, active, ByteUse::kEntries).end - 20;
   world.disk().flip(active, byte, 1);
   Seen seen;
-  EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  ASSERT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
   ASSERT_NE(seen.naming(active, byte), nullptr);
   EXPECT_THAT(seen.naming(active, byte)->what, HasSubstr("payload"));
   EXPECT_THAT(seen.naming(active, byte)->meaning, StartsWith("no torn write"));
+}
+
+TEST(Scrub, AHeaderThatACrashLostIsToldFromADamagedOne) {
+  for (const int flushes : {0, 1, 2}) {
+    ScrubWorld world;
+    for (int i = 0; i < flushes; ++i) {
+      world.log().append(300);
+      ASSERT_TRUE(world.log().flush().has_value());
+    }
+    const std::string path = std::string(kWorldLog) + "/" + segment_file_name(SegmentId(1));
+    std::vector<std::byte> file = world.disk().contents(path);
+    std::fill_n(file.begin(), kFramesStart, std::byte{0});
+    world.disk().put(path, file);
+    Seen seen;
+    const ScrubTotals totals = world.scrub(seen);
+    // The second frame says that the first was flushed, and so the header before it.
+    EXPECT_EQ(totals.count(FindingKind::kTorn), flushes == 1 ? 1U : 0U);
+    EXPECT_EQ(totals.count(FindingKind::kDamage), flushes == 2 ? 1U : 0U);
+    expect_covered(world.disk(), seen);
+  }
 }
 
 // What checksums cannot tell: bytes that were changed together with them.
@@ -253,7 +274,7 @@ TEST(Scrub, ARecordBatchIsCheckedByItsOwnChecksumToo) {
   log.append({&entry, 1});
   ASSERT_TRUE(world.log().flush().has_value());
   Seen seen;
-  EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  ASSERT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
   EXPECT_THAT(seen.findings.front().what, HasSubstr("its record batch is damaged"));
 }
 
@@ -274,7 +295,7 @@ TEST(Scrub, AnEntryThatWasExchangedBreaksTheChain) {
   encode_entry(frame->envelope, entry, bytes);
   world.disk().put(path, file);
   Seen seen;
-  EXPECT_GE(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  ASSERT_GE(world.scrub(seen).count(FindingKind::kDamage), 1U);
   EXPECT_EQ(seen.findings.front().byte, kFramesStart + frame->bytes);
   EXPECT_THAT(seen.findings.front().what, HasSubstr("entry 2 does not continue the log"));
 }
@@ -293,7 +314,7 @@ TEST(Scrub, AFooterOfOtherEntriesIsFound) {
   store_le<std::uint32_t>(footer, 4, crc32c(Bytes(footer).subspan(8)));
   world.disk().put(path, file);
   Seen seen;
-  EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+  ASSERT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
   EXPECT_THAT(seen.findings.front().what, HasSubstr("tells of other entries"));
 }
 
@@ -325,7 +346,7 @@ TEST(Scrub, AMissingGroupIsNamed) {
                     ->remove(std::to_string(number))
                     .has_value());
     Seen seen;
-    EXPECT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
+    ASSERT_EQ(world.scrub(seen).count(FindingKind::kDamage), 1U);
     ASSERT_EQ(seen.findings.size(), 1U);
     EXPECT_THAT(seen.findings.front().path, StartsWith("groups"));
     expect_covered(world.disk(), seen);
@@ -404,6 +425,18 @@ TEST(Scrub, AnotherGroupsLogIsNotTakenForThisOne) {
   world.scrub(seen);
   ASSERT_NE(seen.naming("groups/1/manifest"), nullptr);
   EXPECT_THAT(seen.naming("groups/1/manifest")->what, StartsWith("it belongs to group 2"));
+}
+
+TEST(Scrub, AnotherSegmentIsNotTakenForThisOne) {
+  ScrubWorld world;
+  world.fill();
+  const std::string path = "groups/3/0000000000000001.seg";
+  world.disk().put(path, world.disk().contents("groups/3/0000000000000002.seg"));
+  Seen seen;
+  world.scrub(seen);
+  ASSERT_NE(seen.naming(path), nullptr);
+  EXPECT_THAT(seen.naming(path)->what, StartsWith("this is segment 0000000000000002 of group 3"));
+  expect_covered(world.disk(), seen);
 }
 
 TEST(Scrub, BlocksThatTheDiskRefusesAreNamedAndTheRestIsRead) {

@@ -21,8 +21,10 @@
 #include <vector>
 
 #include "raft/error.h"
+#include "storage/leveldb_check.h"
 #include "storage/leveldb_state_store.h"
 #include "storage/memory_state_store.h"
+#include "storage/posix_file.h"
 #include "storage/state_store.h"
 #include "tests/storage/errc_of.h"
 #include "tests/storage/proof.h"
@@ -235,6 +237,44 @@ TEST(StateStore, NoCutOrMissingFileServesWrongValues) {
       ASSERT_FALSE(testing::Test::HasFailure()) << "cut to " << length;
     }
   }
+}
+
+// Every file and its bytes.
+std::map<std::string, std::string> files_in(const std::string& path) {
+  std::map<std::string, std::string> files;
+  for (const auto& file : std::filesystem::directory_iterator(path)) {
+    std::ifstream in(file.path(), std::ios::binary);
+    files[file.path().filename().string()] = std::string(std::istreambuf_iterator<char>(in), {});
+  }
+  return files;
+}
+
+TEST(DatabaseCheck, JudgesAsOpeningDoesAndChangesNothing) {
+  const TemporaryDirectory temporary;
+  const std::string path = temporary.path() + "/state";
+  {
+    auto store = LevelDbStateStore::open(path);
+    ASSERT_TRUE(store);
+    ASSERT_TRUE((*store)->write({{.key = "a", .value = "x"}, {.key = "b", .value = "y"}}));
+  }
+  const auto directory = open_posix_directory(path);
+  ASSERT_TRUE(directory);
+  const auto whole = files_in(path);
+  EXPECT_TRUE(check_leveldb(**directory));
+  EXPECT_EQ(errc_of(check_leveldb(**directory, 10)), Errc::kTooLarge);
+  EXPECT_EQ(files_in(path), whole);
+  // A byte of the first record, of which LevelDB has a checksum.
+  for (const auto& [name, bytes] : whole) {
+    if (!name.ends_with(".log")) continue;
+    std::string hurt = bytes;
+    hurt.at(20) = static_cast<char>(hurt.at(20) ^ 1);
+    std::ofstream(std::filesystem::path(path) / name, std::ios::binary) << hurt;
+  }
+  const auto damaged = files_in(path);
+  EXPECT_EQ(errc_of(check_leveldb(**directory)), Errc::kCorrupt);
+  EXPECT_EQ(files_in(path), damaged);
+  std::filesystem::remove(path + "/CURRENT");
+  EXPECT_EQ(errc_of(check_leveldb(**directory)), Errc::kCorrupt);
 }
 
 }  // namespace
