@@ -77,7 +77,9 @@ class Log {
   // Stages entries with consecutive indexes after last(); each header's previous_chain equals the
   // chain so far (CHECKed). The caller has asked room().
   virtual void append(std::span<const Entry> entries) = 0;
-  // Stages the removal of every entry above `last_kept`, which is not below the commit index.
+  // Stages the removal of every entry above `last_kept`, which is not below the commit index (nor
+  // below first_index() - 1). Precondition: everything else is flushed and no job is out (CHECKed).
+  // Reads a frame; a disk that fails this stops the process.
   virtual void truncate_after(Index last_kept) = 0;
 
   // Nothing when nothing is staged, or when it is better gathered while earlier jobs are out, of

@@ -77,6 +77,7 @@ class Copier {
     SegmentRecord record = source_.record();
     record.id = id_;
     record.holes = true;
+    record.cut = false;
     record.frames_end = kFramesStart + frames_.size();
     record.footer_at = round_up_to_block(record.frames_end);
     record.footer_bytes = index_.encoded_bytes();

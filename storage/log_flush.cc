@@ -20,6 +20,10 @@ Result<void> SegmentedLog::Flush::run_step(Step& step) {
   if (auto* change = std::get_if<std::function<void(Manifest&)>>(&step)) {
     return manifest_->edit(*change);
   }
+  if (auto* removal = std::get_if<RemoveFile>(&step)) {
+    (void)directory_.remove(removal->name);
+    return {};
+  }
   return directory_.sync();
 }
 

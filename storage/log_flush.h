@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,6 +30,8 @@ class SegmentedLog::Flush final : public FlushJob {
   void write(BlockWrite write) { steps_.emplace_back(std::move(write)); }
   void sync(std::shared_ptr<File> file) { steps_.emplace_back(SyncFile{std::move(file)}); }
   void sync_directory() { steps_.emplace_back(SyncDirectory{}); }
+  // What cannot be removed is debris at the next boot.
+  void remove(std::string name) { steps_.emplace_back(RemoveFile{std::move(name)}); }
   void edit(std::function<void(Manifest&)> change) { steps_.emplace_back(std::move(change)); }
 
   Result<void> run() override;
@@ -47,7 +50,11 @@ class SegmentedLog::Flush final : public FlushJob {
     std::shared_ptr<File> file;
   };
   struct SyncDirectory {};
-  using Step = std::variant<BlockWrite, SyncFile, SyncDirectory, std::function<void(Manifest&)>>;
+  struct RemoveFile {
+    std::string name;
+  };
+  using Step =
+      std::variant<BlockWrite, SyncFile, SyncDirectory, RemoveFile, std::function<void(Manifest&)>>;
 
   Result<void> run_step(Step& step);
 

@@ -36,6 +36,7 @@ constexpr std::size_t kMarkBytes = 40;
 constexpr std::size_t kRecordBytes = 48 + 2 * kMarkBytes;
 constexpr std::uint64_t kSealedFlag = 1;
 constexpr std::uint64_t kHolesFlag = 2;
+constexpr std::uint64_t kCutFlag = 4;
 // Room for growth in a prepared file.
 constexpr std::size_t kSpareSlackBytes = 4 * kBlockBytes;
 
@@ -107,7 +108,8 @@ AlignedBuffer encode(const Manifest& manifest) {
     put.u64(record.id.value());
     put.mark(record.before);
     put.u64(record.file_bytes);
-    put.u64((record.sealed ? kSealedFlag : 0) | (record.holes ? kHolesFlag : 0));
+    put.u64((record.sealed ? kSealedFlag : 0) | (record.holes ? kHolesFlag : 0) |
+            (record.cut ? kCutFlag : 0));
     put.mark(record.after);
     put.u64(record.frames_end);
     put.u64(record.footer_at);
@@ -151,6 +153,7 @@ std::optional<DecodedCopy> decode(Bytes in) {
     const std::uint64_t flags = get.u64();
     record.sealed = (flags & kSealedFlag) != 0;
     record.holes = (flags & kHolesFlag) != 0;
+    record.cut = (flags & kCutFlag) != 0;
     record.after = get.mark();
     record.frames_end = get.u64();
     record.footer_at = get.u64();

@@ -43,6 +43,9 @@ struct SegmentRecord {
   bool sealed = false;
   // The cleaner left skip frames in it.
   bool holes = false;
+  // The log was truncated to `after`: frames that are no longer of the log may lie behind
+  // frames_end, and the footer may tell of them.
+  bool cut = false;
   LogMark after;
   std::uint64_t frames_end = 0;
   std::uint64_t footer_at = 0;

@@ -85,6 +85,8 @@ Result<std::shared_ptr<const SegmentIndex>> Segment::load_index() const {
     return fail(Errc::kCorrupt, fmt::format("{}: byte {}: the footer fails its checksum", path_,
                                             record_.footer_at));
   }
+  // Nothing, unless the log was truncated to here after the segment had been sealed.
+  index->truncate_after(record_.after.id.index);
   return std::make_shared<const SegmentIndex>(std::move(*index));
 }
 
@@ -126,10 +128,11 @@ Result<std::vector<Entry>> Segment::read(const std::vector<Location>& locations,
 }
 
 Result<std::shared_ptr<const SegmentIndex>> FooterCache::get(const Segment& segment) {
+  const Index last = segment.record().after.id.index;
   {
     const MutexLock lock(mutex_);
     const auto found = std::find_if(cached_.begin(), cached_.end(), [&](const Cached& cached) {
-      return cached.id == segment.id();
+      return cached.id == segment.id() && cached.last == last;
     });
     if (found != cached_.end()) {
       cached_.splice(cached_.begin(), cached_, found);
@@ -139,7 +142,7 @@ Result<std::shared_ptr<const SegmentIndex>> FooterCache::get(const Segment& segm
   // Not under the lock: another reader may wait for another footer.
   TRY_ASSIGN(index, segment.load_index());
   const MutexLock lock(mutex_);
-  cached_.push_front({.id = segment.id(), .index = index});
+  cached_.push_front({.id = segment.id(), .last = last, .index = index});
   if (cached_.size() > kFootersMax) cached_.pop_back();
   return index;
 }

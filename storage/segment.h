@@ -59,7 +59,8 @@ class Segment {
   // True from seal() to release_index(): the manifest does not list it as sealed yet.
   [[nodiscard]] bool index_resident() const EXCLUDES(mutex_);
 
-  // The index of a sealed segment, from memory or from the footer, checked. kCorrupt or kIo.
+  // The index of a sealed segment, from memory or from the footer, checked; entries that a
+  // truncation cut off are not in it. kCorrupt or kIo.
   [[nodiscard]] Result<std::shared_ptr<const SegmentIndex>> load_index() const EXCLUDES(mutex_);
 
   // The entries at `locations`, ascending, every checksum verified; stops once bytes_max is
@@ -83,7 +84,7 @@ class Segment {
 using SegmentPtr = std::shared_ptr<Segment>;
 
 // The footers read last, so that a reader does not read one for every request. Shared by the
-// ReadPlans of one log; any thread.
+// ReadPlans of one log; any thread. Known by segment and last entry: a truncation makes another.
 class FooterCache {
  public:
   static constexpr std::size_t kFootersMax = 4;
@@ -93,6 +94,7 @@ class FooterCache {
  private:
   struct Cached {
     SegmentId id;
+    Index last;
     std::shared_ptr<const SegmentIndex> index;
   };
   Mutex mutex_;

@@ -254,7 +254,7 @@ void SegmentedLog::append_one(const Entry& entry) {
 }
 
 void SegmentedLog::roll() {
-  const SegmentRecord sealed = seal_active();
+  const SegmentRecord sealed = seal_active(writer_->end());
   begin_segment([sealed](Manifest& manifest) {
     for (SegmentRecord& listed : manifest.segments) {
       if (listed.id == sealed.id) listed = sealed;
@@ -262,7 +262,7 @@ void SegmentedLog::roll() {
   });
 }
 
-SegmentRecord SegmentedLog::seal_active() {
+SegmentRecord SegmentedLog::seal_active(std::uint64_t frames_end) {
   if (staged_ == nullptr) staged_ = std::make_unique<Flush>(directory_, manifest_);
   const SegmentPtr sealed = segments_.back();
   SegmentRecord record = sealed->record();
@@ -270,7 +270,8 @@ SegmentRecord SegmentedLog::seal_active() {
   const std::vector<std::byte> footer = index->encode(record.id);
   record.sealed = true;
   record.after = mark_;
-  record.frames_end = writer_->end();
+  record.frames_end = frames_end;
+  record.cut = frames_end < writer_->end();
   record.footer_at = round_up_to_block(writer_->end());
   record.footer_bytes = footer.size();
   AlignedBuffer block(footer.size());
@@ -333,34 +334,6 @@ void SegmentedLog::begin_segment(std::function<void(Manifest&)> change) {
   writer_ = std::make_unique<SegmentWriter>(std::move(spare.files.writer), kFramesStart, Bytes());
   flushed_end_ = kFramesStart;
   marked_end_ = 0;
-}
-
-void SegmentedLog::truncate_after(Index last_kept) {
-  CHECK(last_kept <= mark_.id.index);
-  if (last_kept == mark_.id.index) return;
-  CHECK(flushes_out_ == 0 && staged_ == nullptr && !writer_->dirty());
-  CHECK(last_kept >= segments_.back()->record().before.id.index);
-  const auto at = std::find_if(
-      active_index_.entries().begin(), active_index_.entries().end(),
-      [last_kept](const IndexEntry& entry) { return entry.index == last_kept.next(); });
-  CHECK(at != active_index_.entries().end());
-  LogMark mark = segments_.back()->record().before;
-  if (at != active_index_.entries().begin()) {
-    const IndexEntry& kept = *std::prev(at);
-    auto entry = segments_.back()->read({{.position = kept.position, .bytes = kept.bytes}}, 1);
-    if (!entry) stop_for_failed_disk(entry.error().describe());
-    const EntryHeader& header = entry->front().header;
-    mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
-  }
-  active_index_.truncate_after(last_kept);
-  cache_.clear();
-  mark_ = mark;
-  durable_ = std::min(durable_, last_kept);
-  ++truncation_;
-  // Truncated frames stay where they are, behind the footer's reach: nothing is overwritten.
-  roll();
-  staged_->edit(
-      [truncation = truncation_](Manifest& manifest) { manifest.truncation = truncation; });
 }
 
 std::unique_ptr<FlushJob> SegmentedLog::take_flush() {

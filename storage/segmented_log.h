@@ -15,6 +15,9 @@
 // out of the manifest and deletes it; when less than half is, a copy with skip frames takes its
 // place.
 //
+// Truncation overwrites nothing either: in one flush the manifest cuts the segment in which the log
+// ends from now on, forgets those behind it, and lists a new active one; then their files go.
+//
 // What each crash leaves: a prepared file that the manifest does not list is debris. A listed
 // active segment without a valid header block was rolled into and never flushed. A footer without
 // its manifest entry is garbage behind the last frame.
@@ -116,7 +119,7 @@ class SegmentedLog final : public Log {
   [[nodiscard]] Index durable() const override { return durable_; }
   [[nodiscard]] Room room(std::size_t bytes) override;
   void append(std::span<const Entry> entries) override;
-  // First index of the active segment: truncate_after() reaches down to the one before it.
+  // First index of the active segment.
   [[nodiscard]] Index active_first_index() const {
     return segments_.back()->record().before.id.index.next();
   }
@@ -167,10 +170,20 @@ class SegmentedLog final : public Log {
   void append_one(const Entry& entry);
   // Stages the sealing of the active segment as it stands and the switch to the spare.
   void roll();
-  // Its two halves: the active segment's footer; and the manifest, after `change`, then the header
-  // of the segment that goes on.
-  [[nodiscard]] SegmentRecord seal_active();
+  // Its two halves: the footer of the active segment, whose frames end at `frames_end`; and the
+  // manifest, after `change`, then the header of the segment that goes on.
+  [[nodiscard]] SegmentRecord seal_active(std::uint64_t frames_end);
   void begin_segment(std::function<void(Manifest&)> change);
+  // Where a segment is cut so that it ends with an entry it holds.
+  struct Cut {
+    LogMark mark;
+    std::uint64_t frames_end = 0;
+  };
+  [[nodiscard]] static Cut cut_point(const Segment& segment, const SegmentIndex& index,
+                                     Index last_kept);
+  // Each makes the segment the log's last and returns its record.
+  [[nodiscard]] SegmentRecord cut_sealed(SegmentPtr& segment, Index last_kept);
+  [[nodiscard]] SegmentRecord cut_active(Index last_kept);
   [[nodiscard]] Envelope envelope(FrameKind kind) const;
   [[nodiscard]] std::uint64_t live_bytes(const Segment& segment) const;
   [[nodiscard]] std::uint64_t bytes_below(const Segment& segment, ShardKey shard,

@@ -90,6 +90,25 @@ class LogWorld {
     return {};
   }
 
+  // After a restart: what is found was not taken back, so it is committed by the next leader.
+  Result<void> adopt_found() {
+    model.replaced.clear();
+    model.entries.erase(model.entries.upper_bound(model.acked), model.entries.end());
+    for (Index at = std::max(model.acked.next(), log_->first_index()); at <= log_->last().index;
+         at = at.next()) {
+      TRY_ASSIGN(found, log_->read(at, at, 1)->run());
+      if (found.size() != 1) return fail(Errc::kCorrupt, "an entry above the acknowledged is gone");
+      model.entries.insert_or_assign(at, found.front());
+    }
+    for (auto& [shard, end] : model.next) end = Offset(0);
+    for (const auto& [index, entry] : model.entries) {
+      if (entry.header.kind != EntryKind::kBatch) continue;
+      model.next[entry.header.shard] = entry.header.base_offset + entry.header.record_count;
+    }
+    model.acked = log_->last().index;
+    return {};
+  }
+
   // Stages one entry where there is room: a batch of some shard, or a command.
   bool append(std::size_t payload_bytes) {
     if (random_.below(8) == 0) return append_to(std::nullopt, payload_bytes);
@@ -174,13 +193,13 @@ class LogWorld {
     return outcome;
   }
 
-  // Replaces the newest entries of the active segment; everything is flushed before.
+  // Takes back the newest entries, into sealed segments too; everything is flushed before.
   Result<void> truncate(std::uint64_t count) {
     TRY(flush());
     const Index last = log_->last().index;
     if (last.value() <= count) return {};
     const Index kept(last.value() - count);
-    if (!log_->id_at(kept) || !in_active(kept)) return {};
+    if (!log_->id_at(kept)) return {};
     // Nothing above is acknowledged any more, from the moment it is proposed.
     model.acked = kept;
     for (auto at = model.entries.upper_bound(kept); at != model.entries.end();) {
@@ -206,8 +225,6 @@ class LogWorld {
   SegmentedLogOptions options = log_options();
 
  private:
-  [[nodiscard]] bool in_active(Index index) const { return index >= log_->active_first_index(); }
-
   std::unique_ptr<Directory> directory_;
   Random random_;
   std::uint64_t term_ = 1;
