@@ -99,11 +99,9 @@ LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
   }
   const std::uint64_t footer_at =
       std::clamp<std::uint64_t>(record.footer_at, frames_end, file.size());
-  if (record.cut) {
-    ledger.use_until(footer_at, ByteUse::kPadding);
-  } else {
-    ledger.zeros_until(footer_at, ByteUse::kPadding, file, kNobodyReads);
-  }
+  // Frames that a truncation took back lie there still.
+  if (record.cut) walk.run(content_end(file.first(footer_at), frames_end), footer_at, kNobodyReads);
+  ledger.zeros_until(footer_at, ByteUse::kPadding, file, kNobodyReads);
   check_footer(ledger, record, file, walk);
   ledger.zeros_until(file.size(), ByteUse::kZeroTail, file, kNobodyReads);
   return record.after;

@@ -31,6 +31,12 @@ enum class Ending : std::uint8_t { kClosed, kIdle, kKilled };
 std::unique_ptr<SimDisk> make_directory(Ending ending) {
   ScrubWorld world;
   world.fill();
+  if (ending != Ending::kKilled) {
+    // Frames that are no longer of the log, and a footer behind them.
+    EXPECT_TRUE(world.log().truncate(2).has_value());
+    world.log().append(700);
+    EXPECT_TRUE(world.log().flush().has_value());
+  }
   world.write_image(Index(20));
   world.write_image(Index(40));
   if (ending == Ending::kKilled) {
