@@ -37,8 +37,9 @@ constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
 }  // namespace
 
 Result<SegmentedLog::Opened> SegmentedLog::open(Directory& directory,
-                                                const SegmentedLogOptions& options) {
-  return LogRecovery(directory, options).run();
+                                                const SegmentedLogOptions& options,
+                                                const LogEvidence& evidence) {
+  return LogRecovery(directory, options, evidence).run();
 }
 
 Result<SegmentedLog::Opened> LogRecovery::run() {
@@ -150,13 +151,7 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
   report_.scanned_bytes = size;
   log_->capacity_ = std::max<std::size_t>(record.file_bytes, size);
   TailScan scan = scan_tail(bytes, record, options_.incarnation);
-  if (!scan.damage.empty()) {
-    return fail(
-        Errc::kCorrupt,
-        fmt::format("{}: byte {}: entry {} fails its checksum, but {}: this is damage, not "
-                    "a torn write; nothing was changed",
-                    active_path_, scan.end, scan.mark.id.index.next().value(), scan.damage));
-  }
+  TRY(judge(scan));
   if (scan.torn()) TRY(cut(scan));
   const std::uint64_t end = scan.end;
   log_->mark_ = scan.mark;
@@ -182,6 +177,23 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
                                                   Bytes(bytes).subspan(block, end - block));
   log_->flushed_end_ = end;
   return {};
+}
+
+Result<void> LogRecovery::judge(const TailScan& scan) const {
+  const Index next = scan.mark.id.index.next();
+  if (!scan.damage.empty()) {
+    return fail(Errc::kCorrupt,
+                fmt::format("{}: byte {}: entry {} fails its checksum, but {}: this is damage, not "
+                            "a torn write; nothing was changed",
+                            active_path_, scan.end, next.value(), scan.damage));
+  }
+  if (evidence_.index < next) return {};
+  return fail(Errc::kCorrupt,
+              fmt::format("{}: byte {}: entry {} {}, but {} proves that entry {} was flushed: this "
+                          "is damage, not a torn write; nothing was changed",
+                          active_path_, scan.end, next.value(),
+                          scan.torn() ? "fails its checksum" : "is missing", evidence_.source,
+                          evidence_.index.value()));
 }
 
 Result<void> LogRecovery::cut(const TailScan& scan) {

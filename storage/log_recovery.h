@@ -25,8 +25,8 @@ namespace lignum::storage {
 
 class LogRecovery {
  public:
-  LogRecovery(Directory& directory, const SegmentedLogOptions& options)
-      : directory_(directory), options_(options) {}
+  LogRecovery(Directory& directory, const SegmentedLogOptions& options, const LogEvidence& evidence)
+      : directory_(directory), options_(options), evidence_(evidence) {}
 
   [[nodiscard]] Result<SegmentedLog::Opened> run();
 
@@ -37,11 +37,14 @@ class LogRecovery {
   Result<void> check_header(const Segment& segment) const;
   Result<void> open_sealed(const SegmentRecord& record);
   Result<void> open_active(const SegmentRecord& record);
+  // Whether what follows the last good frame may be cut, or be missing.
+  Result<void> judge(const TailScan& scan) const;
   Result<void> cut(const TailScan& scan);
   Result<void> remove_debris(const Manifest& manifest);
 
   Directory& directory_;
   const SegmentedLogOptions& options_;
+  const LogEvidence& evidence_;
   std::unique_ptr<SegmentedLog> log_;
   RecoveryReport report_;
   SegmentRecord active_;

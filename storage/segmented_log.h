@@ -24,7 +24,8 @@
 //
 // Recovery scans the active segment only. A bad region at P is a torn tail, cut with a report, only
 // if no frame or marker behind it says that anything beyond P was flushed when it was written, and
-// none lies further away than the largest flush; otherwise it is damage, and the log does not open.
+// none lies further away than the largest flush, and nothing outside the log proves more to have
+// been flushed (LogEvidence); otherwise it is damage, and the log does not open.
 //
 // See storage/log.h for threads and promises. Deviations: docs/design/0002-segmented-log.md.
 
@@ -83,6 +84,13 @@ struct SegmentedLogOptions {
   std::uint64_t free_bytes_min = std::uint64_t{16} << 20;
 };
 
+// What something outside the log proves to have been flushed: recovery cuts nothing at or below it.
+struct LogEvidence {
+  Index index;
+  // A noun phrase for messages, such as "the checkpoint".
+  std::string source;
+};
+
 // What recovery cut off: never acknowledged, as far as the bytes can tell.
 struct TornTail {
   std::string file;
@@ -107,9 +115,10 @@ class SegmentedLog final : public Log {
     std::unique_ptr<SegmentedLog> log;
     RecoveryReport report;
   };
-  // Recovers the log. kCorrupt names file and byte: nothing was changed and the group must not be
-  // served. `directory` outlives the log. Blocks; boot only.
-  static Result<Opened> open(Directory& directory, const SegmentedLogOptions& options);
+  // Recovers the log, which must reach `evidence`. kCorrupt names file and byte: no segment was
+  // changed and the group must not be served. `directory` outlives the log. Blocks; boot only.
+  static Result<Opened> open(Directory& directory, const SegmentedLogOptions& options,
+                             const LogEvidence& evidence = {});
   ~SegmentedLog() override;
 
   [[nodiscard]] Index first_index() const override;

@@ -93,6 +93,24 @@ void Checkpoints::take_stock(const std::vector<std::string>& names, std::string&
   std::ranges::sort(kept_);
 }
 
+Result<storage::LogEvidence> Checkpoints::evidence() const {
+  storage::LogEvidence found;
+  // What of the store cannot be read is told by restore().
+  (void)store_.scan(prefix_ + std::string(kMarkKey),
+                    [&](std::string_view, std::string_view value) -> Result<void> {
+                      const auto mark = decode_mark(value, incarnation_);
+                      if (mark) found = {.index = mark->id.index, .source = "the checkpoint"};
+                      return {};
+                    });
+  TRY_ASSIGN(names, storage::list_images(*images_));
+  for (const std::string& name : names) {
+    const auto info = storage::read_image_info(*images_, name);
+    if (!info || info->incarnation != incarnation_ || info->applied.index <= found.index) continue;
+    found = {.index = info->applied.index, .source = fmt::format("the image {}", name)};
+  }
+  return found;
+}
+
 Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index log_floor,
                                                    Index log_last) {
   Restored restored;

@@ -26,6 +26,7 @@
 #include "server/group/ports.h"
 #include "server/group/state_machine.h"
 #include "storage/file.h"
+#include "storage/segmented_log.h"
 #include "storage/snapshot_image.h"
 #include "storage/state_store.h"
 
@@ -48,6 +49,11 @@ class Checkpoints {
   ~Checkpoints();
   Checkpoints(const Checkpoints&) = delete;
   Checkpoints& operator=(const Checkpoints&) = delete;
+
+  // The highest entry that a checkpoint or an image has applied: only what is durable is applied,
+  // so a log that ends below it has lost entries. What is damaged proves nothing. kIo. Called
+  // before the log is opened: recovery must not cut below it. Blocks; boot only.
+  Result<storage::LogEvidence> evidence() const;
 
   struct Restored {
     AppliedMark mark;

@@ -106,6 +106,10 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   TRY_ASSIGN(loaded, directory_.hard_state->load(group));
   for (const std::string& each : loaded.damage) report(Severity::kWarn, each);
   if (loaded.torn) report(Severity::kWarn, "a vote that was being written was given up");
+  TRY_ASSIGN(image_directory, images_->open_directory(group_directory_name(group)));
+  prepared.checkpoints = std::make_unique<Checkpoints>(group, incarnation, parts_.store,
+                                                       std::move(image_directory), *prepared.ports);
+  TRY_ASSIGN(evidence, prepared.checkpoints->evidence());
   TRY_ASSIGN(log_directory, groups_->open_directory(group_directory_name(group)));
   // The log refers to it for as long as it lives.
   storage::Directory& log_place = *log_directory;
@@ -113,13 +117,11 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   TRY_ASSIGN(opened, parts_.open_log(log_place, {.group = group,
                                                  .incarnation = incarnation,
                                                  .node = directory_.identity.incarnation,
+                                                 .evidence = std::move(evidence),
                                                  .ports = *prepared.ports}));
   for (const std::string& each : opened.remarks) report(Severity::kWarn, each);
   prepared.log = std::move(opened.log);
   prepared.hard_state = at_boot(loaded.state, prepared.log->last().term);
-  TRY_ASSIGN(image_directory, images_->open_directory(group_directory_name(group)));
-  prepared.checkpoints = std::make_unique<Checkpoints>(group, incarnation, parts_.store,
-                                                       std::move(image_directory), *prepared.ports);
   if (group == kMetaGroup) {
     prepared.meta = std::make_unique<MetaState>();
   } else {

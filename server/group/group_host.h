@@ -25,6 +25,7 @@
 #include "server/router.h"
 #include "storage/file.h"
 #include "storage/log.h"
+#include "storage/segmented_log.h"
 #include "storage/state_store.h"
 
 namespace lignum::server {
@@ -39,6 +40,8 @@ struct OpenLogRequest {
   GroupId group;
   GroupIncarnation incarnation;
   NodeIncarnation node;
+  // The log must reach this, or it is damaged.
+  storage::LogEvidence evidence;
   // For what the log does in the background; outlives it.
   Ports& ports;
 };

@@ -41,17 +41,18 @@ OpenLog open_segmented_log(const SegmentStoreOptions& options) {
   return
       [options](storage::Directory& directory, const OpenLogRequest& request) -> Result<OpenedLog> {
         TRY_ASSIGN(opened, storage::SegmentedLog::open(
-                               directory, {.group = request.group,
-                                           .incarnation = request.incarnation,
-                                           .node = request.node,
-                                           .background =
-                                               [&ports = request.ports](Work work, WorkDone done) {
-                                                 ports.run(Pool::kPrepare, std::move(work),
-                                                           std::move(done));
-                                               },
-                                           .segment_bytes_min = options.segment_bytes_min,
-                                           .segment_bytes_max = options.segment_bytes_max,
-                                           .early_flush_bytes = options.early_flush_bytes}));
+                               directory,
+                               {.group = request.group,
+                                .incarnation = request.incarnation,
+                                .node = request.node,
+                                .background =
+                                    [&ports = request.ports](Work work, WorkDone done) {
+                                      ports.run(Pool::kPrepare, std::move(work), std::move(done));
+                                    },
+                                .segment_bytes_min = options.segment_bytes_min,
+                                .segment_bytes_max = options.segment_bytes_max,
+                                .early_flush_bytes = options.early_flush_bytes},
+                               request.evidence));
         OpenedLog result{.log = std::move(opened.log), .remarks = std::move(opened.report.remarks)};
         if (opened.report.torn) result.remarks.push_back(describe(*opened.report.torn));
         return result;

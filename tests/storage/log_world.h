@@ -83,7 +83,7 @@ class LogWorld {
 
   Result<void> open() {
     log_.reset();
-    TRY_ASSIGN(opened, SegmentedLog::open(*directory_, options));
+    TRY_ASSIGN(opened, SegmentedLog::open(*directory_, options, evidence));
     log_ = std::move(opened.log);
     report_ = std::move(opened.report);
     for (const auto& [shard, start] : model.starts) log_->set_shard_start(shard, start);
@@ -223,6 +223,7 @@ class LogWorld {
 
   LogModel model;
   SegmentedLogOptions options = log_options();
+  LogEvidence evidence;
 
  private:
   std::unique_ptr<Directory> directory_;

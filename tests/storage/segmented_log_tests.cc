@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -219,6 +220,54 @@ TEST_F(Segmented, ASegmentUnderAnothersNameIsNotTakenForIt) {
   fill_segment(shard_key(0));
   disk_.put(segment_file_name(SegmentId(2)), disk_.contents(segment_file_name(SegmentId(1))));
   expect_refused(segment_file_name(SegmentId(2)));
+}
+
+// A power cut in the middle of the last of some writes; what it left bears no later claim.
+class TornEnd : public Segmented {
+ protected:
+  void SetUp() override {
+    Segmented::SetUp();
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(world_.append_to(shard_key(0), 300));
+      flush();
+    }
+    std::vector<std::byte> bytes = disk_.contents(kActive);
+    const std::size_t frame = frame_bytes(kEntryHeaderBytes, 300);
+    last_at_ = kFramesStart + 3 * frame;
+    bytes[last_at_ + kEnvelopeBytes] ^= std::byte{1};
+    disk_.put(kActive, bytes);
+  }
+  const std::string kActive = segment_file_name(SegmentId(1));
+  std::uint64_t last_at_ = 0;
+};
+
+TEST_F(TornEnd, IsCutAboveWhatIsProvenDurable) {
+  world_.evidence = {.index = Index(3), .source = "the checkpoint"};
+  ASSERT_TRUE(world_.open().has_value());
+  EXPECT_EQ(world_.log().last().index, Index(3));
+  ASSERT_TRUE(world_.report().torn.has_value());
+  EXPECT_EQ(world_.report().torn->position, last_at_);
+}
+
+TEST_F(TornEnd, IsDamageWhereAnEntryIsProvenDurable) {
+  world_.evidence = {.index = Index(4), .source = "the checkpoint"};
+  expect_refused(kActive);
+  const auto opened = world_.open();
+  EXPECT_THAT(opened.error().message(),
+              ::testing::HasSubstr("byte " + std::to_string(last_at_) +
+                                   ": entry 4 fails its checksum, but the checkpoint proves"));
+}
+
+TEST_F(TornEnd, MissingEntriesAreDamageWhereTheyAreProvenDurable) {
+  std::vector<std::byte> bytes = disk_.contents(kActive);
+  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(last_at_), bytes.end(), std::byte{0});
+  disk_.put(kActive, bytes);
+  world_.evidence = {.index = Index(7), .source = "the image 5"};
+  expect_refused(kActive);
+  EXPECT_THAT(world_.open().error().message(),
+              ::testing::HasSubstr("entry 4 is missing, but the image 5 proves that entry 7"));
+  world_.evidence = {.index = Index(3), .source = "the image 5"};
+  EXPECT_TRUE(world_.open().has_value());
 }
 
 }  // namespace
