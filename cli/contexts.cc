@@ -141,7 +141,7 @@ Result<std::vector<std::string>> choose_endpoints(const EndpointChoice& choice,
 
 std::optional<std::string> config_path(const ConfigHome& home) {
   // A variable that is empty counts as not set.
-  const std::string config = home.logctl_config.value_or("");
+  std::string config = home.logctl_config.value_or("");
   if (!config.empty()) return config;
   const std::string xdg = home.xdg_config_home.value_or("");
   if (!xdg.empty()) return xdg + "/logctl/config.toml";

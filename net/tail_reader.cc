@@ -1,8 +1,8 @@
 #include "net/tail_reader.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,12 +14,11 @@
 #include "net/call.h"
 #include "net/client.h"
 #include "net/moment.h"
-#include "net/proto/client.pb.h"
 #include "net/tail_cursor.h"
-#include "net/tail_last.h"
 #include "net/tail_merge.h"
 #include "net/tail_shard.h"
 #include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/level.h"
 #include "storage/record.h"

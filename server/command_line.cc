@@ -30,7 +30,12 @@ Exit codes:
   1  anything else)";
 
 struct Flags {
-  std::map<std::string, std::string, std::less<>> values;
+  // By setting name; CLI11 writes here.
+  struct Value {
+    std::string text;
+    const CLI::Option* option = nullptr;
+  };
+  std::map<std::string, Value, std::less<>> values;
   std::string config;
   bool print_config = false;
   bool version = false;
@@ -39,20 +44,15 @@ struct Flags {
 void declare(CLI::App& app, Flags& flags) {
   app.add_option("--config", flags.config, "configuration file (TOML)")->type_name("FILE");
   for (const SettingInfo& info : setting_infos()) {
-    std::string help = fmt::format("{} [{}]", info.help, info.variable);
+    // Const: CLI11 takes a flag's second argument for its result where that can be written.
+    const std::string help = fmt::format("{} [{}]", info.help, info.variable);
+    Flags::Value& value = flags.values[std::string(info.name)];
     if (info.is_switch) {
-      app.add_flag_callback(
-          info.flag, [&flags, name = std::string(info.name)] { flags.values[name] = "true"; },
-          help);
-      continue;
+      value.text = "true";
+      value.option = app.add_flag(info.flag, help);
+    } else {
+      value.option = app.add_option(info.flag, value.text, help)->type_name("VALUE");
     }
-    app.add_option_function<std::string>(
-           info.flag,
-           [&flags, name = std::string(info.name)](const std::string& value) {
-             flags.values[name] = value;
-           },
-           help)
-        ->type_name("VALUE");
   }
 }
 
@@ -91,7 +91,9 @@ Result<Settings> gather(const CommandInput& input, const Flags& flags) {
   }
   TRY(apply_environment(settings, input.environment));
   for (const auto& [name, value] : flags.values) {
-    TRY(apply_setting(settings, name, value, flag_of(name)));
+    if (value.option->count() != 0) {
+      TRY(apply_setting(settings, name, value.text, flag_of(name)));
+    }
   }
   TRY(validate(settings));
   return settings;

@@ -331,30 +331,39 @@ std::vector<SettingInfo> setting_infos() {
 
 namespace {
 
+// Bytes of the UTF-8 sequence that begins with `lead`; 0 where none does.
+std::size_t sequence_bytes(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2) return 0;
+  if (lead < 0xE0) return 2;
+  if (lead < 0xF0) return 3;
+  return lead < 0xF5 ? 4 : 0;
+}
+
+// The character of one whole sequence; none where it is overlong, beyond Unicode or half of a
+// surrogate pair.
+std::optional<std::uint32_t> code_point(std::string_view sequence) {
+  const auto lead = static_cast<unsigned char>(sequence.front());
+  std::uint32_t code = sequence.size() == 1 ? lead : lead & (0x7FU >> sequence.size());
+  for (const char byte : sequence.substr(1)) {
+    const auto next = static_cast<unsigned char>(byte);
+    if ((next & 0xC0U) != 0x80U) return std::nullopt;
+    code = (code << 6) | (next & 0x3FU);
+  }
+  constexpr std::array<std::uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code < 0xE000;
+  if (code < kSmallest.at(sequence.size()) || code > 0x10FFFF || surrogate) return std::nullopt;
+  return code;
+}
+
 // UTF-8 without control characters: what print_config can print so that it parses back to the same.
 bool is_plain_text(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x20 || lead == 0x7F) return false;
-    const std::size_t length = lead < 0x80   ? 1
-                               : lead < 0xC2 ? 0
-                               : lead < 0xE0 ? 2
-                               : lead < 0xF0 ? 3
-                               : lead < 0xF5 ? 4
-                                             : 0;
-    if (length == 0 || text.size() - i < length) return false;
-    std::uint32_t code = length == 1 ? lead : lead & (0x7FU >> length);
-    for (std::size_t k = 1; k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xC0U) != 0x80U) return false;
-      code = (code << 6) | (next & 0x3FU);
-    }
-    // Overlong, beyond Unicode, half of a surrogate pair.
-    constexpr std::array<std::uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
-    if (code < kSmallest.at(length) || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-      return false;
-    }
-    i += length;
+  while (!text.empty()) {
+    const std::size_t bytes = sequence_bytes(static_cast<unsigned char>(text.front()));
+    if (bytes == 0 || bytes > text.size()) return false;
+    const auto code = code_point(text.substr(0, bytes));
+    if (!code || *code < 0x20 || *code == 0x7F) return false;
+    text.remove_prefix(bytes);
   }
   return true;
 }

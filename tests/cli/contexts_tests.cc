@@ -13,7 +13,6 @@
 #include "cli/context_verbs.h"
 #include "cli/contexts.h"
 #include "cli/cursor_file.h"
-#include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "cli/text_file.h"

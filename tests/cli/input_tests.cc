@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,6 @@
 #include "cli/record_input.h"
 #include "net/client.h"
 #include "raft/error.h"
-#include "raft/payload.h"
 #include "storage/level.h"
 
 namespace lignum::cli {

@@ -3,11 +3,11 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
+#include <ios>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,22 +22,22 @@
 #include "raft/entry.h"
 #include "raft/payload.h"
 #include "raft/types.h"
-#include "server/meta/meta_state.h"
 #include "server/shard/shard_state.h"
 #include "storage/compression.h"
 #include "storage/crc32c.h"
 #include "storage/file.h"
 #include "storage/frame_codec.h"
+#include "storage/frame_format.h"
 #include "storage/hard_state_block.h"
 #include "storage/identity_file.h"
 #include "storage/level.h"
 #include "storage/manifest.h"
 #include "storage/record.h"
+#include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
 #include "storage/segment_header.h"
 #include "storage/segment_index.h"
 #include "storage/snapshot_image.h"
-#include "tests/fuzz/fuzz.h"
 
 namespace lignum::fuzz {
 

@@ -1,7 +1,6 @@
 // The state machine of group 0: damaged pairs and commands are taken or refused; what it says about
 // itself can be taken back.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>

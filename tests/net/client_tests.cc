@@ -29,6 +29,7 @@
 #include "raft/mutex.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/level.h"
 #include "tests/net/model_cluster.h"
 
 namespace lignum {

@@ -12,9 +12,7 @@
 #include <cstdlib>
 #include <deque>
 #include <map>
-#include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>

@@ -1,10 +1,9 @@
 #include "tests/net/raw_client.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/time.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <array>

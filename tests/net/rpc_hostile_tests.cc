@@ -11,8 +11,8 @@
 #include <fstream>
 #include <limits>
 #include <random>
+#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "net/message.h"

@@ -1,6 +1,7 @@
 // The RPC server over real sockets and threads: requests, replies from anywhere, caps, shutdown.
 // Meant for ThreadSanitizer too.
 
+#include "net/lanes.h"
 #include "net/rpc_server.h"
 
 #include <gmock/gmock.h>
@@ -10,7 +11,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -18,7 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "net/message.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/payload.h"

@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -19,7 +19,6 @@
 
 #include "net/client.h"
 #include "raft/error.h"
-#include "raft/types.h"
 #include "server/app.h"
 #include "server/options.h"
 

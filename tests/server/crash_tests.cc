@@ -7,6 +7,7 @@
 // at its offset, with its bytes; nothing that was never sent is there; appends go on at the next
 // offset. The quick version strikes a sample of the calls; LIGNUM_PROOF=full strikes them all.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,13 +23,12 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
 #include "jepsen/sim/sim_disk.h"
+#include "net/proto/client.pb.h"
 #include "raft/error.h"
-#include "raft/types.h"
+#include "raft/payload.h"
 #include "server/group/segment_store.h"
 #include "storage/memory_state_store.h"
-#include "storage/record_batch.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_node.h"
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -15,14 +16,17 @@
 #include <vector>
 
 #include "net/proto/client.pb.h"
-#include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "server/group/data_directory.h"
 #include "server/group/data_group.h"
+#include "server/group/group_host.h"
 #include "server/group/ports.h"
 #include "server/group/requests.h"
 #include "server/router.h"
+#include "storage/file.h"
+#include "storage/log.h"
 #include "storage/record_batch.h"
 #include "tests/server/batches.h"
 #include "tests/server/memory_log.h"

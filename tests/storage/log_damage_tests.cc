@@ -10,12 +10,10 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <utility>
 
 #include "jepsen/sim/sim_disk.h"
 #include "raft/error.h"
 #include "raft/types.h"
-#include "storage/file.h"
 #include "storage/log.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
