@@ -31,9 +31,8 @@ std::string_view cut(std::string_view& text, char end) {
 template <class Number>
 std::optional<Number> number(std::string_view text) {
   Number value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc() || stopped != end) {
+  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || stopped != text.data() + text.size()) {
     return std::nullopt;
   }
   return value;

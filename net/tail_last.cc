@@ -65,6 +65,7 @@ std::optional<std::vector<Offset>> LastSearch::on_scanned() {
     return std::nullopt;
   }
   std::vector<Offset> starts;
+  starts.reserve(ends_.size());
   for (const TailBounds& end : ends_) {
     starts.push_back(end.watermark);
   }

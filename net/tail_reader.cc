@@ -17,6 +17,7 @@
 #include "net/tail_cursor.h"
 #include "net/tail_merge.h"
 #include "net/tail_shard.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -110,18 +111,7 @@ void TailReader::follow_up(Moment now) {
   }
   close_target_.reset();
   if (phase_ == Phase::kReading && options_.tail.follow && !current_) {
-    const MergeStep step = next_step(shards_, settings_.until);
-    if (step.kind == MergeStep::Kind::kBlocked) {
-      close_target_ = step.target;
-      // Nobody waits, but the end can only be known by a clock that has passed it.
-      const auto target =
-          step.target || !settings_.until ? step.target : std::optional(*settings_.until - 1);
-      for (const auto& shard : shards_) {
-        if (target && shard->head() == nullptr) {
-          shard->ask_close(*target, now, requests_);
-        }
-      }
-    }
+    ask_for_closing(now);
   }
   for (const auto& shard : shards_) {
     next_wakeup_ = std::min(next_wakeup_, shard->next_wakeup());
@@ -136,19 +126,29 @@ void TailReader::follow_up(Moment now) {
   }
 }
 
+void TailReader::ask_for_closing(Moment now) {
+  const MergeStep step = next_step(shards_, settings_.until);
+  if (step.kind != MergeStep::Kind::kBlocked) {
+    return;
+  }
+  close_target_ = step.target;
+  // Nobody waits, but the end can only be known by a clock that has passed it.
+  const auto target =
+      step.target || !settings_.until ? step.target : std::optional(*settings_.until - 1);
+  for (const auto& shard : shards_) {
+    if (target && shard->head() == nullptr) {
+      shard->ask_close(*target, now, requests_);
+    }
+  }
+}
+
 Result<std::optional<Tail::Item>> TailReader::next() {
   while (!error_ && phase_ == Phase::kReading) {
     if (current_) {
-      const auto record = next_record();
-      if (!record) {
-        fail(record.error());
-        break;
+      if (auto item = take_record(*current_)) {
+        return item;
       }
-      if (*record != nullptr) {
-        return Tail::Item(show(**record));
-      }
-      current_.reset();
-      wants_turn_ = true;
+      continue;
     }
     const MergeStep step = next_step(shards_, settings_.until);
     if (step.kind == MergeStep::Kind::kDone) {
@@ -158,16 +158,9 @@ Result<std::optional<Tail::Item>> TailReader::next() {
       return std::optional<Tail::Item>();
     }
     if (step.kind == MergeStep::Kind::kGap) {
-      Gap gap = *step.shard->gap();
-      if (options_.tail.skip_gaps) {
-        step.shard->clear_gap();
-        wants_turn_ = true;
-        return Tail::Item(std::move(gap));
+      if (auto item = take_gap(*step.shard)) {
+        return item;
       }
-      fail(Error(Errc::kTrimmed, gap.stream + "/" + std::to_string(gap.shard.value()) +
-                                     ": offsets " + std::to_string(gap.from.value()) + " to " +
-                                     std::to_string(gap.to.value() - 1) +
-                                     " have been removed by retention"));
     } else if (const auto opened = open(*step.shard); !opened) {
       fail(opened.error());
     }
@@ -176,6 +169,35 @@ Result<std::optional<Tail::Item>> TailReader::next() {
     return std::unexpected(*error_);
   }
   return std::optional<Tail::Item>();
+}
+
+std::optional<Tail::Item> TailReader::take_record(Current& current) {
+  const auto record = next_record(current);
+  if (!record) {
+    fail(record.error());
+    return std::nullopt;
+  }
+  if (*record != nullptr) {
+    return Tail::Item(show(current, **record));
+  }
+  current_.reset();
+  wants_turn_ = true;
+  return std::nullopt;
+}
+
+std::optional<Tail::Item> TailReader::take_gap(TailShard& shard) {
+  const std::optional<Gap> gap = shard.gap();
+  CHECK(gap.has_value());
+  if (options_.tail.skip_gaps) {
+    shard.clear_gap();
+    wants_turn_ = true;
+    return Tail::Item(*gap);
+  }
+  fail(Error(Errc::kTrimmed, gap->stream + "/" + std::to_string(gap->shard.value()) + ": offsets " +
+                                 std::to_string(gap->from.value()) + " to " +
+                                 std::to_string(gap->to.value() - 1) +
+                                 " have been removed by retention"));
+  return std::nullopt;
 }
 
 Result<void> TailReader::open(TailShard& shard) {
@@ -200,13 +222,14 @@ Result<void> TailReader::open(TailShard& shard) {
   return {};
 }
 
-Result<const RecordView*> TailReader::next_record() {
-  TailShard& shard = *current_->shard;
+Result<const RecordView*> TailReader::next_record(Current& current) const {
+  TailShard& shard = *current.shard;
+  const std::optional<Offset> end = shard.end();
   while (true) {
-    TRY_ASSIGN(record, current_->reader.next());
-    if (record == nullptr || (shard.end() && record->offset >= *shard.end())) {
-      const Offset past = current_->batch.base + current_->batch.record_count;
-      shard.advance(shard.end() ? std::min(past, *shard.end()) : past);
+    TRY_ASSIGN(record, current.reader.next());
+    if (record == nullptr || (end && record->offset >= *end)) {
+      const Offset past = current.batch.base + current.batch.record_count;
+      shard.advance(end ? std::min(past, *end) : past);
       return nullptr;
     }
     if (record->offset < shard.position()) {
@@ -220,19 +243,19 @@ Result<const RecordView*> TailReader::next_record() {
   }
 }
 
-ReadRecord TailReader::show(const RecordView& record) {
+ReadRecord TailReader::show(const Current& current, const RecordView& record) {
   fields_.clear();
   for (const HeaderView& header : record.headers) {
     if (header.key != kLevelHeader) {
       fields_.push_back({.name = header.key, .value = text_of(header.value)});
     }
   }
-  const TailShard& shard = *current_->shard;
+  const TailShard& shard = *current.shard;
   return {.stream = shard.stream(),
           .stream_id = shard.key().stream,
           .shard = shard.key().shard,
           .offset = record.offset,
-          .append_time = current_->batch.append_time,
+          .append_time = current.batch.append_time,
           .event_time = record.timestamp,
           .key = record.key,
           .value = record.value.value_or(Bytes()),

@@ -93,6 +93,8 @@ class TailReader {
   void on_offsets(std::size_t shard, const CallResult& result, Moment now);
   void on_all_located(Moment now);
   void follow_up(Moment now);
+  // Where the merge waits for a shard without batches: asks how far that shard is closed.
+  void ask_for_closing(Moment now);
   [[nodiscard]] Result<Offset> start_of(std::size_t shard) const;
   // kNotFound where it names a shard that is not read here.
   [[nodiscard]] Result<void> check_cursor() const;
@@ -104,9 +106,13 @@ class TailReader {
 
   // Begins to take apart the shard's head. Batches that cannot match stay closed.
   [[nodiscard]] Result<void> open(TailShard& shard);
-  // The next of the current batch that is wanted; nullptr ends the batch.
-  [[nodiscard]] Result<const RecordView*> next_record();
-  [[nodiscard]] ReadRecord show(const RecordView& record);
+  // None at the end of the batch, which is then put away, and after fail().
+  [[nodiscard]] std::optional<Tail::Item> take_record(Current& current);
+  // None after fail(), where gaps are not to be skipped.
+  [[nodiscard]] std::optional<Tail::Item> take_gap(TailShard& shard);
+  // The next of the batch that is wanted; nullptr ends it.
+  [[nodiscard]] Result<const RecordView*> next_record(Current& current) const;
+  [[nodiscard]] ReadRecord show(const Current& current, const RecordView& record);
 
   Options options_;
   TailShard::Settings settings_;

@@ -13,6 +13,7 @@
 #include "net/client.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -117,9 +118,10 @@ void TailShard::ask_close(TimeUs target, Moment now, std::vector<TailRequest>& r
 
 TailShard::Effect TailShard::on_reply(std::uint64_t token, const CallResult& result, Moment now) {
   if (poll_ && poll_->token == token) {
-    const Read read = *std::exchange(poll_, std::nullopt);
+    const Read read = *poll_;
+    poll_.reset();
     if (result.error) {
-      return on_trouble(result, now, poll_at_);
+      return on_trouble(*result.error, result.response, now, poll_at_);
     }
     const Effect effect = on_read(read, result);
     if (settings_.follow && fetch_ == read.from && now - read.sent < kHastyAnswer) {
@@ -128,9 +130,10 @@ TailShard::Effect TailShard::on_reply(std::uint64_t token, const CallResult& res
     return effect;
   }
   if (close_ && close_->token == token) {
-    const Read read = *std::exchange(close_, std::nullopt);
+    const Read read = *close_;
+    close_.reset();
     if (result.error) {
-      return on_trouble(result, now, close_at_);
+      return on_trouble(*result.error, result.response, now, close_at_);
     }
     const Effect effect = on_read(read, result);
     if (fetch_ == read.from && now - read.sent < kHastyAnswer) {
@@ -141,11 +144,10 @@ TailShard::Effect TailShard::on_reply(std::uint64_t token, const CallResult& res
   return Effect::kNone;
 }
 
-TailShard::Effect TailShard::on_trouble(const CallResult& result, Moment now,
-                                        std::optional<Moment>& retry) {
-  const Error& error = *result.error;
-  if (error.code() == Errc::kTrimmed && result.response.failure().has_start_offset()) {
-    const Offset start(result.response.failure().start_offset());
+TailShard::Effect TailShard::on_trouble(const Error& error, const wire::Response& response,
+                                        Moment now, std::optional<Moment>& retry) {
+  if (error.code() == Errc::kTrimmed && response.failure().has_start_offset()) {
+    const Offset start(response.failure().start_offset());
     if (start > fetch_ && !gap_) {
       gap_ = Gap{.stream = stream_, .shard = key_.shard, .from = fetch_, .to = start};
       fetch_ = start;
@@ -234,6 +236,7 @@ TailShard::Batch TailShard::take() {
 }
 
 void TailShard::clear_gap() {
+  CHECK(gap_.has_value());
   position_ = gap_->to;
   gap_.reset();
   check_end();

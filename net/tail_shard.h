@@ -125,7 +125,7 @@ class TailShard {
   [[nodiscard]] TailRequest read(Moment now, std::uint32_t wait_ms);
   [[nodiscard]] std::uint32_t read_bytes() const;
   [[nodiscard]] Effect on_read(const Read& read, const CallResult& result);
-  [[nodiscard]] Effect on_trouble(const CallResult& result, Moment now,
+  [[nodiscard]] Effect on_trouble(const Error& error, const wire::Response& response, Moment now,
                                   std::optional<Moment>& retry);
   [[nodiscard]] Result<void> take_batches(const wire::ReadReply& reply, const Payload& payload);
   void check_end();

@@ -19,6 +19,7 @@
 #include "net/tail_merge.h"
 #include "net/tail_reader.h"
 #include "net/tail_shard.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/types.h"
 
@@ -231,6 +232,7 @@ void TailReader::on_all_located(Moment now) {
 }
 
 Result<void> TailReader::check_cursor() const {
+  CHECK(cursor_.has_value());
   for (const auto& [key, offset] : *cursor_) {
     const bool known =
         std::ranges::any_of(shards_, [&](const auto& shard) { return shard->key() == key; });
@@ -265,6 +267,7 @@ Result<Offset> TailReader::start_of(std::size_t shard) const {
   }
   Offset wanted = start.offset;
   if (start.kind == TailStart::Kind::kCursor) {
+    CHECK(cursor_.has_value());
     const auto found = cursor_->find(shards_.at(shard)->key());
     wanted = found == cursor_->end() ? bounds.start : found->second;
   }
@@ -333,12 +336,13 @@ void TailReader::scan(Moment now) {
 }
 
 Result<void> TailReader::count_batch(TailShard& shard) {
+  CHECK(last_.has_value());
   const std::size_t index = static_cast<std::size_t>(
       std::ranges::find(shards_, &shard, [](const auto& owned) { return owned.get(); }) -
       shards_.begin());
   TRY(open(shard));
   while (current_) {
-    TRY_ASSIGN(record, next_record());
+    TRY_ASSIGN(record, next_record(*current_));
     if (record == nullptr) {
       current_.reset();
     } else {
