@@ -205,6 +205,22 @@ TEST(ClientTest, UnknownStreamIsNotFound) {
   EXPECT_EQ(tail.error().code(), Errc::kNotFound);
 }
 
+// Appends "KEY:0" to "KEY:COUNT-1", one in 500 of them waiting for its outcome.
+void append_numbers(Client& client, const std::string& key, int count, std::atomic<int>& good) {
+  for (int i = 0; i < count; ++i) {
+    const std::string value = key + ":" + std::to_string(i);
+    if (i % 500 == 0) {
+      EXPECT_TRUE(client.append_wait("app", record(value, key)));
+      ++good;
+      continue;
+    }
+    const auto done = [&good](const Result<AppendAck>& ack) { good += ack ? 1 : 0; };
+    while (!client.append("app", record(value, key), done)) {
+      std::this_thread::yield();
+    }
+  }
+}
+
 TEST(ClientTest, ManyThreadsAppendEachRecordOnceAndInOrder) {
   constexpr int kThreads = 4;
   constexpr int kRecords = 2000;
@@ -216,21 +232,8 @@ TEST(ClientTest, ManyThreadsAppendEachRecordOnceAndInOrder) {
   std::atomic<int> good = 0;
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kThreads; ++thread) {
-    threads.emplace_back([&, thread] {
-      const std::string key = "key" + std::to_string(thread);
-      for (int i = 0; i < kRecords; ++i) {
-        const std::string value = key + ":" + std::to_string(i);
-        if (i % 500 == 0) {
-          EXPECT_TRUE(client->append_wait("app", record(value, key)));
-          ++good;
-          continue;
-        }
-        const auto done = [&good](const Result<AppendAck>& ack) { good += ack ? 1 : 0; };
-        while (!client->append("app", record(value, key), done)) {
-          std::this_thread::yield();
-        }
-      }
-    });
+    threads.emplace_back(
+        [&, thread] { append_numbers(*client, "key" + std::to_string(thread), kRecords, good); });
   }
   for (std::thread& thread : threads) {
     thread.join();

@@ -50,7 +50,7 @@ Producer::Options small_options() {
 // One producer whose effects the test carries out by hand.
 class Bench {
  public:
-  explicit Bench(Producer::Options options = small_options()) : producer_(options) {}
+  explicit Bench(Producer::Options options = small_options()) : producer(options) {}
 
   void append(const std::string& value, const std::string& key = "") {
     const std::vector<std::byte> bytes = to_bytes(value);
@@ -60,7 +60,7 @@ class Bench {
     if (!key.empty()) {
       record.key = key_bytes;
     }
-    const auto added = producer_.append(
+    const auto added = producer.append(
         "app", record,
         {.listener = nullptr,
          .tag = 0,
@@ -72,21 +72,21 @@ class Bench {
   // Answers resolve and init at once.
   void turn() {
     for (int i = 0; i < 4; ++i) {
-      producer_.turn(now);
-      Producer::Output output = producer_.take_output();
+      producer.turn(now);
+      Producer::Output output = producer.take_output();
       for (const std::string& name : output.resolve) {
         wire::Request request;
         request.mutable_resolve()->add_names(name);
         const auto answer = cluster.handle(request, {});
         if (answer->response.resolve().streams().empty()) {
-          producer_.on_stream_failed(name, Error(Errc::kNotFound, "gone"));
+          producer.on_stream_failed(name, Error(Errc::kNotFound, "gone"));
         } else {
-          producer_.on_stream(answer->response.resolve().streams(0), {.moment = now, .wall = 1000});
+          producer.on_stream(answer->response.resolve().streams(0), {.moment = now, .wall = 1000});
         }
       }
       if (output.init_producer) {
         ++identities;
-        producer_.on_identity(ProducerId(identities), 0);
+        producer.on_identity(ProducerId(identities), 0);
       }
       for (SendBatch& send : output.sends) {
         sends.push_back(std::move(send));
@@ -141,7 +141,7 @@ class Bench {
     return send;
   }
   void reply(const SendBatch& send, const CallResult& result) {
-    producer_.on_reply(send.shard, send.attempt, result, now);
+    producer.on_reply(send.shard, send.attempt, result, now);
     turn();
   }
   void pass(Moment time) {
@@ -159,7 +159,7 @@ class Bench {
 
   ModelCluster cluster;
   StreamId stream = cluster.create("app", 1, 1);
-  Producer producer_;
+  Producer producer;
   Moment now = 1;
   std::deque<SendBatch> sends;
   std::map<std::string, Result<AppendAck>> outcomes;
@@ -173,7 +173,7 @@ TEST(ProducerTest, LoneAppendLeavesAtOnce) {
   ASSERT_EQ(bench.sends.size(), 1U);
   bench.serve();
   EXPECT_EQ(bench.code("a"), "ok");
-  EXPECT_EQ(bench.producer_.buffered_bytes(), 0U);
+  EXPECT_EQ(bench.producer.buffered_bytes(), 0U);
 }
 
 TEST(ProducerTest, BurstGathersBehindTheBatchesOnTheirWay) {
@@ -209,7 +209,7 @@ TEST(ProducerTest, LingerHoldsAnOpenBatchBack) {
   bench.append("first");
   bench.turn();
   EXPECT_THAT(bench.sends, IsEmpty());
-  EXPECT_LE(bench.producer_.next_wakeup(), bench.now + 5 * kMillisecond);
+  EXPECT_LE(bench.producer.next_wakeup(), bench.now + 5 * kMillisecond);
   bench.pass(5 * kMillisecond);
   EXPECT_EQ(bench.sends.size(), 1U);
 }
@@ -380,7 +380,7 @@ TEST(ProducerTest, DeletedStreamFailsItsRecords) {
   bench.append("b");
   bench.turn();
   EXPECT_EQ(bench.code("b"), "not-found");
-  EXPECT_TRUE(bench.producer_.idle());
+  EXPECT_TRUE(bench.producer.idle());
 }
 
 TEST(ProducerTest, ConditionalAppendTravelsAloneAndReportsTheMismatch) {
@@ -390,7 +390,7 @@ TEST(ProducerTest, ConditionalAppendTravelsAloneAndReportsTheMismatch) {
   std::optional<Result<AppendAck>> first;
   const auto expect = [&](std::uint64_t offset, const std::string& value) {
     ASSERT_TRUE(
-        bench.producer_
+        bench.producer
             .append_expecting("app", ShardNumber(0), Offset(offset), {{.value = to_bytes(value)}},
                               {.listener = nullptr,
                                .tag = 0,
@@ -425,7 +425,7 @@ TEST(ProducerTest, FullBufferRefuses) {
   const std::vector<std::byte> value(100);
   BorrowedRecord record;
   record.value = value;
-  const auto second = bench.producer_.append("app", record, {}, {.moment = 1, .wall = 1});
+  const auto second = bench.producer.append("app", record, {}, {.moment = 1, .wall = 1});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), Errc::kOverloaded);
 }
@@ -438,11 +438,11 @@ TEST(ProducerTest, StopEndsEverything) {
     bench.append(value);
     bench.turn();
   }
-  bench.producer_.stop();
+  bench.producer.stop();
   bench.turn();
   EXPECT_EQ(bench.code("a"), "unknown-outcome");
   EXPECT_EQ(bench.code("c"), "cancelled");
-  EXPECT_TRUE(bench.producer_.idle());
+  EXPECT_TRUE(bench.producer.idle());
 }
 
 TEST(ProducerStampTest, SequencesWrap) {

@@ -122,62 +122,67 @@ void SimWorld::arrive(ClientCore::ConnectionId connection, std::uint64_t generat
   }
 }
 
-void SimWorld::serve(ClientCore::ConnectionId connection, std::uint64_t generation,
-                     const wire::Request& request, const Payload& payload) {
+bool SimWorld::disturb(ClientCore::ConnectionId connection, std::uint64_t generation,
+                       const wire::Request& request, const Payload& payload) {
   static constexpr std::array kPassing = {Errc::kOverloaded, Errc::kNotLeader, Errc::kUnavailable,
                                           Errc::kNoSpace, Errc::kTimeout};
   const bool data = request.has_append() || request.has_read() || request.has_offsets();
   if (data && chance(faults.refuse)) {
     answer(connection, generation,
            ModelCluster::failure(request, kPassing.at(draw(kPassing.size()))));
-    return;
+    return true;
   }
   if (request.has_append() && chance(faults.evict)) {
     cluster.evict(StreamId(request.append().stream()), request.append().shard());
   }
-  if (request.has_append() && chance(faults.unknown)) {
-    if (chance(500)) {
-      cluster.handle(request, payload.bytes());
-      cluster_changed();
-    }
-    answer(connection, generation, ModelCluster::failure(request, Errc::kUnknownOutcome));
-    return;
+  if (!request.has_append() || !chance(faults.unknown)) return false;
+  if (chance(500)) {
+    cluster.handle(request, payload.bytes());
+    cluster_changed();
   }
+  answer(connection, generation, ModelCluster::failure(request, Errc::kUnknownOutcome));
+  return true;
+}
+
+void SimWorld::park(ClientCore::ConnectionId connection, std::uint64_t generation,
+                    const wire::Request& request) {
+  parked_.push_back({.connection = connection, .generation = generation, .request = request});
+  // A poll ends when its wait has passed.
+  at(now_ + request.read().wait_ms() * kMillisecond,
+     [this, connection, generation, id = request.id()] {
+       std::vector<Parked> due;
+       std::erase_if(parked_, [&](const Parked& parked) {
+         const bool mine = parked.connection == connection && parked.generation == generation &&
+                           parked.request.id() == id;
+         if (mine) due.push_back(parked);
+         return mine;
+       });
+       for (Parked& parked : due) {
+         parked.request.mutable_read()->set_wait_ms(0);
+         if (auto late = cluster.handle(parked.request, {})) answer(connection, generation, *late);
+       }
+     });
+}
+
+void SimWorld::serve(ClientCore::ConnectionId connection, std::uint64_t generation,
+                     const wire::Request& request, const Payload& payload) {
+  if (disturb(connection, generation, request, payload)) return;
   auto answered = cluster.handle(request, payload.bytes());
   if (!answered) {
-    parked_.push_back({.connection = connection, .generation = generation, .request = request});
-    // A poll ends when its wait has passed.
-    at(now_ + request.read().wait_ms() * kMillisecond,
-       [this, connection, generation, id = request.id()] {
-         std::vector<Parked> due;
-         std::erase_if(parked_, [&](const Parked& parked) {
-           const bool mine = parked.connection == connection && parked.generation == generation &&
-                             parked.request.id() == id;
-           if (mine) {
-             due.push_back(parked);
-           }
-           return mine;
-         });
-         for (Parked& parked : due) {
-           parked.request.mutable_read()->set_wait_ms(0);
-           if (auto late = cluster.handle(parked.request, {})) {
-             answer(connection, generation, std::move(*late));
-           }
-         }
-       });
+    park(connection, generation, request);
     return;
   }
   if (request.has_append() || (request.has_read() && request.read().has_close_us())) {
     cluster_changed();
   }
-  answer(connection, generation, std::move(*answered));
+  answer(connection, generation, *answered);
 }
 
 void SimWorld::cluster_changed() {
   std::vector<Parked> still;
   for (Parked& parked : std::exchange(parked_, {})) {
     if (auto answered = cluster.handle(parked.request, {})) {
-      answer(parked.connection, parked.generation, std::move(*answered));
+      answer(parked.connection, parked.generation, *answered);
     } else {
       still.push_back(std::move(parked));
     }
@@ -186,7 +191,7 @@ void SimWorld::cluster_changed() {
 }
 
 void SimWorld::answer(ClientCore::ConnectionId connection, std::uint64_t generation,
-                      ModelCluster::Answer answer) {
+                      const ModelCluster::Answer& answer) {
   const int times = chance(faults.repeat_answer) ? 2 : 1;
   for (int i = 0; i < times; ++i) {
     at(now_ + delay(), [this, connection, generation, answer] {

@@ -68,9 +68,15 @@ class SimWorld {
   void arrive(ClientCore::ConnectionId connection, std::uint64_t generation,
               const wire::Request& request, const Payload& payload);
   void answer(ClientCore::ConnectionId connection, std::uint64_t generation,
-              ModelCluster::Answer answer);
+              const ModelCluster::Answer& answer);
   void serve(ClientCore::ConnectionId connection, std::uint64_t generation,
              const wire::Request& request, const Payload& payload);
+  // True where a fault has answered.
+  bool disturb(ClientCore::ConnectionId connection, std::uint64_t generation,
+               const wire::Request& request, const Payload& payload);
+  // Until there is something to read, or the wait is over.
+  void park(ClientCore::ConnectionId connection, std::uint64_t generation,
+            const wire::Request& request);
   Moment delay() {
     return 1 + static_cast<Moment>(draw(static_cast<std::uint64_t>(faults.delay_max)));
   }

@@ -102,7 +102,7 @@ TEST_F(AppTest, ServesManyClientsAndKeepsEverythingOverARestart) {
   auto app = serve();
   auto client = connect(*app);
   const auto values = read_all(*client, "app");
-  EXPECT_EQ(values.size(), std::size_t{kClients * kRecords});
+  EXPECT_EQ(values.size(), std::size_t{kClients} * kRecords);
   EXPECT_EQ(std::set<std::string>(values.begin(), values.end()).size(), values.size());
   const auto stat = client->stat();
   ASSERT_TRUE(stat);

@@ -162,36 +162,53 @@ std::map<std::uint64_t, std::string> read_shard(SimNode& node, std::uint64_t str
   }
 }
 
+using Batches = std::map<std::uint64_t, std::string>;
+
+// Every acknowledged batch is at its offset, or was trimmed.
+std::string missing(const Batches& found, const Batches& acked, std::uint64_t start) {
+  for (const auto& [offset, text] : acked) {
+    if (offset < start) continue;
+    const auto there = found.find(offset);
+    if (there == found.end() || !there->second.contains(text)) {
+      return fmt::format("the acknowledged batch at offset {} is not there", offset);
+    }
+  }
+  return "";
+}
+
+// What is there was sent, and is there once.
+std::string stray(const Batches& found, const Ledger& ledger) {
+  std::map<std::string, int> seen;
+  for (const auto& [offset, batch] : found) {
+    const auto sent = std::ranges::find_if(
+        ledger.sent, [&batch](const auto& each) { return batch.contains(each.first); });
+    if (sent == ledger.sent.end() || ++seen[sent->first] > 1) {
+      return fmt::format("what is at offset {} was never sent, or twice", offset);
+    }
+  }
+  return "";
+}
+
+std::string check_shard(SimNode& node, const Ledger& ledger, std::uint64_t stream,
+                        std::uint32_t shard) {
+  std::string trouble;
+  const Batches found = read_shard(node, stream, shard, trouble);
+  if (!trouble.empty()) return trouble;
+  const auto acked = ledger.acked.find({stream, shard});
+  if (acked == ledger.acked.end()) return "";
+  const auto trimmed = ledger.trimmed.find({stream, shard});
+  trouble = missing(found, acked->second, trimmed == ledger.trimmed.end() ? 0 : trimmed->second);
+  return trouble.empty() ? stray(found, ledger) : trouble;
+}
+
 ::testing::AssertionResult check(SimNode& node, const Ledger& ledger) {
   for (const std::uint64_t stream : ledger.streams) {
     if (stream == ledger.deleted) continue;
     for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-      std::string trouble;
-      const auto found = read_shard(node, stream, shard, trouble);
+      const std::string trouble = check_shard(node, ledger, stream, shard);
       if (!trouble.empty()) {
         return ::testing::AssertionFailure()
                << "stream " << stream << "/" << shard << ": " << trouble;
-      }
-      const auto trimmed = ledger.trimmed.find({stream, shard});
-      const std::uint64_t start = trimmed == ledger.trimmed.end() ? 0 : trimmed->second;
-      const auto acked = ledger.acked.find({stream, shard});
-      if (acked == ledger.acked.end()) continue;
-      for (const auto& [offset, text] : acked->second) {
-        if (offset < start) continue;
-        const auto there = found.find(offset);
-        if (there == found.end() || !there->second.contains(text)) {
-          return ::testing::AssertionFailure() << "acknowledged batch at " << stream << "/" << shard
-                                               << "/" << offset << " is not there";
-        }
-      }
-      std::map<std::string, int> seen;
-      for (const auto& [offset, batch] : found) {
-        const auto sent = std::ranges::find_if(
-            ledger.sent, [&batch](const auto& each) { return batch.contains(each.first); });
-        if (sent == ledger.sent.end() || ++seen[sent->first] > 1) {
-          return ::testing::AssertionFailure()
-                 << "offset " << offset << " was never sent, or twice";
-        }
       }
     }
   }
