@@ -58,8 +58,9 @@ inline constexpr std::size_t kPayloadBytesMax = std::size_t{8} << 20;
 inline constexpr std::size_t kSegmentBytesMin = std::size_t{256} << 10;
 inline constexpr std::size_t kSegmentBytesMax = std::size_t{64} << 20;
 inline constexpr std::size_t kSegmentGrowth = 4;
-// The end of every segment is kept for small entries of the node's own (a leader's no-op, a trim):
-// they must find room also while the disk is full.
+// The end of every segment is kept for small entries: they must find room also while the disk is
+// full. Half of it is for what gives space back (a trim, a dropped shard), the rest for a leader's
+// no-op and markers.
 inline constexpr std::size_t kSegmentReserve = std::size_t{32} << 10;
 // No flush holds more than this (the raft core's uncommitted_bytes_max and one batch): a torn tail
 // is never longer.

@@ -74,6 +74,9 @@ class Log {
   // Asks for room before admitting `bytes` of entries (headers included). Starts the preparation
   // of a segment where one will be needed.
   [[nodiscard]] virtual Room room(std::size_t bytes) = 0;
+  // The same for a small entry that helps to give space back (a trim, a dropped shard): it may take
+  // half of what is kept for the node's own entries, so that a full disk does not refuse it.
+  [[nodiscard]] virtual Room upkeep_room(std::size_t bytes) = 0;
   // Stages entries with consecutive indexes after last(); each header's previous_chain equals the
   // chain so far (CHECKed). The caller has asked room().
   virtual void append(std::span<const Entry> entries) = 0;

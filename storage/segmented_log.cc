@@ -40,6 +40,10 @@ namespace {
 constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
 // What one entry adds to the footer, at most (a new shard and a new term).
 constexpr std::size_t kFooterBytesPerEntry = 80;
+// What an entry takes beside header and payload, at most.
+constexpr std::size_t kEntryOverhead = kFooterBytesPerEntry + kEnvelopeBytes + kFrameAlignment;
+// Larger ones have no part in the reserve.
+constexpr std::size_t kSmallEntryBytes = kSegmentReserve / 8;
 // Flushes that the average of their size looks back on.
 constexpr std::size_t kFlushAverage = 16;
 
@@ -131,15 +135,14 @@ std::size_t SegmentedLog::next_segment_bytes(std::size_t least) const {
   return std::max(grown, round_up_to_block(kFramesStart + least + 2 * kSegmentReserve));
 }
 
-std::size_t SegmentedLog::active_room() const {
-  const std::size_t used =
-      writer_->end() + active_index_.encoded_bytes() + kBlockBytes + kSegmentReserve;
+std::size_t SegmentedLog::active_room(std::size_t reserve) const {
+  const std::size_t used = writer_->end() + active_index_.encoded_bytes() + kBlockBytes + reserve;
   return used < capacity_ ? capacity_ - used : 0;
 }
 
 Room SegmentedLog::room(std::size_t bytes) {
-  const std::size_t needed = bytes + kFooterBytesPerEntry + kEnvelopeBytes + kFrameAlignment;
-  const std::size_t available = active_room();
+  const std::size_t needed = bytes + kEntryOverhead;
+  const std::size_t available = active_room(kSegmentReserve);
   if (!spare_ && !preparing_ && (available < capacity_ / 2 || available < needed)) {
     prepare_spare(needed);
   }
@@ -152,6 +155,13 @@ Room SegmentedLog::room(std::size_t bytes) {
   if (spare_) return Room::kReady;
   if (prepare_error_ && prepare_error_->code() == Errc::kNoSpace) return Room::kNoSpace;
   return Room::kPreparing;
+}
+
+Room SegmentedLog::upkeep_room(std::size_t bytes) {
+  const Room usual = room(bytes);
+  const bool small = bytes + kEntryOverhead <= kSmallEntryBytes;
+  if (usual == Room::kReady || !small) return usual;
+  return active_room(kSegmentReserve / 2) >= bytes + kEntryOverhead ? Room::kReady : usual;
 }
 
 void SegmentedLog::release_spare() {
@@ -239,8 +249,8 @@ void SegmentedLog::append_one(const Entry& entry) {
   CHECK(entry.header.term >= mark_.id.term);
   const std::size_t frame = frame_bytes(kEntryHeaderBytes, entry.payload.size());
   // Ordinary entries leave the reserve to those that must not fail.
-  const bool small = frame <= kSegmentReserve / 8;
-  const bool roomy = active_room() >= frame + kFooterBytesPerEntry;
+  const bool small = frame <= kSmallEntryBytes;
+  const bool roomy = active_room(kSegmentReserve) >= frame + kFooterBytesPerEntry;
   if (!roomy && (spare_ || !small || !fits(frame))) roll();
   const std::uint64_t position = writer_->end();
   encode_entry(envelope(FrameKind::kEntry), entry, writer_->room(frame));

@@ -127,6 +127,7 @@ class SegmentedLog final : public Log {
   [[nodiscard]] TimeUs last_append_time() const override { return mark_.append_time; }
   [[nodiscard]] Index durable() const override { return durable_; }
   [[nodiscard]] Room room(std::size_t bytes) override;
+  [[nodiscard]] Room upkeep_room(std::size_t bytes) override;
   void append(std::span<const Entry> entries) override;
   // First index of the active segment.
   [[nodiscard]] Index active_first_index() const {
@@ -173,8 +174,8 @@ class SegmentedLog final : public Log {
   // Makes one on the lane, where none could be prepared.
   [[nodiscard]] Spare unprepared_segment();
   [[nodiscard]] std::size_t next_segment_bytes(std::size_t least) const;
-  // Bytes that entries may still take in the active segment, the reserve left aside.
-  [[nodiscard]] std::size_t active_room() const;
+  // Bytes that entries may still take in the active segment, `reserve` left aside.
+  [[nodiscard]] std::size_t active_room(std::size_t reserve) const;
   [[nodiscard]] bool fits(std::size_t frame) const;
   void append_one(const Entry& entry);
   // Stages the sealing of the active segment as it stands and the switch to the spare.

@@ -114,8 +114,8 @@ DataGroup::DataGroup(ReplicaParts parts, const AppliedMark& applied,
               }),
       retainer_(replica_, *state_, [this](ShardKey shard, Offset start) {
         // A trim that cannot be proposed now is found again by a later tick.
-        if (replica_.room(0) != storage::Room::kReady) return;
-        const auto proposed = propose_command(encode_trim_shard(shard, start));
+        const auto proposed =
+            propose_command(encode_trim_shard(shard, start), EntryUse::kGivesSpaceBack);
         static_cast<void>(proposed);
       }) {}
 
@@ -320,7 +320,7 @@ void DataGroup::trim(ShardKey key, Offset before, std::int64_t deadline_monotoni
   if (shard == nullptr) return reply(refuse(not_open(key)));
   const Offset start = std::min(before, shard->next);
   if (start <= shard->start) return reply(TrimOutcome{.start = shard->start});
-  const auto id = propose_command(encode_trim_shard(key, start));
+  const auto id = propose_command(encode_trim_shard(key, start), EntryUse::kGivesSpaceBack);
   if (!id) return reply(refuse(id.error()));
   const auto waits = replica_.wait_for(*id, deadline_monotonic_us,
                                        [start, reply = std::move(reply)](Fate fate) mutable {
@@ -331,10 +331,9 @@ void DataGroup::trim(ShardKey key, Offset before, std::int64_t deadline_monotoni
   CHECK(waits.has_value());
 }
 
-Result<LogId> DataGroup::propose_command(Payload command) {
+Result<LogId> DataGroup::propose_command(Payload command, EntryUse use) {
   if (!replica_.can_wait()) return fail(Errc::kOverloaded, "too many requests wait; retry");
-  // Commands are small; the log keeps room for them longer than for batches.
-  switch (replica_.room(command.size())) {
+  switch (replica_.room(command.size(), use)) {
     case storage::Room::kReady:
       break;
     case storage::Room::kPreparing:
@@ -357,7 +356,7 @@ Result<std::optional<LogId>> DataGroup::propose_opens(const std::vector<ShardSet
     if (state_->shards().size() >= ShardState::kShardsMax) {
       return fail(Errc::kOverloaded, "the group holds as many shards as it may");
     }
-    TRY_ASSIGN(id, propose_command(encode_open_shard(settings)));
+    TRY_ASSIGN(id, propose_command(encode_open_shard(settings), EntryUse::kTakesSpace));
     last = id;
   }
   return last;
@@ -378,7 +377,7 @@ void DataGroup::reconcile(const std::vector<ShardSettings>& wanted,
   for (const auto& [key, shard] : state_->shards()) {
     if (!last) break;
     if (keep.contains(key)) continue;
-    const auto id = propose_command(encode_drop_shard(key));
+    const auto id = propose_command(encode_drop_shard(key), EntryUse::kGivesSpaceBack);
     if (id) {
       admission_.dropping(key, *id);
       last = *id;

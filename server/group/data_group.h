@@ -103,7 +103,7 @@ class DataGroup final : public ReplicaOwner {
   void refuse_when_applied(const Refused& refused, const AppendRequest& request,
                            Reply<AppendOutcome> reply);
   void await_original(LogId original, const AppendRequest& request, Reply<AppendOutcome> reply);
-  [[nodiscard]] Result<LogId> propose_command(Payload command);
+  [[nodiscard]] Result<LogId> propose_command(Payload command, EntryUse use);
   // Answers when the last of what was proposed is applied.
   void answer_after(const Result<std::optional<LogId>>& last, std::int64_t deadline_monotonic_us,
                     Reply<Done> reply);

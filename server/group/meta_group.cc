@@ -133,10 +133,11 @@ std::optional<std::int64_t> MetaGroup::on_timer(const Now& now) {
   return next_reconcile_;
 }
 
-void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply) {
+void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply,
+                        EntryUse use) {
   if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
   if (!replica_.can_wait()) return reply(refuse(Errc::kOverloaded, "too many requests wait"));
-  if (replica_.room(command.size()) != storage::Room::kReady) {
+  if (replica_.room(command.size(), use) != storage::Room::kReady) {
     return reply(refuse(Errc::kNoSpace, "the disk has no room for the catalogue"));
   }
   Entry entry;
@@ -276,23 +277,25 @@ void MetaGroup::created(const CreateStreamRequest& request, bool existed,
 void MetaGroup::delete_stream(const std::string& name, std::int64_t deadline_monotonic_us,
                               Reply<StreamId> reply) {
   if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
-  propose(encode_delete_stream(name), deadline_monotonic_us,
-          [this, deadline_monotonic_us,
-           reply = std::move(reply)](const std::expected<Done, Refusal>& outcome) mutable {
-            if (!outcome) return reply(std::unexpected(outcome.error()));
-            const MetaOutcome& became = state_->last_outcome();
-            if (const auto* error = std::get_if<Error>(&became)) return reply(refuse(*error));
-            const StreamId id = std::get<StreamDeleted>(became).id;
-            reconcile(deadline_monotonic_us,
-                      [this, id, reply = std::move(reply)](
-                          const std::expected<Done, Refusal>& /*dropped*/) mutable {
-                        // Shards whose opening was in flight are found by the next round.
-                        dirty_ = true;
-                        next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
-                        replica_.wake_by(next_reconcile_);
-                        reply(id);
-                      });
-          });
+  propose(
+      encode_delete_stream(name), deadline_monotonic_us,
+      [this, deadline_monotonic_us,
+       reply = std::move(reply)](const std::expected<Done, Refusal>& outcome) mutable {
+        if (!outcome) return reply(std::unexpected(outcome.error()));
+        const MetaOutcome& became = state_->last_outcome();
+        if (const auto* error = std::get_if<Error>(&became)) return reply(refuse(*error));
+        const StreamId id = std::get<StreamDeleted>(became).id;
+        reconcile(deadline_monotonic_us,
+                  [this, id, reply = std::move(reply)](
+                      const std::expected<Done, Refusal>& /*dropped*/) mutable {
+                    // Shards whose opening was in flight are found by the next round.
+                    dirty_ = true;
+                    next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
+                    replica_.wake_by(next_reconcile_);
+                    reply(id);
+                  });
+      },
+      EntryUse::kGivesSpaceBack);
 }
 
 void MetaGroup::new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply) {

@@ -104,7 +104,8 @@ class MetaGroup final : public ReplicaOwner {
   std::optional<std::int64_t> on_timer(const Now& now) override;
 
   // Proposes and answers when it is applied.
-  void propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply);
+  void propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply,
+               EntryUse use = EntryUse::kTakesSpace);
   void publish();
   void settle();
   // Gives every data group the list of its shards; `done` is told when all have answered.

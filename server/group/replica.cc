@@ -138,8 +138,9 @@ void Replica::schedule_pump() {
   });
 }
 
-storage::Room Replica::room(std::size_t bytes) {
-  return log_->room(unstaged_bytes_ + bytes + kHeaderWeight);
+storage::Room Replica::room(std::size_t bytes, EntryUse use) {
+  const std::size_t all = unstaged_bytes_ + bytes + kHeaderWeight;
+  return use == EntryUse::kTakesSpace ? log_->room(all) : log_->upkeep_room(all);
 }
 
 void Replica::pump() {

@@ -57,6 +57,10 @@ class ReplicaOwner {
   virtual std::optional<std::int64_t> on_timer(const Now& now) = 0;
 };
 
+// What an entry does to the space that the log takes, sooner or later. The second kind is still
+// admitted when the disk is full (storage::Log::upkeep_room).
+enum class EntryUse : std::uint8_t { kTakesSpace, kGivesSpaceBack };
+
 struct ReplicaParts {
   GroupId group;
   GroupIncarnation incarnation;
@@ -103,7 +107,7 @@ class Replica {
   [[nodiscard]] Error refusal() const;
 
   // Room in the log for `bytes` more of entries, what was proposed but not staged yet included.
-  [[nodiscard]] storage::Room room(std::size_t bytes);
+  [[nodiscard]] storage::Room room(std::size_t bytes, EntryUse use = EntryUse::kTakesSpace);
   // False when so many wait already that wait_for() would fail.
   [[nodiscard]] bool can_wait() const { return !waiters_.full(); }
 

@@ -66,7 +66,7 @@ void Retainer::give_back(const Now& now) {
     return;
   }
   // Nothing was applied since the last image: another one needs an index of its own.
-  if (replica_.room(0) != storage::Room::kReady) return;
+  if (replica_.room(0, EntryUse::kGivesSpaceBack) != storage::Room::kReady) return;
   Entry mark;
   mark.header.kind = EntryKind::kNoOp;
   if (replica_.propose(std::move(mark))) next_clean_ = now.monotonic_us;

@@ -35,6 +35,7 @@ class MemoryLog final : public storage::Log {
       : disk_(std::move(disk)), entries_(disk_->entries), durable_(last().index) {}
 
   storage::Room room_now = storage::Room::kReady;
+  storage::Room upkeep_now = storage::Room::kReady;
 
   [[nodiscard]] Index first_index() const override { return Index(1); }
   [[nodiscard]] LogId last() const override {
@@ -49,6 +50,7 @@ class MemoryLog final : public storage::Log {
   }
   [[nodiscard]] Index durable() const override { return durable_; }
   [[nodiscard]] storage::Room room(std::size_t /*bytes*/) override { return room_now; }
+  [[nodiscard]] storage::Room upkeep_room(std::size_t /*bytes*/) override { return upkeep_now; }
   void append(std::span<const Entry> entries) override {
     for (const Entry& entry : entries) {
       CHECK(entry.header.index == last().index.next());
