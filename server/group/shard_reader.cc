@@ -26,6 +26,17 @@ namespace {
 constexpr std::int64_t kMarkSpacingUs = 1'000'000 / ShardReader::kMarksPerSecondMax;
 constexpr std::size_t kMarkBytes = 0;
 
+// Where all levels were asked for, nothing may be left out: an index that lost a batch would be
+// passed over in silence otherwise. The first offset from `from` on that the answer jumps over.
+std::optional<Offset> first_missing(const std::vector<Entry>& entries, Offset from) {
+  if (entries.empty()) return from;
+  for (const Entry& entry : entries) {
+    if (entry.header.base_offset > from) return from;
+    from = entry.header.base_offset + entry.header.record_count;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 ShardReader::ShardReader(Replica& replica, Ports& ports, BoundsOf bounds_of)
@@ -130,6 +141,16 @@ void ShardReader::fetch(const ReadRequest& request, const ShardBounds& bounds,
 
 void ShardReader::finish(const ReadRequest& request, Offset below,
                          Result<std::vector<Entry>> entries, Reply<ReadOutcome> reply) {
+  if (entries && request.level_mask == kLevelMaskAll) {
+    if (const auto missing = first_missing(*entries, request.from)) {
+      entries =
+          fail(Errc::kCorrupt,
+               fmt::format("shard {}/{}: the batch at offset {} is below the watermark {} and "
+                           "not in the log",
+                           request.shard.stream.value(), request.shard.shard.value(),
+                           missing->value(), below.value()));
+    }
+  }
   if (!entries) {
     // The group goes on serving what is sound, but takes no more appends: the operator decides.
     if (entries.error().code() == Errc::kCorrupt) replica_.halt(entries.error().message());
@@ -141,7 +162,8 @@ void ShardReader::finish(const ReadRequest& request, Offset below,
     reply(refuse(Errc::kUnavailable, "the shard was dropped"));
     return;
   }
-  // A plan returns at least one entry where one matches: none means that the mask left out all.
+  // A plan returns at least one entry where one matches: none means that the mask left out all, as
+  // far as the watermark was when it was made.
   ReadOutcome outcome{.batches = std::move(*entries),
                       .next = below,
                       .bounds = *bounds,

@@ -36,6 +36,8 @@ class MemoryLog final : public storage::Log {
 
   storage::Room room_now = storage::Room::kReady;
   storage::Room upkeep_now = storage::Room::kReady;
+  // Reads by shard do not find it any more, as if an index had lost it.
+  std::optional<Index> lost;
 
   [[nodiscard]] Index first_index() const override { return Index(1); }
   [[nodiscard]] LogId last() const override {
@@ -97,6 +99,7 @@ class MemoryLog final : public storage::Log {
     for (const Entry& entry : entries_) {
       const EntryHeader& header = entry.header;
       if (header.kind != EntryKind::kBatch || header.shard != shard) continue;
+      if (header.index == lost) continue;
       if (header.base_offset + header.record_count <= options.from) continue;
       if (header.base_offset >= options.below || (header.level_mask & options.level_mask) == 0) {
         continue;
