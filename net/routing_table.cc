@@ -1,7 +1,13 @@
 #include "net/routing_table.h"
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -10,20 +16,101 @@
 
 namespace lignum::net {
 
+namespace {
+
+std::size_t part_of(StreamId id) { return id.value() % RoutingTable::kParts; }
+// Differs between builds, and may: parts are in memory only.
+std::size_t part_of(std::string_view name) {
+  return std::hash<std::string_view>()(name) % RoutingTable::kParts;
+}
+
+template <class Part>
+Part copy_of(const std::shared_ptr<const Part>& part) {
+  return part == nullptr ? Part() : *part;
+}
+
+}  // namespace
+
 RoutingTable::RoutingTable(Epoch epoch, std::vector<GroupId> groups,
-                           std::map<StreamId, StreamRoute> streams)
-    : epoch_(epoch), groups_(std::move(groups)), streams_(std::move(streams)) {
-  for (const auto& [id, stream] : streams_) by_name_.emplace(stream.name, id);
+                           const std::map<StreamId, StreamRoute>& streams)
+    : epoch_(epoch), groups_(std::move(groups)) {
+  std::array<ById, kParts> by_id;
+  std::array<ByName, kParts> by_name;
+  for (const auto& [id, stream] : streams) {
+    const auto route = std::make_shared<const StreamRoute>(stream);
+    by_id[part_of(id)].emplace(id, route);
+    by_name[part_of(route->name)].emplace(route->name, route);
+  }
+  for (std::size_t i = 0; i < kParts; ++i) {
+    if (!by_id[i].empty()) by_id_[i] = std::make_shared<const ById>(std::move(by_id[i]));
+    if (!by_name[i].empty()) by_name_[i] = std::make_shared<const ByName>(std::move(by_name[i]));
+  }
+}
+
+RoutingTable RoutingTable::changed(Epoch epoch, std::span<const StreamId> changed,
+                                   const std::map<StreamId, StreamRoute>& streams) const {
+  RoutingTable next = *this;
+  next.epoch_ = epoch;
+  for (const StreamId id : changed) {
+    next.remove(id);
+    const auto found = streams.find(id);
+    if (found != streams.end()) next.put(found->second);
+  }
+  return next;
+}
+
+void RoutingTable::put(const StreamRoute& stream) {
+  const auto route = std::make_shared<const StreamRoute>(stream);
+  auto& of_id = by_id_[part_of(route->id)];
+  ById ids = copy_of(of_id);
+  ids.insert_or_assign(route->id, route);
+  of_id = std::make_shared<const ById>(std::move(ids));
+  auto& of_name = by_name_[part_of(route->name)];
+  ByName names = copy_of(of_name);
+  // The key is a view of the name in its own route.
+  names.erase(route->name);
+  names.emplace(route->name, route);
+  of_name = std::make_shared<const ByName>(std::move(names));
+}
+
+void RoutingTable::remove(StreamId id) {
+  auto& of_id = by_id_[part_of(id)];
+  ById ids = copy_of(of_id);
+  const auto found = ids.find(id);
+  if (found == ids.end()) return;
+  const Route route = found->second;
+  ids.erase(found);
+  of_id = std::make_shared<const ById>(std::move(ids));
+  auto& of_name = by_name_[part_of(route->name)];
+  ByName names = copy_of(of_name);
+  const auto named = names.find(route->name);
+  // A later stream may have its name by now.
+  if (named != names.end() && named->second->id == id) names.erase(named);
+  of_name = std::make_shared<const ByName>(std::move(names));
+}
+
+std::vector<const StreamRoute*> RoutingTable::streams() const {
+  std::vector<const StreamRoute*> all;
+  for (const auto& part : by_id_) {
+    if (part == nullptr) continue;
+    for (const auto& [id, route] : *part) all.push_back(route.get());
+  }
+  std::ranges::sort(all, {}, &StreamRoute::id);
+  return all;
 }
 
 const StreamRoute* RoutingTable::find(std::string_view name) const {
-  const auto found = by_name_.find(name);
-  return found == by_name_.end() ? nullptr : find(found->second);
+  const auto& part = by_name_[part_of(name)];
+  if (part == nullptr) return nullptr;
+  const auto found = part->find(name);
+  return found == part->end() ? nullptr : found->second.get();
 }
 
 const StreamRoute* RoutingTable::find(StreamId id) const {
-  const auto found = streams_.find(id);
-  return found == streams_.end() ? nullptr : &found->second;
+  const auto& part = by_id_[part_of(id)];
+  if (part == nullptr) return nullptr;
+  const auto found = part->find(id);
+  return found == part->end() ? nullptr : found->second.get();
 }
 
 std::optional<GroupId> RoutingTable::group_of(ShardKey shard) const {

@@ -4,11 +4,18 @@
 //
 // Made by group 0's state machine whenever the catalogue changes and never altered afterwards;
 // shared by every thread as shared_ptr<const RoutingTable>. `epoch` rises with every change.
+//
+// A table shares what did not change with the one it was made from: streams lie in kParts parts by
+// id and by name, each immutable, and a change makes the parts anew that it touches. So the cost of
+// creating a stream hardly grows with the number of streams.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,13 +37,21 @@ struct StreamRoute {
 
 class RoutingTable {
  public:
+  static constexpr std::size_t kParts = 256;
+
   RoutingTable() = default;
-  RoutingTable(Epoch epoch, std::vector<GroupId> groups, std::map<StreamId, StreamRoute> streams);
+  RoutingTable(Epoch epoch, std::vector<GroupId> groups,
+               const std::map<StreamId, StreamRoute>& streams);
+  // This table after a change: every stream of `changed` is what it is in `streams`, or gone where
+  // it is not in there. Names of streams never change.
+  [[nodiscard]] RoutingTable changed(Epoch epoch, std::span<const StreamId> changed,
+                                     const std::map<StreamId, StreamRoute>& streams) const;
 
   [[nodiscard]] Epoch epoch() const { return epoch_; }
   // Data groups, ascending.
   [[nodiscard]] const std::vector<GroupId>& groups() const { return groups_; }
-  [[nodiscard]] const std::map<StreamId, StreamRoute>& streams() const { return streams_; }
+  // All, ascending by id; valid as long as the table.
+  [[nodiscard]] std::vector<const StreamRoute*> streams() const;
   // Null when there is none; valid as long as the table.
   [[nodiscard]] const StreamRoute* find(std::string_view name) const;
   [[nodiscard]] const StreamRoute* find(StreamId id) const;
@@ -45,8 +60,17 @@ class RoutingTable {
  private:
   Epoch epoch_;
   std::vector<GroupId> groups_;
-  std::map<StreamId, StreamRoute> streams_;
-  std::map<std::string, StreamId, std::less<>> by_name_;
+  using Route = std::shared_ptr<const StreamRoute>;
+  using ById = std::map<StreamId, Route>;
+  // The names live in the routes.
+  using ByName = std::map<std::string_view, Route>;
+
+  void put(const StreamRoute& stream);
+  void remove(StreamId id);
+
+  // Null: empty.
+  std::array<std::shared_ptr<const ById>, kParts> by_id_;
+  std::array<std::shared_ptr<const ByName>, kParts> by_name_;
 };
 
 }  // namespace lignum::net

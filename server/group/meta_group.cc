@@ -187,7 +187,7 @@ void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) 
   const auto table = state_->table();
   GroupShards shards;
   for (const GroupId group : table->groups()) shards[group];
-  for (const auto& [id, stream] : table->streams()) add_shards(stream, shards);
+  for (const net::StreamRoute* stream : table->streams()) add_shards(*stream, shards);
   // A halted group cannot be helped, and must not keep the node busy.
   std::erase_if(shards, [this](const auto& each) {
     const auto seat = router_.seats().find(each.first);

@@ -148,7 +148,7 @@ void MetaState::catalogue_changed(StreamId stream) {
   epoch_ = epoch_.next();
   cluster_changed_ = true;
   changed_streams_.insert(stream);
-  table_ = nullptr;
+  if (table_) stale_streams_.insert(stream);
 }
 
 const MetaOutcome& MetaState::last_outcome() const {
@@ -157,7 +157,13 @@ const MetaOutcome& MetaState::last_outcome() const {
 }
 
 std::shared_ptr<const net::RoutingTable> MetaState::table() const {
-  if (!table_) table_ = std::make_shared<const net::RoutingTable>(epoch_, data_groups_, streams_);
+  if (!table_) {
+    table_ = std::make_shared<const net::RoutingTable>(epoch_, data_groups_, streams_);
+  } else if (!stale_streams_.empty()) {
+    const std::vector<StreamId> changed(stale_streams_.begin(), stale_streams_.end());
+    table_ = std::make_shared<const net::RoutingTable>(table_->changed(epoch_, changed, streams_));
+  }
+  stale_streams_.clear();
   return table_;
 }
 

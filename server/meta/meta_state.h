@@ -126,8 +126,9 @@ class MetaState final : public StateMachine {
   std::map<std::string, StreamId, std::less<>> by_name_;
 
   std::optional<MetaOutcome> last_outcome_;
-  // Made when asked for after a change.
+  // Made when asked for after a change: from the last one and the streams that it is behind with.
   mutable std::shared_ptr<const net::RoutingTable> table_;
+  mutable std::set<StreamId> stale_streams_;
   bool cluster_changed_ = false;
   std::set<StreamId> changed_streams_;
 };

@@ -36,7 +36,8 @@ void serve_resolve(const Router& router, const Call& call, Respond respond) {
   wire::ResolveReply& reply = *answer.response.mutable_resolve();
   reply.set_epoch(table->epoch().value());
   if (call.request.resolve().names().empty()) {
-    for (const auto& [id, stream] : table->streams()) encode_stream(stream, *reply.add_streams());
+    for (const net::StreamRoute* stream : table->streams())
+      encode_stream(*stream, *reply.add_streams());
   }
   for (const std::string& name : call.request.resolve().names()) {
     if (const auto* stream = table->find(name)) encode_stream(*stream, *reply.add_streams());

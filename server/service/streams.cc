@@ -78,7 +78,8 @@ void serve_list_streams(const Router& router, Respond respond) {
   const auto table = router.table();
   Answer answer;
   wire::ListStreamsReply& reply = *answer.response.mutable_list_streams();
-  for (const auto& [id, stream] : table->streams()) encode_stream(stream, *reply.add_streams());
+  for (const net::StreamRoute* stream : table->streams())
+    encode_stream(*stream, *reply.add_streams());
   respond(std::move(answer));
 }
 

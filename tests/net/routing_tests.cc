@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include "net/partitioner.h"
 #include "net/routing_table.h"
 #include "raft/payload.h"
+#include "raft/random.h"
 #include "raft/types.h"
 
 namespace lignum::net {
@@ -141,6 +143,56 @@ TEST(RoutingTable, FindsStreamsByNameAndById) {
   EXPECT_EQ(table.group_of({.stream = StreamId(3), .shard = ShardNumber(1)}), GroupId(1));
   EXPECT_EQ(table.group_of({.stream = StreamId(3), .shard = ShardNumber(2)}), std::nullopt);
   EXPECT_EQ(table.group_of({.stream = StreamId(4), .shard = ShardNumber(0)}), std::nullopt);
+}
+
+// Made step by step it is the table that is made at once; and those it was made from stay.
+TEST(RoutingTable, ChangesShareWhatStays) {
+  std::map<StreamId, StreamRoute> streams;
+  RoutingTable table(Epoch(1), groups_up_to(2), streams);
+  const RoutingTable first = table;
+  Random random(5, "routing");
+  std::uint64_t next = 1;
+  for (std::uint64_t round = 2; round < 1500; ++round) {
+    std::vector<StreamId> changed;
+    for (std::uint64_t n = 1 + random.below(3); n > 0; --n) {
+      if (streams.empty() || random.below(5) < 3) {
+        const StreamId id(next++);
+        // A name that was deleted is taken again.
+        streams.emplace(id, StreamRoute{.id = id, .name = "s" + std::to_string(round * 4 + n)});
+        changed.push_back(id);
+      } else {
+        const auto gone =
+            std::next(streams.begin(), static_cast<std::ptrdiff_t>(random.below(streams.size())));
+        StreamRoute again = gone->second;
+        changed.push_back(gone->first);
+        streams.erase(gone);
+        if (random.below(2) != 0) continue;
+        again.id = StreamId(next++);
+        changed.push_back(again.id);
+        streams.emplace(again.id, again);
+      }
+    }
+    std::ranges::sort(changed);
+    const RoutingTable before = table;
+    const std::size_t count = before.streams().size();
+    table = table.changed(Epoch(round), changed, streams);
+    EXPECT_EQ(before.streams().size(), count);
+    ASSERT_EQ(table.epoch(), Epoch(round));
+    ASSERT_EQ(table.groups(), groups_up_to(2));
+    const std::vector<const StreamRoute*> all = table.streams();
+    ASSERT_EQ(all.size(), streams.size());
+    auto at = streams.begin();
+    for (const StreamRoute* stream : all) {
+      ASSERT_EQ(*stream, at->second);
+      ASSERT_EQ(table.find(stream->name), stream);
+      ASSERT_EQ(table.find(stream->id), stream);
+      const bool same = std::ranges::find(changed, stream->id) == changed.end();
+      ASSERT_EQ(before.find(stream->id) == stream, same) << "what stays is shared";
+      ++at;
+    }
+    for (const StreamId id : changed) ASSERT_EQ(table.find(id) != nullptr, streams.contains(id));
+  }
+  EXPECT_TRUE(first.streams().empty());
 }
 
 TEST(RoutingTable, IsEmptyAtFirst) {
