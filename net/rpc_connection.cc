@@ -20,6 +20,7 @@
 #include <span>
 #include <utility>
 
+#include "net/memory_budget.h"
 #include "net/moment.h"
 #include "net/reply_box.h"
 #include "net/rpc_server.h"

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/memory_budget.h"
 #include "net/message.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"

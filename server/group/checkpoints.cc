@@ -23,6 +23,7 @@
 #include "server/group/state_machine.h"
 #include "storage/byte_order.h"
 #include "storage/file.h"
+#include "storage/segmented_log.h"
 #include "storage/snapshot_image.h"
 #include "storage/state_store.h"
 
