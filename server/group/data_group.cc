@@ -160,6 +160,7 @@ void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
     case storage::Room::kReady:
       return admit(request, std::move(reply));
     case storage::Room::kPreparing:
+      if (const auto stall = replica_.checkpoint_stall()) return reply(refuse(*stall));
       return enqueue(std::move(request), std::move(reply));
     case storage::Room::kNoSpace:
       return reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
@@ -180,12 +181,15 @@ void DataGroup::drain_queue(const Now& now) {
     const std::size_t bytes = queue_.front().request.batch.size();
     const bool late = queue_.front().request.deadline_monotonic_us <= now.monotonic_us;
     const storage::Room room = late ? storage::Room::kPreparing : replica_.room(bytes);
-    if (!late && room == storage::Room::kPreparing) return;
+    const auto stall = replica_.checkpoint_stall();
+    if (!late && room == storage::Room::kPreparing && !stall) return;
     Queued next = std::move(queue_.front());
     queue_.pop_front();
     queued_bytes_ -= bytes;
     if (late) {
       next.reply(refuse(Errc::kTimeout, "the disk prepared no segment in time"));
+    } else if (room == storage::Room::kPreparing) {
+      next.reply(refuse(*stall));
     } else if (room == storage::Room::kNoSpace) {
       disk_full_ = true;
       next.reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
@@ -337,6 +341,7 @@ Result<LogId> DataGroup::propose_command(Payload command, EntryUse use) {
     case storage::Room::kReady:
       break;
     case storage::Room::kPreparing:
+      if (const auto stall = replica_.checkpoint_stall()) return std::unexpected(*stall);
       return fail(Errc::kOverloaded, "a segment is being prepared; retry");
     case storage::Room::kNoSpace:
       return fail(Errc::kNoSpace, "the disk is full");

@@ -138,6 +138,7 @@ void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Rep
   if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
   if (!replica_.can_wait()) return reply(refuse(Errc::kOverloaded, "too many requests wait"));
   if (replica_.room(command.size(), use) != storage::Room::kReady) {
+    if (const auto stall = replica_.checkpoint_stall()) return reply(refuse(*stall));
     return reply(refuse(Errc::kNoSpace, "the disk has no room for the catalogue"));
   }
   Entry entry;

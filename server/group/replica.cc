@@ -139,8 +139,35 @@ void Replica::schedule_pump() {
 }
 
 storage::Room Replica::room(std::size_t bytes, EntryUse use) {
+  if (behind(use)) {
+    urge_checkpoint();
+    return storage::Room::kPreparing;
+  }
   const std::size_t all = unstaged_bytes_ + bytes + kHeaderWeight;
   return use == EntryUse::kTakesSpace ? log_->room(all) : log_->upkeep_room(all);
+}
+
+bool Replica::behind(EntryUse use) const {
+  const std::size_t more = use == EntryUse::kTakesSpace ? 0 : kCheckpointLogBytes;
+  return bytes_unsaved_ >= kCheckpointBacklogMax + more;
+}
+
+void Replica::urge_checkpoint() {
+  const std::int64_t now = ports_.now().monotonic_us;
+  if (now >= next_checkpoint_try_ && !checkpoints_->busy()) {
+    next_checkpoint_try_ = now + kCheckpointRetryUs;
+    checkpoint();
+  }
+  wake_by(next_checkpoint_try_ > now ? next_checkpoint_try_ : now + kCheckpointRetryUs);
+}
+
+std::optional<Error> Replica::checkpoint_stall() const {
+  if (!behind(EntryUse::kTakesSpace) || !checkpoint_error_) return std::nullopt;
+  return Error(
+      checkpoint_error_->code() == Errc::kNoSpace ? Errc::kNoSpace : Errc::kUnavailable,
+      fmt::format("group {}: {} MiB of log wait for a checkpoint, which cannot be written: "
+                  "{}",
+                  group_.value(), bytes_unsaved_ >> 20U, checkpoint_error_->message()));
 }
 
 void Replica::pump() {
@@ -280,6 +307,7 @@ bool Replica::apply_one(const Entry& entry, const Hash128& chain) {
   }
   applied_ = {.id = entry.header.id(), .append_time = entry.header.append_time, .chain = chain};
   bytes_since_checkpoint_ += entry.payload.size() + kHeaderWeight;
+  bytes_unsaved_ += entry.payload.size() + kHeaderWeight;
   owner_.on_applied(entry);
   waiters_.applied(applied_.id);
   return true;
@@ -330,12 +358,16 @@ void Replica::checkpoint() {
   if (checkpoints_->busy() || !damage_.empty()) return;
   if (checkpoints_->durable_checkpoint() >= applied_.id.index) return;
   bytes_since_checkpoint_ = 0;
+  bytes_being_saved_ = bytes_unsaved_;
   checkpoints_->begin(applied_, machine_, [this, alive = alive_](const Result<void>& outcome) {
     if (!*alive) return;
-    if (!outcome) {
+    checkpoint_error_.reset();
+    if (outcome) {
+      bytes_unsaved_ -= bytes_being_saved_;
+    } else {
       ports_.report(Severity::kWarn, fmt::format("group {}: no checkpoint: {}", group_.value(),
                                                  outcome.error().describe()));
-      checkpoint_failed_ = true;
+      checkpoint_error_ = outcome.error();
     }
     clean();
     advance_stop();
@@ -373,6 +405,7 @@ void Replica::on_timer() {
     idle_at_.reset();
     log_->release_spare();
   }
+  if (behind(EntryUse::kTakesSpace) && !stopping_) urge_checkpoint();
   const auto owner_wants = owner_.on_timer(now);
   if (const auto deadline = waiters_.earliest_deadline()) wake_by(*deadline);
   if (marker_at_) wake_by(*marker_at_);
@@ -391,7 +424,7 @@ void Replica::advance_stop() {
   if (!stopping_ || !stopped_ || !flights_.empty() || clean_out_ || pump_posted_) return;
   if (checkpoints_->busy()) return;
   const bool sound = damage_.empty();
-  if (sound && !checkpoint_failed_ && applied_.id.index > checkpoints_->durable_checkpoint()) {
+  if (sound && !checkpoint_error_ && applied_.id.index > checkpoints_->durable_checkpoint()) {
     checkpoint();
     return;
   }

@@ -107,7 +107,11 @@ class Replica {
   [[nodiscard]] Error refusal() const;
 
   // Room in the log for `bytes` more of entries, what was proposed but not staged yet included.
+  // kPreparing also while too much log waits for a checkpoint (kCheckpointBacklogMax).
   [[nodiscard]] storage::Room room(std::size_t bytes, EntryUse use = EntryUse::kTakesSpace);
+  // Why room() is not worth waiting for: the log that waits for a checkpoint is at its bound and
+  // the last attempt failed. kNoSpace or kUnavailable; another attempt is made every second.
+  [[nodiscard]] std::optional<Error> checkpoint_stall() const;
   // False when so many wait already that wait_for() would fail.
   [[nodiscard]] bool can_wait() const { return !waiters_.full(); }
 
@@ -143,10 +147,19 @@ class Replica {
   // A checkpoint starts when this much log was applied since the last one; the contract's bound
   // is twice that (rule D1), the rest is for what arrives while it is written.
   static constexpr std::size_t kCheckpointLogBytes = std::size_t{32} << 20;
+  // No more log than this waits for a durable checkpoint: it would have to be replayed at the next
+  // start, cannot be given back, and the changes of state it made are kept in memory. Then nothing
+  // that takes space is admitted; what gives space back is, for kCheckpointLogBytes more.
+  static constexpr std::size_t kCheckpointBacklogMax = 2 * kCheckpointLogBytes;
+  static constexpr std::int64_t kCheckpointRetryUs = 1'000'000;
   // Bytes read at once when the log is replayed.
   static constexpr std::size_t kReplayBytes = std::size_t{4} << 20;
 
  private:
+  // So much log waits for a checkpoint that entries of this use have to wait, too.
+  [[nodiscard]] bool behind(EntryUse use) const;
+  // Starts a checkpoint, unless one is on its way or the last try was a moment ago.
+  void urge_checkpoint();
   Result<LogId> admit(Entry entry, TimeUs stamp);
   // The order of durability.
   void execute(raft::Output output);
@@ -198,9 +211,14 @@ class Replica {
   std::size_t unstaged_bytes_ = 0;
   bool pump_posted_ = false;
   bool admitting_ = false;
+  // Of log applied since the last checkpoint began; since the last durable one; and of those, what
+  // the one that is being written holds.
   std::size_t bytes_since_checkpoint_ = 0;
-  // Stopping goes on without one rather than try for ever.
-  bool checkpoint_failed_ = false;
+  std::size_t bytes_unsaved_ = 0;
+  std::size_t bytes_being_saved_ = 0;
+  // Of the last checkpoint, where it failed: stopping goes on without one rather than try for ever.
+  std::optional<Error> checkpoint_error_;
+  std::int64_t next_checkpoint_try_ = 0;
   bool clean_out_ = false;
   std::unique_ptr<storage::FlushJob> clean_job_;
   std::optional<std::int64_t> marker_at_;
