@@ -1,11 +1,9 @@
 // How SegmentedLog takes entries back: by the manifest, never by writing over them (rule B3).
 
 #include <algorithm>
-#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -324,7 +323,8 @@ SegmentedLog::Spare SegmentedLog::unprepared_segment() {
 }
 
 void SegmentedLog::begin_segment(std::function<void(Manifest&)> change) {
-  Spare spare = spare_ ? *std::exchange(spare_, std::nullopt) : unprepared_segment();
+  Spare spare = spare_ ? std::move(*spare_) : unprepared_segment();
+  spare_.reset();
   const SegmentRecord next{.id = spare.id, .before = mark_, .file_bytes = spare.bytes};
   capacity_ = spare.bytes;
   staged_->edit([change = std::move(change), next, upcoming = next_segment_](Manifest& manifest) {

@@ -6,6 +6,7 @@
 
 #include "net/hash_ring.h"
 #include "net/proto/client.pb.h"
+#include "net/routing_table.h"
 #include "raft/types.h"
 #include "server/group/meta_group.h"
 #include "server/group/requests.h"

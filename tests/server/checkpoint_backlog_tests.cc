@@ -13,8 +13,6 @@
 #include "jepsen/sim/sim_disk.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
-#include "raft/types.h"
-#include "server/group/data_group.h"
 #include "server/group/replica.h"
 #include "server/group/segment_store.h"
 #include "storage/memory_state_store.h"

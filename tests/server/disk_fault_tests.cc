@@ -25,6 +25,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "server/group/segment_store.h"
+#include "storage/memory_state_store.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_node.h"
 #include "tests/storage/proof.h"
@@ -44,6 +45,7 @@ using testing::read_request;
 using testing::SimNode;
 
 constexpr std::size_t kSegment = std::size_t{64} << 10;
+constexpr std::uint64_t kBlock = 4096;
 constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 40;
 
 Cell make_cell() {
@@ -197,31 +199,39 @@ Struck run_with(const DiskFault& fault, bool boot) {
   return struck;
 }
 
-TEST(DiskFaults, AtEveryCallNothingAcknowledgedIsLost) {
+struct Tally {
   std::uint64_t calls = 0;
   std::uint64_t stops = 0;
   std::uint64_t refused_starts = 0;
+};
+
+// Strikes one call after the other, until the node makes no more.
+void strike_everywhere(DiskFault fault, bool boot, Tally& tally) {
+  for (fault.nth = 1;; fault.nth += full_proof() ? 1 : 9) {
+    const Struck struck = run_with(fault, boot);
+    ASSERT_EQ(struck.wrong, "") << errc_name(fault.error) << " at call " << fault.nth
+                                << (boot ? " of the boot" : "");
+    if (struck.faults == 0) return;
+    ++tally.calls;
+    tally.stops += struck.stopped ? 1 : 0;
+    tally.refused_starts += struck.refused_start ? 1 : 0;
+  }
+}
+
+TEST(DiskFaults, AtEveryCallNothingAcknowledgedIsLost) {
+  Tally tally;
   for (const Errc error : {Errc::kIo, Errc::kNoSpace}) {
     for (const FaultSpan span : {FaultSpan::kOnce, FaultSpan::kUntilCleared}) {
-      for (const bool boot : {true, false}) {
-        Struck struck{.faults = 1};
-        for (std::uint64_t nth = 1; struck.faults != 0; nth += full_proof() ? 1 : 9) {
-          struck = run_with({.nth = nth, .error = error, .span = span}, boot);
-          ASSERT_EQ(struck.wrong, "")
-              << errc_name(error) << " at call " << nth << (boot ? " of the boot" : "");
-          if (struck.faults == 0) break;
-          ++calls;
-          stops += struck.stopped ? 1 : 0;
-          refused_starts += struck.refused_start ? 1 : 0;
-        }
-      }
+      strike_everywhere({.error = error, .span = span}, true, tally);
+      strike_everywhere({.error = error, .span = span}, false, tally);
     }
   }
-  EXPECT_GT(calls, 50U);
-  EXPECT_GT(stops, 10U);
-  EXPECT_GT(calls, stops + refused_starts) << "no fault was survived";
+  const std::uint64_t survived = tally.calls - tally.stops - tally.refused_starts;
+  EXPECT_GT(tally.calls, 50U);
+  EXPECT_GT(tally.stops, 10U);
+  EXPECT_GT(survived, 10U);
   fmt::print("{} faults: {} stopped the process, {} its start, {} were survived and healed\n",
-             calls, stops, refused_starts, calls - stops - refused_starts);
+             tally.calls, tally.stops, tally.refused_starts, survived);
 }
 
 class FullDisk : public ::testing::Test {
@@ -263,7 +273,7 @@ class FullDisk : public ::testing::Test {
 };
 
 TEST_F(FullDisk, RefusesLargeAppendsOnlyAndHeals) {
-  for (std::uint64_t free = 0; free <= 40 * 4096; free += (full_proof() ? 1 : 5) * 4096) {
+  for (std::uint64_t free = 0; free <= 40 * kBlock; free += (full_proof() ? 1 : 5) * kBlock) {
     SCOPED_TRACE(free);
     cell = make_cell();
     known = {};
@@ -276,7 +286,7 @@ TEST_F(FullDisk, RefusesLargeAppendsOnlyAndHeals) {
 
 // Small records fill a segment to its very end.
 TEST_F(FullDisk, RefusesSmallAppendsOnlyAndHeals) {
-  for (std::uint64_t free = 0; free <= 40 * 4096; free += (full_proof() ? 1 : 10) * 4096) {
+  for (std::uint64_t free = 0; free <= 40 * kBlock; free += (full_proof() ? 1 : 10) * kBlock) {
     SCOPED_TRACE(free);
     cell = make_cell();
     known = {};

@@ -7,13 +7,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "raft/error.h"
 #include "raft/payload.h"
-#include "raft/types.h"
 #include "server/group/segment_store.h"
 #include "storage/byte_order.h"
 #include "storage/frame_format.h"

@@ -7,11 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "server/group/data_directory.h"
 #include "server/group/group_host.h"
+#include "storage/file.h"
 #include "tests/server/batches.h"
 #include "tests/server/memory_log.h"
 #include "tests/server/sim_node.h"

@@ -16,10 +16,8 @@
 #include <vector>
 
 #include "jepsen/sim/sim_disk.h"
-#include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/payload.h"
-#include "raft/types.h"
 #include "storage/file.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
@@ -99,20 +97,19 @@ std::unique_ptr<Directory> directory_of(SimDisk& disk, Sabotage sabotage) {
   return std::make_unique<LaxDirectory>(disk.root(), sabotage);
 }
 
+Result<void> append_and_flush(LogWorld& world, SimDisk& disk) {
+  for (std::uint64_t n = 1 + world.random().below(4); n > 0; --n) {
+    world.append(world.random().below(6000));
+    if (disk.crashed()) return fail(Errc::kIo, "crashed while a segment was prepared");
+  }
+  if (world.random().below(2) == 0) return world.flush();
+  return world.flush_two(world.random().below(6000));
+}
+
 // Appends, rolls, seals, marks, trims, cleans, truncates, reopens; ends at the first failure.
 Result<void> run_script(LogWorld& world, SimDisk& disk) {
   for (int round = 0; round < 12; ++round) {
-    for (int i = 0; i < 4; ++i) {
-      for (std::uint64_t n = 1 + world.random().below(4); n > 0; --n) {
-        world.append(world.random().below(6000));
-        if (disk.crashed()) return fail(Errc::kIo, "crashed while a segment was prepared");
-      }
-      if (world.random().below(2) == 0) {
-        TRY(world.flush());
-      } else {
-        TRY(world.flush_two(world.random().below(6000)));
-      }
-    }
+    for (int i = 0; i < 4; ++i) TRY(append_and_flush(world, disk));
     if (world.random().below(3) == 0 && world.log().stage_marker()) TRY(world.flush());
     // Once within the active segment, once over the end of a sealed one.
     if (round % 4 == 2) TRY(world.truncate(round == 6 ? 30 : 2));

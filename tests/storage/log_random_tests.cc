@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "raft/error.h"
 #include "raft/random.h"
 #include "raft/types.h"
+#include "storage/segmented_log.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -231,13 +232,13 @@ class TornEnd : public Segmented {
       ASSERT_TRUE(world_.append_to(shard_key(0), 300));
       flush();
     }
-    std::vector<std::byte> bytes = disk_.contents(kActive);
+    std::vector<std::byte> bytes = disk_.contents(active_);
     const std::size_t frame = frame_bytes(kEntryHeaderBytes, 300);
     last_at_ = kFramesStart + 3 * frame;
     bytes[last_at_ + kEnvelopeBytes] ^= std::byte{1};
-    disk_.put(kActive, bytes);
+    disk_.put(active_, bytes);
   }
-  const std::string kActive = segment_file_name(SegmentId(1));
+  const std::string active_ = segment_file_name(SegmentId(1));
   std::uint64_t last_at_ = 0;
 };
 
@@ -251,7 +252,7 @@ TEST_F(TornEnd, IsCutAboveWhatIsProvenDurable) {
 
 TEST_F(TornEnd, IsDamageWhereAnEntryIsProvenDurable) {
   world_.evidence = {.index = Index(4), .source = "the checkpoint"};
-  expect_refused(kActive);
+  expect_refused(active_);
   const auto opened = world_.open();
   EXPECT_THAT(opened.error().message(),
               ::testing::HasSubstr("byte " + std::to_string(last_at_) +
@@ -259,11 +260,11 @@ TEST_F(TornEnd, IsDamageWhereAnEntryIsProvenDurable) {
 }
 
 TEST_F(TornEnd, MissingEntriesAreDamageWhereTheyAreProvenDurable) {
-  std::vector<std::byte> bytes = disk_.contents(kActive);
+  std::vector<std::byte> bytes = disk_.contents(active_);
   std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(last_at_), bytes.end(), std::byte{0});
-  disk_.put(kActive, bytes);
+  disk_.put(active_, bytes);
   world_.evidence = {.index = Index(7), .source = "the image 5"};
-  expect_refused(kActive);
+  expect_refused(active_);
   EXPECT_THAT(world_.open().error().message(),
               ::testing::HasSubstr("entry 4 is missing, but the image 5 proves that entry 7"));
   world_.evidence = {.index = Index(3), .source = "the image 5"};
