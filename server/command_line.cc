@@ -30,12 +30,8 @@ Exit codes:
   1  anything else)";
 
 struct Flags {
-  // By setting name; CLI11 writes here.
-  struct Value {
-    std::string text;
-    const CLI::Option* option = nullptr;
-  };
-  std::map<std::string, Value, std::less<>> values;
+  // By setting name; the app owns them and holds what was given.
+  std::map<std::string, const CLI::Option*, std::less<>> settings;
   std::string config;
   bool print_config = false;
   bool version = false;
@@ -44,15 +40,12 @@ struct Flags {
 void declare(CLI::App& app, Flags& flags) {
   app.add_option("--config", flags.config, "configuration file (TOML)")->type_name("FILE");
   for (const SettingInfo& info : setting_infos()) {
-    // Const: CLI11 takes a flag's second argument for its result where that can be written.
+    // Const: CLI11 takes a second argument for its result where that can be written.
     const std::string help = fmt::format("{} [{}]", info.help, info.variable);
-    Flags::Value& value = flags.values[std::string(info.name)];
-    if (info.is_switch) {
-      value.text = "true";
-      value.option = app.add_flag(info.flag, help);
-    } else {
-      value.option = app.add_option(info.flag, value.text, help)->type_name("VALUE");
-    }
+    CLI::Option* const option = info.is_switch
+                                    ? app.add_flag(info.flag, help)
+                                    : app.add_option(info.flag, help)->type_name("VALUE");
+    flags.settings[std::string(info.name)] = option;
   }
 }
 
@@ -90,9 +83,10 @@ Result<Settings> gather(const CommandInput& input, const Flags& flags) {
     TRY(apply_toml(settings, text, file));
   }
   TRY(apply_environment(settings, input.environment));
-  for (const auto& [name, value] : flags.values) {
-    if (value.option->count() != 0) {
-      TRY(apply_setting(settings, name, value.text, flag_of(name)));
+  for (const auto& [name, option] : flags.settings) {
+    // A switch that says nothing of itself has the result "true".
+    if (!option->empty()) {
+      TRY(apply_setting(settings, name, option->results().back(), flag_of(name)));
     }
   }
   TRY(validate(settings));

@@ -130,6 +130,19 @@ TEST(Options, BeyondLoopbackOnlyWhenTold) {
   EXPECT_EQ(World{}.error({"--listen", "localhost:1"}), "no error");
 }
 
+TEST(Options, SwitchTakesBackWhatAnEarlierPlaceSaid) {
+  World world{.file = "insecure = true\n"};
+  const auto command = world.parse({"--config", "logd.toml", "--insecure=false"});
+  ASSERT_TRUE(command) << command.error().message();
+  EXPECT_FALSE(command->settings.options.insecure);
+  EXPECT_EQ(command->settings.sources.at("insecure"), "--insecure");
+  EXPECT_THAT(World{}.error({"--listen", "0.0.0.0:7400", "--insecure=false"}),
+              HasSubstr("--insecure"));
+  EXPECT_EQ(World{}.error({"--listen", "0.0.0.0:7400", "--insecure=true"}), "no error");
+  EXPECT_EQ(World{}.error({"--insecure=maybe"}),
+            "--insecure: insecure: 'maybe' is neither true nor false");
+}
+
 TEST(Options, CheckConfigVersionAndHelp) {
   World world{.file = "groups = 2\n"};
   const auto checked = world.parse({"check-config", "--config", "logd.toml"});
