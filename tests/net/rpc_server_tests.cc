@@ -1,7 +1,6 @@
 // The RPC server over real sockets and threads: requests, replies from anywhere, caps, shutdown.
 // Meant for ThreadSanitizer too.
 
-#include "net/lanes.h"
 #include "net/rpc_server.h"
 
 #include <gmock/gmock.h>
@@ -18,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/lanes.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/payload.h"
