@@ -4,32 +4,31 @@
 //
 // The order of durability (Raft thesis, 3.8 and 10.2.1; executed in server/group/replica.cc and
 // nowhere else):
-//   1. `persist`: give hard state, truncation and entries to one flush, in this order. The flush
-//      may run on another thread; the core keeps stepping meanwhile, and flushes of one group
-//      complete in the order of their tokens.
-//   2. `send_now` may leave at once: nothing in it promises anything about this replica's disk.
-//      A leader's own flush overlaps the sending of the same entries to its followers.
-//   3. When the flush has completed: send `persist->send_after_persist` (votes and append acks:
-//      promises), then call Core::on_persisted(token). Only then does the replica count itself.
-//   4. Apply committed entries up to min(commit, own durable index), then wake the waiters.
+//   1. `persist`: give hard state, then restore or truncation, then entries to one flush, in this
+//      order. The flush may run on another thread; the core keeps stepping meanwhile, and flushes
+//      of one group complete in the order of their tokens.
+//   2. `fetch`: look the entries up (those of `persist` included) and hand them to Core::supply;
+//      what it makes of them comes with the next Output. A leader's own flush overlaps the sending
+//      of the same entries to its followers.
+//   3. `send_now` may leave at once: nothing in it promises anything about this replica's disk.
+//   4. When the flush has completed: send `persist->send_after_persist` (votes, requests for votes
+//      and append acks: promises), then call Core::on_persisted(token). Only then does the replica
+//      count itself.
+//   5. Apply committed entries up to min(commit, own durable index), then wake the waiters and
+//      serve `reads` whose index is applied.
 // Failing to send is not an error; failing to store is fatal to the process.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "raft/entry.h"
+#include "raft/hard_state.h"
 #include "raft/messages.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
-
-// What a replica must never forget (Raft thesis, figure 3.1). Term and vote are one record.
-struct HardState {
-  Term term;
-  std::optional<ReplicaId> vote;
-  friend bool operator==(const HardState&, const HardState&) = default;
-};
 
 // Names one persist operation. Vote and log are one ordered stream, so one token stands for both.
 // `truncation` counts truncations of this log: an ack of entries that were truncated and replaced
@@ -44,13 +43,34 @@ struct WriteToken {
 
 struct PersistOp {
   std::optional<HardState> hard_state;
-  // Keep entries up to here and drop the rest, before `append`.
+  // Install the staged snapshot: the log becomes empty behind it.
+  std::optional<Snapshot> restore;
+  // Keep entries up to here and drop the rest, before `append`. Never together with `restore`.
   std::optional<Index> truncate_after;
-  // Consecutive indexes. Headers carry group, index and term; the host fills `previous_chain`, and
-  // the append time of a leader's own no-op, which comes with 0: the core knows no clock.
+  // Consecutive indexes. Of a leader's own entries the host fills `previous_chain`, and the append
+  // time of those that come with 0 (no-op, leaving a joint configuration): the core knows neither
+  // hashes nor clocks. Those of a follower are complete.
   std::vector<Entry> append;
   std::vector<Message> send_after_persist;
   WriteToken token;
+};
+
+// Entries that a follower needs. The answer is Core::supply with entries from `first` on, as many
+// as fit `bytes_max` and at least one, none above `last`; or Core::supply_failed where the log no
+// longer holds `first`. Asked again only after the answer.
+struct Fetch {
+  ReplicaId to;
+  Session session = 0;
+  Index first;
+  Index last;
+  std::size_t bytes_max = 0;
+};
+
+// A follower needs a snapshot: the host sends it one (its newest image) with this session, and
+// says how that ended (Core::on_snapshot_sent). Asked again only after that.
+struct SendSnapshot {
+  ReplicaId to;
+  Session session = 0;
 };
 
 enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
@@ -61,9 +81,19 @@ struct RoleChange {
   std::optional<ReplicaId> leader;
 };
 
+// The read that Core::read_index() named `id` is linearizable at `index`; none when it failed
+// (leadership changed): ask again.
+struct ReadReady {
+  std::uint64_t id = 0;
+  std::optional<Index> index;
+};
+
 struct Output {
   std::optional<PersistOp> persist;
+  std::vector<Fetch> fetch;
+  std::vector<SendSnapshot> send_snapshot;
   std::vector<Message> send_now;
+  std::vector<ReadReady> reads;
   // Set when role, term or known leader changed. In-flight admission state dies here.
   std::optional<RoleChange> role_change;
   // Every entry up to here is committed. Never shrinks.

@@ -2,8 +2,9 @@
 
 // The ordered stream of persist operations of one core, and which of them are durable.
 //
-// Vote and log are one stream (output.h): an operation gathers hard state and entries until it is
-// handed over, gets the next token, and completes in the order of tokens. A part of Core.
+// Vote and log are one stream (output.h): an operation gathers hard state, restore, truncation,
+// entries and the messages that promise them, until it is handed over, gets the next token, and
+// completes in the order of tokens. A part of Core; same thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,13 +20,22 @@ class WriteTracker {
  public:
   explicit WriteTracker(HardState durable) : durable_hard_state_(durable), hard_state_(durable) {}
 
-  // Adds to the operation being gathered.
+  // Each adds to the operation being gathered.
   void save(const HardState& hard_state);
   void append(Entry entry);
+  // Entries above `last_kept` go: those gathered, and by truncate_after those handed over.
+  void truncate_after(Index last_kept);
+  // Everything gathered so far of the log is void.
+  void restore(const Snapshot& snapshot);
+  // Leaves when everything saved and appended so far is durable.
+  void send_after(Message message);
 
+  // Nothing is gathered and nothing is out: a promise about all that was accepted may leave now.
+  [[nodiscard]] bool idle() const { return !gathering_ && outstanding_.empty(); }
   [[nodiscard]] bool has_op() const { return gathering_.has_value(); }
-  // Hands the operation over with its token; `last` is the last entry of the log with it.
-  [[nodiscard]] std::optional<PersistOp> take(LogId last);
+  // Hands the operation over with its token. `last` is the last entry of the log with it,
+  // `truncation` the log's truncation number.
+  [[nodiscard]] std::optional<PersistOp> take(LogId last, std::uint64_t truncation);
 
   // CHECKs that `token` is the oldest one outstanding.
   void complete(const WriteToken& token);
@@ -35,6 +45,8 @@ class WriteTracker {
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
 
  private:
+  PersistOp& gathering();
+
   HardState durable_hard_state_;
   // As of the newest operation.
   HardState hard_state_;
