@@ -145,7 +145,7 @@ void Core::State::on_snapshot(const ReplicaId& from, const InstallSnapshot& inst
     send_when_durable(from, std::move(reply));
     return;
   }
-  if (!snapshot.membership.contains(self)) return;
+  // The snapshot may be older than the change that made this replica a member.
   log.restore(snapshot.id);
   writes.restore(snapshot);
   configs.reset(snapshot.id.index, snapshot.membership);
