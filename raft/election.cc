@@ -42,10 +42,11 @@ void Core::State::tick() {
   ++election_elapsed;
   Leader* const leader = leading();
   if (leader == nullptr) {
-    // A group of one has nobody to wait for.
-    const bool alone = membership().voters.size() == 1 && !membership().joint();
     if (campaigned || !may_campaign()) return;
-    if (alone || election_elapsed >= election_timeout) campaign(Campaign::kPreVote);
+    // A group of one has nobody to wait for, and its own vote is never lost.
+    const bool alone = membership().voters.size() == 1 && !membership().joint();
+    const bool due = alone ? role_name() == Role::kFollower : election_elapsed >= election_timeout;
+    if (due) campaign(Campaign::kPreVote);
     return;
   }
   if (election_elapsed >= options.election_ticks) {
