@@ -27,9 +27,10 @@ void Core::State::reset_election_timer() {
                      options.priority_delay_ticks;
 }
 
-// Voting is about the candidate's configuration, campaigning about the own one: the newest in the
-// log, committed or not (thesis 4.1).
-bool Core::State::may_campaign() const { return !damaged && membership().is_voter(self); }
+// Voting is about the candidate's configuration, campaigning about the own one. A replica that an
+// uncommitted change removes may still be needed to commit it: it may hold the longest log (thesis
+// 4.2.2). It does not count itself then.
+bool Core::State::may_campaign() const { return !damaged && configs.is_voter_since(commit, self); }
 
 bool Core::State::hears_leader() const {
   if (leading() != nullptr) return true;
@@ -44,7 +45,8 @@ void Core::State::tick() {
   if (leader == nullptr) {
     if (campaigned || !may_campaign()) return;
     // A group of one has nobody to wait for, and its own vote is never lost.
-    const bool alone = membership().voters.size() == 1 && !membership().joint();
+    const bool alone = !membership().joint() && membership().voters.size() == 1 &&
+                       membership().voters.front() == self;
     const bool due = alone ? role_name() == Role::kFollower : election_elapsed >= election_timeout;
     if (due) campaign(Campaign::kPreVote);
     return;
