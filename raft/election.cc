@@ -163,7 +163,6 @@ void Core::State::become_leader() {
   Entry no_op;
   no_op.header.kind = EntryKind::kNoOp;
   accept(std::move(no_op));
-  send_heartbeats();
 }
 
 void Core::State::on_vote_request(const ReplicaId& from, const RequestVote& request) {
