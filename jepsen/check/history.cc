@@ -1,6 +1,5 @@
 #include "jepsen/check/history.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -20,9 +19,9 @@ void push(std::vector<Item>& items, const Item& item) {
 }  // namespace
 
 void ShardHistory::add(const Append& append) {
-  CHECK(append.count > 0);
-  // So that no record of the batch runs into the next client's numbers.
-  CHECK(append.value.sequence() + append.count <= Value::kSequenceMax);
+  CHECK(append.count > 0 && append.count <= kAppendRecordsMax);
+  // The two highest numbers stand for records that are unreadable and unknown.
+  CHECK(append.value.sequence() + append.count < Value::kSequenceMax);
   push(appends_, append);
 }
 

@@ -44,6 +44,7 @@ inline constexpr Moment kAlways = std::numeric_limits<Moment>::min();
 inline constexpr std::uint32_t kHistoryClientsMax = std::uint32_t{1} << 22;
 // Operations and offsets of one shard are counted in 32 bits.
 inline constexpr std::size_t kHistoryItemsMax = std::size_t{1} << 31;
+inline constexpr std::uint32_t kAppendRecordsMax = std::uint32_t{1} << 20;
 
 // The identity that a harness writes into every record and finds again in what is read: the client
 // that appended it and that client's sequence number, never used twice in a run.
@@ -182,7 +183,7 @@ class ShardHistory {
   struct TailRecords : Tail, Slice {};
   struct LogRecords : LogPiece, Slice {};
 
-  // Each CHECKs what the types above say of clients and sequence numbers, and kHistoryItemsMax.
+  // Each CHECKs the limits above, and that sequence numbers stay below Value::kSequenceMax - 1.
   void add(const Append& append);
   void add(const Read& read, std::span<const Value> values);
   void add(const Trimmed& trimmed);
