@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -115,6 +116,21 @@ TEST(LogCheck, FindsNothingInLongGoodHistories) {
     ASSERT_TRUE(report.clean()) << "seed " << seed << "\n" << sentences(report);
     ASSERT_GT(report.records, 500U);
   }
+}
+
+TEST(LogCheck, IsLinear) {
+  const std::uint64_t operations = wanted(200'000, 10'000'000);
+  Random random(1, "speed");
+  const ShardHistory history =
+      good_history(random, {.operations = operations, .producers = 100, .trims = false}).build();
+  const std::clock_t begin = std::clock();
+  const CheckReport report = check_shard(kShard, history);
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  EXPECT_TRUE(report.clean());
+  std::printf("%llu operations, %llu records: %.3f s of one core, %.1f M operations/s\n",
+              static_cast<unsigned long long>(report.operations),
+              static_cast<unsigned long long>(report.records), seconds,
+              static_cast<double>(report.operations) / seconds / 1e6);
 }
 
 }  // namespace
