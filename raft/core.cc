@@ -1,111 +1,184 @@
 #include "raft/core.h"
 
+#include <algorithm>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "raft/check.h"
+#include "raft/config_history.h"
 #include "raft/core_state.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/invariants.h"
+#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/options.h"
 #include "raft/output.h"
+#include "raft/progress.h"
+#include "raft/random.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
 
-Core::Core(const Options& options, Boot boot)
-    : state_(std::make_unique<State>(options, std::move(boot))) {
+Core::State::State(const Options& tuning, Boot boot)
+    : options(tuning),
+      self(boot.self),
+      group(boot.group),
+      hard_state(boot.hard_state),
+      log(boot.base, boot.last, boot.terms),
+      writes(boot.hard_state),
+      configs(std::move(boot.configs)),
+      commit(boot.commit),
+      random(tuning.seed, "elections"),
+      reads(Random(tuning.seed, "reads").next()) {
   CHECK(validate(options).has_value());
-  CHECK(state_->boot.voters.size() == 1);
-  CHECK(state_->boot.voters.front() == state_->boot.self);
-  CHECK(state_->boot.hard_state.term >= state_->boot.last.term);
-  CHECK(state_->boot.commit <= state_->boot.last.index);
+  CHECK(hard_state.term >= log.last().term);
+  CHECK(commit >= log.base().index && commit <= log.last().index);
+  CHECK(configs.latest().index <= log.last().index);
+  reset_election_timer();
 }
 
+std::optional<ReplicaId> Core::State::known_leader() const {
+  if (leading() != nullptr) return self;
+  const auto* const follower = std::get_if<Follower>(&role);
+  return follower == nullptr ? std::nullopt : follower->leader;
+}
+
+Role Core::State::role_name() const {
+  if (leading() != nullptr) return Role::kLeader;
+  const auto* const candidate = std::get_if<Candidate>(&role);
+  if (candidate == nullptr) return Role::kFollower;
+  return candidate->kind == Campaign::kPreVote ? Role::kPreCandidate : Role::kCandidate;
+}
+
+void Core::State::note_role_change() {
+  role_change = RoleChange{.role = role_name(), .term = hard_state.term, .leader = known_leader()};
+}
+
+void Core::State::save_hard_state(HardState next) {
+  if (next == hard_state) return;
+  hard_state = next;
+  writes.save(hard_state);
+}
+
+Message Core::State::message_to(const ReplicaId& to) const {
+  return Message{.from = self, .to = to, .recovery = membership().recovery, .body = {}};
+}
+
+void Core::State::push(Message message) {
+  // What a host does not take in time is dropped, as a network might.
+  if (send_now.size() < kMessagesMax) send_now.push_back(std::move(message));
+}
+
+Core::Core(const Options& options, Boot boot)
+    : state_(std::make_unique<State>(options, std::move(boot))) {}
 Core::~Core() = default;
 Core::Core(Core&&) noexcept = default;
 Core& Core::operator=(Core&&) noexcept = default;
 
-void Core::State::change_role(Role next, std::optional<ReplicaId> leader) {
-  role = next;
-  known_leader = leader;
-  role_change = RoleChange{.role = next, .term = hard_state.term, .leader = leader};
-}
+namespace {
 
-// Raft thesis 3.4: a new term, a vote for itself, and no leadership before both are durable.
-void Core::State::campaign() {
-  hard_state = {.term = hard_state.term.next(), .vote = boot.self};
-  writes.save(hard_state);
-  change_role(Role::kCandidate, std::nullopt);
-}
-
-// The one voter's own durable vote is a majority. The no-op lets entries of earlier terms commit
-// (thesis 3.6.2): nothing of them counts before it is durable.
-void Core::State::become_leader() {
-  change_role(Role::kLeader, boot.self);
-  leadership_start = log.last().index.next();
-  Entry no_op;
-  no_op.header.kind = EntryKind::kNoOp;
-  accept(std::move(no_op));
-}
-
-LogId Core::State::accept(Entry entry) {
-  entry.header.group = boot.group;
-  entry.header.index = log.last().index.next();
-  entry.header.term = hard_state.term;
-  const LogId id = entry.header.id();
-  const std::size_t bytes = kEntryOverheadBytes + entry.payload.size();
-  log.append(id);
-  uncommitted_bytes += bytes;
-  uncommitted.push_back({.index = id.index, .bytes = bytes});
-  writes.append(std::move(entry));
-  return id;
-}
-
-// Thesis 3.6.2: only an entry of the own term commits by being counted; with it everything before.
-void Core::State::advance_commit() {
-  if (role != Role::kLeader || !leadership_start || log.durable() < *leadership_start) return;
-  if (log.durable() == commit) return;
-  CHECK(log.durable() > commit);
-  commit = log.durable();
-  commit_moved = true;
-  while (!uncommitted.empty() && uncommitted.front().index <= commit) {
-    uncommitted_bytes -= uncommitted.front().bytes;
-    uncommitted.pop_front();
+// Runs one input and checks what must hold afterwards.
+template <class Input>
+auto checked(Core& core, Input input) {
+  const Observation before = observe(core);
+  if constexpr (std::is_void_v<decltype(input())>) {
+    input();
+    check_invariants(before, core);
+  } else {
+    auto result = input();
+    check_invariants(before, core);
+    return result;
   }
 }
 
-void Core::tick() {
-  if (state_->role == Role::kFollower) state_->campaign();
-  check_invariants(*this);
+// Sent by whoever leads `term`.
+bool from_leader(const Message& message) {
+  return std::holds_alternative<AppendEntries>(message.body) ||
+         std::holds_alternative<Heartbeat>(message.body) ||
+         std::holds_alternative<InstallSnapshot>(message.body) ||
+         std::holds_alternative<TimeoutNow>(message.body);
 }
 
-void Core::step(const Message& message) {
-  // No other replica belongs to this group: whoever asks for a vote does not get it, and nothing
-  // it says changes the term (thesis 4.2.3, disruptive servers).
-  if (message.to != state_->boot.self) return;
-  // What a host does not take in time is dropped, as a network might.
-  if (state_->send_now.size() >= kMessagesMax) return;
+}  // namespace
+
+void Core::tick() {
+  checked(*this, [&] { state_->tick(); });
+}
+
+void Core::step(Message message) {
+  State& state = *state_;
+  if (message.to != state.self || message.from == state.self || state.damaged) return;
+  // What was said before a recovery from lost quorum is void. Of what comes from after one, only
+  // the leader's own messages count for a replica that has not got there yet.
+  const std::uint64_t recovery = state.membership().recovery;
+  if (message.recovery < recovery) return;
+  if (message.recovery > recovery && !from_leader(message)) return;
+  checked(*this, [&] { state.dispatch(message); });
+}
+
+void Core::State::dispatch(Message& message) {
+  // Votes judge terms by themselves: asking must change nothing.
   if (const auto* request = std::get_if<RequestVote>(&message.body)) {
-    state_->send_now.push_back(Message{
-        .from = state_->boot.self,
-        .to = message.from,
-        .body = RequestVoteReply{.term = request->term, .granted = false},
-    });
+    on_vote_request(message.from, *request);
+    return;
+  }
+  const Term term = term_of(message);
+  if (term < hard_state.term) {
+    answer_stale(message);
+    return;
+  }
+  if (from_leader(message)) {
+    // Two leaders of one term would be the end of everything: the other one is not followed.
+    if (term == hard_state.term && leading() != nullptr) return;
+    become_follower(term, message.from);
+    election_elapsed = 0;
+  } else if (term > hard_state.term && !is_grant(message)) {
+    become_follower(term, std::nullopt);
+  }
+  dispatch_current(message);
+}
+
+bool Core::State::is_grant(const Message& message) {
+  const auto* const reply = std::get_if<RequestVoteReply>(&message.body);
+  return reply != nullptr && reply->kind == Campaign::kPreVote && reply->granted;
+}
+
+void Core::State::dispatch_current(Message& message) {
+  const ReplicaId from = message.from;
+  if (const auto* vote = std::get_if<RequestVoteReply>(&message.body)) {
+    on_vote_reply(from, *vote);
+  } else if (auto* append = std::get_if<AppendEntries>(&message.body)) {
+    on_append(from, *append);
+  } else if (const auto* reply = std::get_if<AppendReply>(&message.body)) {
+    on_append_reply(from, *reply);
+  } else if (const auto* heartbeat = std::get_if<Heartbeat>(&message.body)) {
+    on_heartbeat(from, *heartbeat);
+  } else if (const auto* answer = std::get_if<HeartbeatReply>(&message.body)) {
+    on_heartbeat_reply(from, *answer);
+  } else if (const auto* install = std::get_if<InstallSnapshot>(&message.body)) {
+    on_snapshot(from, *install);
+  } else if (std::holds_alternative<TimeoutNow>(message.body)) {
+    on_timeout_now();
+  } else if (const auto* request = std::get_if<ReadRequest>(&message.body)) {
+    on_read_request(from, *request);
+  } else if (const auto* read = std::get_if<ReadReply>(&message.body)) {
+    on_read_reply(from, *read);
   }
 }
 
 Result<LogId> Core::propose(Entry entry) {
   State& state = *state_;
-  if (state.role != Role::kLeader) {
-    return fail(Errc::kNotLeader, "this replica does not lead its group");
-  }
+  CHECK(entry.header.kind != EntryKind::kMembership);
+  const Leader* const leader = state.leading();
+  if (leader == nullptr) return fail(Errc::kNotLeader, "this replica does not lead its group");
+  if (leader->transfer) return fail(Errc::kNotLeader, "the leader is handing its group over");
   const std::size_t bytes = kEntryOverheadBytes + entry.payload.size();
   // A single entry over the limit goes through alone, so that no batch is unappendable.
   if (!state.uncommitted.empty() &&
@@ -115,42 +188,150 @@ Result<LogId> Core::propose(Entry entry) {
   return state.accept(std::move(entry));
 }
 
+Result<LogId> Core::change_membership(std::span<const MemberChange> changes, LeaveJoint leave) {
+  return checked(*this, [&] { return state_->change_membership(changes, leave); });
+}
+
+Result<LogId> Core::leave_joint_membership() {
+  return checked(*this, [&] { return state_->leave_joint_membership(); });
+}
+
 void Core::on_persisted(const WriteToken& token) {
+  checked(*this, [&] {
+    state_->writes.complete(token);
+    state_->log.on_durable(token.truncation, token.last);
+    state_->on_own_vote_durable();
+    state_->advance_commit();
+  });
+}
+
+void Core::supply(const Fetch& fetch, std::vector<Entry> entries) {
+  state_->supply(fetch, std::move(entries));
+}
+
+void Core::supply_failed(const Fetch& fetch) {
+  Progress* const progress = state_->open_progress(fetch.to, fetch.session);
+  if (progress == nullptr || !progress->fetching()) return;
+  progress->set_fetching(false);
+  if (progress->state() == ProgressState::kSnapshot) return;
+  progress->become_snapshot();
+  state_->send_snapshot.push_back({.to = fetch.to, .session = fetch.session});
+}
+
+void Core::on_snapshot_sent(const SendSnapshot& request, std::optional<LogId> sent) {
+  Progress* const progress = state_->open_progress(request.to, request.session);
+  if (progress == nullptr || progress->state() != ProgressState::kSnapshot) return;
+  progress->on_snapshot_sent(sent ? std::optional<Index>(sent->index) : std::nullopt);
+  state_->sends_due = true;
+}
+
+void Core::on_compacted(LogId base) {
+  CHECK(base.index <= state_->commit);
+  state_->log.compact(base);
+  state_->configs.forget_before(base.index);
+}
+
+void Core::campaign(Campaign kind) {
+  checked(*this, [&] { state_->campaign(kind); });
+}
+
+Result<void> Core::transfer_leadership(ReplicaId to) {
+  return checked(*this, [&] { return state_->transfer_leadership(to); });
+}
+
+void Core::forget_leader() {
+  auto* const follower = std::get_if<Follower>(&state_->role);
+  if (follower == nullptr || !follower->leader) return;
+  follower->leader.reset();
+  state_->fail_reads();
+  state_->note_role_change();
+}
+
+void Core::on_unreachable(ReplicaId peer) {
+  Leader* const leader = state_->leading();
+  if (leader == nullptr) return;
+  const auto found = leader->progress.find(peer);
+  if (found == leader->progress.end()) return;
+  found->second.on_unreachable();
+  state_->sends_due = true;
+}
+
+Result<std::uint64_t> Core::read_index() {
+  auto id = state_->read_index();
+  // Reads that come before the output is taken share one round.
+  if (id) state_->sends_due = true;
+  return id;
+}
+
+void Core::on_damaged(Index from) {
   State& state = *state_;
-  state.writes.complete(token);
-  state.log.set_durable(token.last.index);
-  if (state.role == Role::kCandidate && token.hard_state == state.hard_state) {
-    state.become_leader();
-  }
-  state.advance_commit();
-  check_invariants(*this);
+  CHECK(from <= state.log.last().index.next());
+  if (state.damaged) return;
+  state.damaged = true;
+  state.become_follower(state.hard_state.term, std::nullopt);
 }
 
 bool Core::has_output() const {
-  return state_->writes.has_op() || !state_->send_now.empty() || state_->role_change ||
-         state_->commit_moved;
+  const State& state = *state_;
+  return state.writes.has_op() || !state.send_now.empty() || !state.send_snapshot.empty() ||
+         !state.reads_ready.empty() || state.role_change || state.commit_moved ||
+         state.divergence || state.sends_due;
 }
 
 Output Core::take_output() {
   State& state = *state_;
   Output output;
-  output.persist = state.writes.take(state.log.last());
+  state.campaigned = false;
+  state.begin_read_round();
+  if (state.sends_due) state.plan_sends(output.fetch);
+  output.persist = state.writes.take(state.log.last(), state.log.truncation());
   state.log.submit();
+  output.send_snapshot = std::exchange(state.send_snapshot, {});
   output.send_now = std::exchange(state.send_now, {});
+  output.reads = std::exchange(state.reads_ready, {});
   output.role_change = std::exchange(state.role_change, std::nullopt);
+  output.divergence = std::exchange(state.divergence, std::nullopt);
   output.commit = state.commit;
   state.commit_moved = false;
   return output;
 }
 
-Role Core::role() const { return state_->role; }
+ReplicaId Core::self() const { return state_->self; }
+Role Core::role() const { return state_->role_name(); }
 Term Core::term() const { return state_->hard_state.term; }
-std::optional<ReplicaId> Core::leader() const { return state_->known_leader; }
+std::optional<ReplicaId> Core::vote() const { return state_->hard_state.vote; }
+std::optional<ReplicaId> Core::leader() const { return state_->known_leader(); }
 std::optional<Index> Core::leadership_start() const {
-  return state_->role == Role::kLeader ? state_->leadership_start : std::nullopt;
+  const Leader* const leader = std::as_const(*state_).leading();
+  return leader == nullptr ? std::nullopt : std::optional<Index>(leader->start);
 }
+LogId Core::base() const { return state_->log.base(); }
 LogId Core::last() const { return state_->log.last(); }
 Index Core::commit() const { return state_->commit; }
 Index Core::durable() const { return state_->log.durable(); }
+std::optional<Term> Core::term_at(Index index) const { return state_->log.term_at(index); }
+const Membership& Core::membership() const { return state_->membership(); }
+const Membership& Core::membership_at(Index index) const {
+  return state_->configs.at(index).membership;
+}
+bool Core::damaged() const { return state_->damaged; }
+bool Core::transferring() const {
+  const Leader* const leader = std::as_const(*state_).leading();
+  return leader != nullptr && leader->transfer.has_value();
+}
+
+std::vector<PeerStatus> Core::peers() const {
+  std::vector<PeerStatus> peers;
+  const Leader* const leader = std::as_const(*state_).leading();
+  if (leader == nullptr) return peers;
+  for (const auto& [replica, progress] : leader->progress) {
+    peers.push_back({.replica = replica,
+                     .match = progress.match(),
+                     .next = progress.next(),
+                     .state = progress.state(),
+                     .recently_active = progress.recently_active()});
+  }
+  return peers;
+}
 
 }  // namespace lignum::raft

@@ -125,7 +125,7 @@ class Core {
 
   // ---- Output.
 
-  // True when take_output() would return something to do.
+  // True when take_output() may return something to do.
   [[nodiscard]] bool has_output() const;
   // Hands over what has accumulated since the last call.
   [[nodiscard]] Output take_output();

