@@ -3,7 +3,8 @@
 // The configurations of a log: the one in force at the commit index and every later one.
 //
 // A configuration is in force as soon as its entry is in the log (thesis 4.1), so cutting the log
-// takes configurations back, several levels deep where need be. A part of Core; same thread.
+// takes configurations back, several levels deep where need be. One change is open at a time, so
+// there are few. A part of Core; same thread.
 
 #include <cstddef>
 #include <vector>
@@ -27,7 +28,7 @@ class ConfigHistory {
 
   // In force: the newest.
   [[nodiscard]] const ConfigAt& latest() const { return configs_.back(); }
-  // In force at `index`, which is not below oldest_index() (CHECKed).
+  // In force at `index`, which is not below oldest_index() (CHECKed). Valid until the next change.
   [[nodiscard]] const ConfigAt& at(Index index) const;
   [[nodiscard]] Index oldest_index() const { return configs_.front().index; }
   [[nodiscard]] std::size_t size() const { return configs_.size(); }
@@ -37,7 +38,7 @@ class ConfigHistory {
   // The log was cut behind `last_kept`, which is not below the oldest one (CHECKed). True when a
   // configuration was taken back.
   bool truncate_after(Index last_kept);
-  // Nobody will ask for what was in force below `index`.
+  // Nobody will ask for what was in force below `index`: the one in force there becomes the oldest.
   void forget_before(Index index);
   // A snapshot replaced the log.
   void reset(Index index, Membership membership);

@@ -14,21 +14,24 @@ class Inflights {
  public:
   struct Limits {
     std::size_t messages_max = 1;
-    // A single message over the limit goes through alone.
+    // The message that reaches it still goes, the next one waits: a message of any size passes
+    // an empty window.
     std::size_t bytes_max = 1;
   };
 
-  explicit Inflights(Limits limits) : limits_(limits) {}
+  // Neither limit is 0 (CHECKed).
+  explicit Inflights(Limits limits);
 
+  // Nothing may be added.
   [[nodiscard]] bool full() const;
   [[nodiscard]] std::size_t count() const { return count_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
-  // Precondition: !full(); `last` is above that of every earlier message.
+  // Precondition: !full(); `last` is above that of every earlier message (both CHECKed).
   void add(Index last, std::size_t bytes);
   // Forgets every message whose last index is at or below `index`.
   void free_to(Index index);
-  // Forgets the oldest message.
+  // Forgets the oldest message; there is one (CHECKed).
   void free_first();
   void clear();
 
@@ -40,6 +43,10 @@ class Inflights {
     Index last;
     std::size_t bytes = 0;
   };
+  // From the oldest on.
+  [[nodiscard]] const Message& at(std::size_t position) const;
+  void grow();
+
   Limits limits_;
   // Grows as needed up to messages_max.
   std::vector<Message> ring_;

@@ -1,21 +1,48 @@
 #include "raft/log_view.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <iterator>
 #include <optional>
+#include <span>
 
 #include "raft/check.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
 
+LogView::LogView(LogId base, LogId last, std::span<const TermRun> runs)
+    : base_(base), last_(base), submitted_(base.index), durable_(base.index) {
+  CHECK(last.index >= base.index);
+  for (const TermRun& run : runs) {
+    CHECK(runs_.empty() ? run.first == base.index.next() && run.term >= base.term
+                        : run.first > runs_.back().first && run.term > runs_.back().term);
+    runs_.push_back(run);
+  }
+  CHECK(runs_.empty() ? last == base
+                      : last.index >= runs_.back().first && last.term == runs_.back().term);
+  last_ = last;
+  submitted_ = last.index;
+  durable_ = last.index;
+}
+
 std::optional<Term> LogView::term_at(Index index) const {
-  if (index == boot_.index) return boot_.term;
-  if (index < boot_.index || index > last_.index) return std::nullopt;
-  const auto after = std::upper_bound(runs_.begin(), runs_.end(), index,
-                                      [](Index at, const Run& run) { return at < run.first; });
-  CHECK(after != runs_.begin());
-  return std::prev(after)->term;
+  if (index == base_.index) return base_.term;
+  if (index < base_.index || index > last_.index) return std::nullopt;
+  return std::prev(std::ranges::upper_bound(runs_, index, std::less<>(), &TermRun::first))->term;
+}
+
+LogId LogView::last_not_above(Index index, Term term) const {
+  const Index top = std::min(index, last_.index);
+  // Runs rise in both.
+  const auto above = std::ranges::partition_point(
+      runs_, [&](const TermRun& run) { return run.first <= top && run.term <= term; });
+  if (above == runs_.begin()) return base_;
+  // The run before it, up to its end or `top`.
+  const Index end = above == runs_.end() ? top : std::min(top, Index(above->first.value() - 1));
+  if (end <= base_.index) return base_;
+  return {.term = std::prev(above)->term, .index = end};
 }
 
 void LogView::append(LogId id) {
@@ -27,10 +54,38 @@ void LogView::append(LogId id) {
   last_ = id;
 }
 
-void LogView::set_durable(Index index) {
-  CHECK(index >= durable_);
-  CHECK(index <= submitted_);
-  durable_ = index;
+void LogView::truncate_after(Index last_kept) {
+  CHECK(last_kept >= base_.index && last_kept < last_.index);
+  last_ = {.term = *term_at(last_kept), .index = last_kept};
+  while (!runs_.empty() && runs_.back().first > last_kept) runs_.pop_back();
+  submitted_ = std::min(submitted_, last_kept);
+  durable_ = std::min(durable_, last_kept);
+  ++truncation_;
+}
+
+void LogView::restore(LogId snapshot) {
+  CHECK(snapshot.index >= base_.index);
+  base_ = snapshot;
+  last_ = snapshot;
+  submitted_ = snapshot.index;
+  durable_ = snapshot.index;
+  runs_.clear();
+  ++truncation_;
+}
+
+void LogView::compact(LogId base) {
+  CHECK(base.index <= durable_ && has(base));
+  base_ = base;
+  // A run ends where the next one, or the log, does.
+  while (runs_.size() > 1 && runs_[1].first <= base.index.next()) runs_.pop_front();
+  if (base == last_) runs_.clear();
+}
+
+void LogView::on_durable(std::uint64_t truncation, LogId last) {
+  CHECK(truncation <= truncation_);
+  if (truncation != truncation_ || last.index <= durable_) return;
+  CHECK(last.index <= submitted_ && has(last));
+  durable_ = last.index;
 }
 
 }  // namespace lignum::raft

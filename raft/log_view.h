@@ -5,8 +5,9 @@
 //
 //     base  <=  durable  <=  submitted to a flush  <=  accepted = last
 //
-// Terms are kept as runs {first index, term}: a log of millions of entries has a handful. A part
-// of Core; same thread.
+// Terms are kept as runs {first index, term}: a log of millions of entries has a handful. What a
+// snapshot stands for counts as durable from restore() on, before it is: nothing rests on that, as
+// every promise waits for the operation that installs it (output.h). A part of Core; same thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -41,27 +42,28 @@ class LogView {
   // How often entries were taken away (truncate_after, restore): names one life of the log's end.
   [[nodiscard]] std::uint64_t truncation() const { return truncation_; }
 
-  // Of an entry in [base, last]; none elsewhere.
+  // Of an entry in [base, last]; none elsewhere. Logarithmic in runs().
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
   [[nodiscard]] bool has(LogId id) const { return term_at(id.index) == id.term; }
   // The highest entry in [base, min(index, last)] whose term is not above `term`; base when there
-  // is none: the term-aware hint of both sides of a rejection.
+  // is none, whatever its term: the term-aware hint of both sides of a rejection.
   [[nodiscard]] LogId last_not_above(Index index, Term term) const;
 
-  // Accepts one entry after last(); its term is not below the last one's.
+  // Accepts one entry after last(); its term is not below the last one's (both CHECKed).
   void append(LogId id);
   // Takes every entry above `last_kept` away; it is in [base, last) (CHECKed).
   void truncate_after(Index last_kept);
-  // The log is empty behind a snapshot.
+  // The log is empty behind a snapshot, which is not below base (CHECKed).
   void restore(LogId snapshot);
-  // The log begins after `base`, an entry of it.
+  // The log begins after `base`, a durable entry of it (CHECKed).
   void compact(LogId base);
 
   // Everything accepted so far was handed over to a flush.
   void submit() { submitted_ = last_.index; }
   // A flush ended that was handed over when the log's truncation() was `truncation` and its last
   // entry `last`. One from before a truncation says nothing about what took its entries' place
-  // (ABA): it is ignored, since a later flush covers what remained of them.
+  // (ABA): it is ignored, since the flush of the truncation covers what remained of them.
+  // CHECKs that such an entry was handed over.
   void on_durable(std::uint64_t truncation, LogId last);
 
   [[nodiscard]] std::size_t runs() const { return runs_.size(); }

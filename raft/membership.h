@@ -21,9 +21,9 @@ namespace lignum::raft {
 // Members of one configuration, in all roles together.
 inline constexpr std::size_t kMembersMax = 64;
 
-// Each list is in rising order, without repeats. No replica is in two of `voters`, `learners`;
-// `learners_next` lies within `outgoing` (they become learners when the joint configuration is
-// left, since a voter cannot be a learner at the same time).
+// Each list is in rising order, without repeats. Learners are no voters, old or new;
+// `learners_next` lies within `outgoing` and outside of `voters` (they become learners when the
+// joint configuration is left, since a voter cannot be a learner at the same time).
 struct Membership {
   std::vector<ReplicaId> voters;
   // Not empty: joint. Decisions need a majority of both sets.
@@ -40,6 +40,7 @@ struct Membership {
   [[nodiscard]] bool joint() const { return !outgoing.empty(); }
   // In voters or outgoing.
   [[nodiscard]] bool is_voter(const ReplicaId& replica) const;
+  // In learners: not yet one of learners_next, which still votes.
   [[nodiscard]] bool is_learner(const ReplicaId& replica) const;
   // In any list.
   [[nodiscard]] bool contains(const ReplicaId& replica) const;
@@ -51,7 +52,8 @@ struct Membership {
 
 enum class MemberRole : std::uint8_t { kVoter, kLearner, kNone };
 
-// Makes `replica` what `role` says, whatever it was before.
+// Makes `replica` what `role` says, whatever it was before. Of several changes of one replica the
+// last one counts.
 struct MemberChange {
   ReplicaId replica;
   MemberRole role = MemberRole::kVoter;
@@ -64,20 +66,22 @@ Result<void> validate(const Membership& membership);
 
 // The configuration after `changes` that alter at most one voter, without a joint one. The product
 // uses it for learners alone (no voter altered): majorities of one set that does not change.
-// kInvalidArgument: joint already, more than one voter altered, or nobody left to vote.
+// kInvalidArgument: joint already, more than one voter altered, nobody left to vote, or more than
+// kMembersMax members.
 Result<Membership> change_simply(const Membership& current, std::span<const MemberChange> changes);
 
-// The joint configuration on the way to `changes`. kInvalidArgument: joint already, or nobody
-// would be left to vote.
+// The joint configuration on the way to `changes`. kInvalidArgument: joint already, nobody votes
+// yet, nobody would be left to vote, or more than kMembersMax members.
 Result<Membership> enter_joint(const Membership& current, std::span<const MemberChange> changes,
                                LeaveJoint leave);
 
 // What remains when the joint configuration is left. kInvalidArgument: not joint.
 Result<Membership> leave_joint(const Membership& current);
 
-// Payload of an entry of kind kMembership (docs/log_format.md). Takes at most kMembersMax members.
+// Payload of an entry of kind kMembership (docs/log_format.md). Precondition: validate() (CHECKed).
 [[nodiscard]] Payload encode(const Membership& membership);
-// kCorrupt for bytes that encode() does not make; bounded before anything is allocated.
+// kUnsupported for a later version of the format, kCorrupt for everything else that encode() does
+// not make; bounded before anything is allocated.
 Result<Membership> decode_membership(Bytes bytes);
 
 }  // namespace lignum::raft

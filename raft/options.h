@@ -11,6 +11,9 @@ namespace lignum::raft {
 
 using Ticks = std::uint32_t;
 
+// Of an election timeout, and of the delay that priority adds: sums of a few stay within Ticks.
+inline constexpr Ticks kTicksMax = Ticks{1} << 20;
+
 // What an entry counts beside its payload, for the bounds on bytes: not less than what it takes on
 // disk (server/limits.cc compares).
 inline constexpr std::size_t kEntryOverheadBytes = 168;
