@@ -73,13 +73,15 @@ GoldenNode node_of(const json::object& object) {
   return node;
 }
 
-// "type:payload" of [index, term, "type:payload"].
+// [index, term, "type:payload"]; type 0 is normal.
 GoldenEntry entry_of(const json::array& array) {
   const std::string what(array.at(2).as_string());
+  std::string text = what.substr(2);
+  const char kind = what.front() != '0' ? 'C' : (text.empty() ? '0' : 'N');
   return {.index = array.at(0).to_number<std::uint64_t>(),
           .term = array.at(1).to_number<std::uint64_t>(),
-          .kind = what.front(),
-          .text = what.substr(2)};
+          .kind = kind,
+          .text = std::move(text)};
 }
 
 GoldenMessage message_of(const json::object& object) {

@@ -30,6 +30,7 @@ using world::RaftWorld;
 
 constexpr std::uint64_t kSeedsMax = 1'000;
 constexpr std::uint64_t kTimeoutMax = 16;
+constexpr std::size_t kTextShownMax = 20;
 
 GoldenEntry golden(const Entry& entry) {
   const std::string text =
@@ -167,11 +168,11 @@ Node node_of(const Block& block) {
 
 // Ticks until `node` campaigns, which nobody disturbs.
 std::uint64_t ticks_to_campaign(RaftWorld& world, Node node) {
-  const auto began = world.host(node).core().term();
+  while (world.process_ready(node)) {
+  }
   for (std::uint64_t ticks = 1; ticks < kTimeoutMax; ++ticks) {
     world.input(node, [](raft::Core& core) { core.tick(); });
-    const raft::Core& core = world.host(node).core();
-    if (core.term() != began || core.role() != raft::Role::kFollower) {
+    if (world.host(node).has_ready()) {
       return ticks;
     }
   }
@@ -182,7 +183,7 @@ std::uint64_t ticks_to_campaign(RaftWorld& world, Node node) {
 
 std::string describe(const GoldenEntry& entry) {
   return std::to_string(entry.term) + "/" + std::to_string(entry.index) + entry.kind +
-         (entry.text.empty() ? "" : "'" + entry.text + "'");
+         (entry.text.empty() ? "" : "'" + entry.text.substr(0, kTextShownMax) + "'");
 }
 
 std::vector<GoldenEntry> durable_entries_of(const RaftHost& host) {

@@ -145,7 +145,7 @@ void Subject::boot(raft::HardState hard_state, std::size_t entries, std::uint64_
     log.append(entry_of(state_.log[i], membership()));
   }
   raft::Options options;
-  options.pre_vote = step_.pre_vote;
+  options.pre_vote = step_.pre_vote || state_.role == 'P';
   options.check_quorum = step_.check_quorum;
   options.seed = seed;
   const Index commit = std::min(Index(state_.commit), log.last().index);
@@ -237,9 +237,6 @@ std::string Subject::load_candidate(raft::Campaign kind) {
                    state_.term == 0)) {
     return "a candidate that has not begun its term";
   }
-  if (!election && !step_.pre_vote && state_.term == 0) {
-    return "a pre-candidate that does not ask";
-  }
   const std::optional<ReplicaId> vote =
       election || state_.vote == 0 ? std::nullopt : std::optional(replica(state_.vote));
   boot({.term = Term(state_.term - (election ? 1 : 0)), .vote = vote}, state_.log.size(), 1);
@@ -251,6 +248,11 @@ std::string Subject::load_candidate(raft::Campaign kind) {
 
 std::string Subject::load_leader() {
   const std::size_t kept = inherited();
+  if (std::ranges::any_of(state_.log, [&](const GoldenEntry& entry) {
+        return entry.kind == 'C' && entry.term == state_.term;
+      })) {
+    return "a leader whose change of membership is in force there only when applied";
+  }
   if (kept == state_.log.size() || state_.log[kept].kind != '0' || state_.vote != state_.id) {
     return "a leader without its first entry";
   }
@@ -395,6 +397,11 @@ StepOutcome run_step(const GoldenStep& step) {
   }
   if (step.direct && step.message.term != step.before.term) {
     return {.skipped = "called below the check of terms, with another term", .difference = {}};
+  }
+  if (std::ranges::any_of(step.message.entries, [&](const GoldenEntry& entry) {
+        return entry.term > step.message.term;
+      })) {
+    return {.skipped = "an entry of a term above its leader's", .difference = {}};
   }
   Subject subject(step);
   std::string reason = subject.load();

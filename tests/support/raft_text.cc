@@ -34,7 +34,7 @@ std::string replicas(std::string_view name, const std::vector<ReplicaId>& list) 
   return text + ")";
 }
 
-std::string_view describe(raft::Campaign kind) {
+std::string_view name_of(raft::Campaign kind) {
   switch (kind) {
     case raft::Campaign::kPreVote:
       return "pre-vote";
@@ -46,7 +46,7 @@ std::string_view describe(raft::Campaign kind) {
   CHECK(false);
 }
 
-std::string describe(const std::vector<Entry>& entries) {
+std::string list_of(const std::vector<Entry>& entries) {
   std::string text;
   for (const Entry& entry : entries) {
     text += (text.empty() ? " entries=[" : ", ") + describe(entry);
@@ -59,16 +59,16 @@ std::string body_of(const raft::Message& message) {
       Overloaded{
           [](const raft::RequestVote& body) {
             return field("term", body.term.value()) + " last=" + describe(body.last) + " " +
-                   std::string(describe(body.kind));
+                   std::string(name_of(body.kind));
           },
           [](const raft::RequestVoteReply& body) {
             return field("term", body.term.value()) + field("candidacy", body.candidacy.value()) +
-                   " " + std::string(describe(body.kind)) +
+                   " " + std::string(name_of(body.kind)) +
                    (body.granted ? " granted" : " refused");
           },
           [](const raft::AppendEntries& body) {
             return field("term", body.term.value()) + " previous=" + describe(body.previous) +
-                   field("commit", body.commit.value()) + describe(body.entries);
+                   field("commit", body.commit.value()) + list_of(body.entries);
           },
           [](const raft::AppendReply& body) {
             return field("term", body.term.value()) + field("previous", body.previous.value()) +
