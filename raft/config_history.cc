@@ -33,6 +33,13 @@ const ConfigAt& ConfigHistory::at(Index index) const {
   return *std::prev(after(configs_, index));
 }
 
+bool ConfigHistory::is_voter_since(Index index, const ReplicaId& replica) const {
+  const auto later = after(configs_, index);
+  const auto first = later == configs_.begin() ? later : std::prev(later);
+  return std::any_of(first, configs_.end(),
+                     [&](const ConfigAt& config) { return config.membership.is_voter(replica); });
+}
+
 void ConfigHistory::append(Index index, Membership membership) {
   CHECK(index > latest().index);
   configs_.push_back({.index = index, .membership = std::move(membership)});

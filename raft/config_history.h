@@ -33,6 +33,10 @@ class ConfigHistory {
   [[nodiscard]] Index oldest_index() const { return configs_.front().index; }
   [[nodiscard]] std::size_t size() const { return configs_.size(); }
 
+  // True when `replica` votes in the configuration in force at `index` (or in the oldest one) or in
+  // any later one.
+  [[nodiscard]] bool is_voter_since(Index index, const ReplicaId& replica) const;
+
   // `index` is above that of latest() (CHECKed).
   void append(Index index, Membership membership);
   // The log was cut behind `last_kept`, which is not below the oldest one (CHECKed). True when a

@@ -130,6 +130,10 @@ void Core::State::dispatch(Message& message) {
     return;
   }
   const Term term = term_of(message);
+  if (is_grant(message)) {
+    dispatch_current(message);
+    return;
+  }
   if (term < hard_state.term) {
     answer_stale(message);
     return;
@@ -139,7 +143,7 @@ void Core::State::dispatch(Message& message) {
     if (term == hard_state.term && leading() != nullptr) return;
     become_follower(term, message.from);
     election_elapsed = 0;
-  } else if (term > hard_state.term && !is_grant(message)) {
+  } else if (term > hard_state.term) {
     become_follower(term, std::nullopt);
   }
   dispatch_current(message);

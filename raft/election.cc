@@ -27,9 +27,10 @@ void Core::State::reset_election_timer() {
                      options.priority_delay_ticks;
 }
 
-// Voting is about the candidate's configuration, campaigning about the own one: the newest in the
-// log, committed or not (thesis 4.1).
-bool Core::State::may_campaign() const { return !damaged && membership().is_voter(self); }
+// Voting is about the candidate's configuration, campaigning about the own one. A replica that an
+// uncommitted change removes may still be needed to commit it: it may hold the longest log (thesis
+// 4.2.2). It does not count itself then.
+bool Core::State::may_campaign() const { return !damaged && configs.is_voter_since(commit, self); }
 
 bool Core::State::hears_leader() const {
   if (leading() != nullptr) return true;
@@ -42,10 +43,12 @@ void Core::State::tick() {
   ++election_elapsed;
   Leader* const leader = leading();
   if (leader == nullptr) {
-    // A group of one has nobody to wait for.
-    const bool alone = membership().voters.size() == 1 && !membership().joint();
     if (campaigned || !may_campaign()) return;
-    if (alone || election_elapsed >= election_timeout) campaign(Campaign::kPreVote);
+    // A group of one has nobody to wait for, and its own vote is never lost.
+    const bool alone = !membership().joint() && membership().voters.size() == 1 &&
+                       membership().voters.front() == self;
+    const bool due = alone ? role_name() == Role::kFollower : election_elapsed >= election_timeout;
+    if (due) campaign(Campaign::kPreVote);
     return;
   }
   if (election_elapsed >= options.election_ticks) {

@@ -60,6 +60,12 @@ void Core::State::plan_send(const ReplicaId& to, Progress& progress, std::vector
     return;
   }
   if (progress.next() <= log.last().index) {
+    // A full window lets a message through after a heartbeat was answered: it asks whether what is
+    // in flight has arrived.
+    if (progress.state() == ProgressState::kReplicate && progress.inflights().full()) {
+      send_append(to, progress, {});
+      return;
+    }
     progress.set_fetching(true);
     fetch.push_back({.to = to,
                      .session = progress.session(),

@@ -109,9 +109,8 @@ class Life {
     } else if (draw < 97) {
       core_.step({.from = kStranger,
                   .to = kSelf,
-                  .body = RequestVote{.term = Term(random_.below(1000)),
-                                      .last = {},
-                                      .kind = Campaign::kPreVote}});
+                  .body = RequestVote{
+                      .term = Term(random_.below(1000)), .last = {}, .kind = Campaign::kPreVote}});
     } else {
       cut_power();
     }

@@ -189,11 +189,11 @@ TEST(Core, ALeaderIsNotDisturbedByWhoAsksForVotes) {
   static_cast<void>(core.take_output());
   const Term before = core.term();
   for (const Campaign kind : {Campaign::kPreVote, Campaign::kElection}) {
-    core.step({.from = kStranger,
-               .to = kSelf,
-               .body = RequestVote{.term = Term(99),
-                                   .last = {.term = Term(98), .index = Index(1000)},
-                                   .kind = kind}});
+    core.step(
+        {.from = kStranger,
+         .to = kSelf,
+         .body = RequestVote{
+             .term = Term(99), .last = {.term = Term(98), .index = Index(1000)}, .kind = kind}});
     EXPECT_FALSE(core.has_output());
   }
   EXPECT_EQ(core.term(), before);

@@ -112,7 +112,8 @@ void ModelCluster::boot(Node& node) {
     }
   }
   Options options = options_;
-  options.seed = (std::uint64_t{node.id.node.value()} << 32U) + ++node.boots;
+  options.seed = (std::uint64_t{node.id.node.value()} << 48U) +
+                 (node.id.incarnation.value() << 24U) + ++node.boots;
   node.checked = disk.image.id.index;
   node.core = std::make_unique<Core>(options, Boot{.self = node.id,
                                                    .group = GroupIncarnation(1),
