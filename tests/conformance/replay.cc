@@ -272,7 +272,7 @@ std::string compare_status(RaftWorld& world, const Block& block, StatusDetail de
   std::map<std::uint64_t, std::string> by_node;
   by_node[host.self().node.value()] =
       line(host.self().node.value(), "StateReplicate", host.core().durable(),
-           host.core().last().index.next());
+           host.core().durable().next());
   for (const raft::PeerStatus& peer : host.core().peers()) {
     by_node[peer.replica.node.value()] =
         line(peer.replica.node.value(), state_name(peer.state), peer.match, peer.next);
@@ -292,7 +292,8 @@ std::string compare_status(RaftWorld& world, const Block& block, StatusDetail de
 }
 
 world::ScriptSettings oracle_settings(world::Taking taking) {
-  return {.world = {.lost_snapshots = world::LostSnapshots::kForgotten},
+  return {.world = {.lost_snapshots = world::LostSnapshots::kForgotten,
+                    .term_namers = world::TermNamers::kLeaveAtOnce},
           .pre_vote = false,
           .check_quorum = false,
           .election_ticks = 3,

@@ -32,6 +32,11 @@ bool fits(const Letter& letter, std::optional<std::string_view> kind) {
   return !kind || (letter.message() != nullptr && kind_of(*letter.message()) == *kind);
 }
 
+bool names_term_only(const raft::Message& message) {
+  return std::holds_alternative<raft::RequestVote>(message.body) ||
+         std::holds_alternative<raft::HeartbeatReply>(message.body);
+}
+
 Result<LogId> change(raft::Core& core, const Change& change) {
   return change.changes.empty() ? core.leave_joint_membership()
                                 : core.change_membership(change.changes, change.leave);
@@ -110,6 +115,9 @@ bool RaftWorld::process_ready(Node node) {
     }
     return true;
   }
+  for (raft::PersistOp& op : ready.writes) {
+    release_term_namers(op);
+  }
   if (!ready.writes.empty() || commit_moved) {
     host.append_queue.push_back(std::move(ready.writes));
   }
@@ -127,6 +135,19 @@ void RaftWorld::finish_group(RaftHost& host, const std::vector<raft::PersistOp>&
     }
   }
   host.apply_to(host.disk().base().index);
+}
+
+void RaftWorld::release_term_namers(raft::PersistOp& op) {
+  if (settings_.term_namers == TermNamers::kWait) {
+    return;
+  }
+  const auto waiting = std::ranges::stable_partition(
+      op.send_after_persist, [](const raft::Message& message) { return names_term_only(message); });
+  for (auto message = op.send_after_persist.begin(); message != waiting.begin(); ++message) {
+    letters_.push_back(
+        {.from = message->from, .to = message->to, .body = *message, .request = {}});
+  }
+  op.send_after_persist.erase(op.send_after_persist.begin(), waiting.begin());
 }
 
 bool RaftWorld::process_append(Node node) {

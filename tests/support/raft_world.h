@@ -34,8 +34,13 @@ using Node = std::uint32_t;
 // What a host is told about a snapshot that was dropped on the way.
 enum class LostSnapshots : std::uint8_t { kReported, kForgotten };
 
+// Requests for votes and answers to heartbeats name a term, so this core has them wait until that
+// is durable. Another one lets them go at once: then writes that hold them need not be done first.
+enum class TermNamers : std::uint8_t { kWait, kLeaveAtOnce };
+
 struct WorldSettings {
   LostSnapshots lost_snapshots = LostSnapshots::kReported;
+  TermNamers term_namers = TermNamers::kWait;
 };
 
 class RaftWorld {
@@ -110,6 +115,8 @@ class RaftWorld {
   void receive_message(const Letter& letter, const raft::Message& message);
   void after_input(Node node, const CoreBefore& before);
   void finish_group(RaftHost& host, const std::vector<raft::PersistOp>& group);
+  // Takes the messages out of a write that leave at once.
+  void release_term_namers(raft::PersistOp& op);
   void note(std::string text) { notes_.push_back(std::move(text)); }
 
   WorldSettings settings_;
