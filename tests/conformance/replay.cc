@@ -292,7 +292,7 @@ std::string compare_status(RaftWorld& world, const Block& block, StatusDetail de
 }
 
 world::ScriptSettings oracle_settings(world::Taking taking) {
-  return {.world = {.lost_snapshots = world::LostSnapshots::kForgotten,
+  return {.world = {.snapshot_reports = world::SnapshotReports::kNever,
                     .term_namers = world::TermNamers::kLeaveAtOnce},
           .pre_vote = false,
           .check_quorum = false,

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace lignum::conformance {
 
@@ -29,6 +31,13 @@ std::string padded(std::string text, std::size_t width) {
 }
 
 }  // namespace
+
+void Score::expected(std::string_view place, std::string_view what) {
+  ++expected_[std::string(place)];
+  if (std::getenv("LIGNUM_ORACLE_SHOW") != nullptr) {
+    std::printf("%s: %.*s\n", name_.c_str(), static_cast<int>(what.size()), what.data());
+  }
+}
 
 std::size_t Score::cases() const {
   return equal_ + total(expected_) + unexpected_.size() + total(skipped_);

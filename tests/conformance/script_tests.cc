@@ -35,7 +35,7 @@ void count(Score& score, std::string_view file, const std::string& place,
   if (difference.empty()) {
     score.equal();
   } else if (expected != kExpectedDifferences.end()) {
-    score.expected(std::string(file) + ": " + std::string(expected->reason));
+    score.expected(std::string(file) + ": " + std::string(expected->reason), place + difference);
   } else {
     score.unexpected(place + difference);
   }

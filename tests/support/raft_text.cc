@@ -118,7 +118,7 @@ std::string describe(const Entry& entry) {
       return id + " " + describe(*raft::decode_membership(entry.payload.bytes()));
     case EntryKind::kBatch:
     case EntryKind::kCommand:
-      return id + " '" + text_of(entry) + "'";
+      return entry.payload.empty() ? id : id + " '" + text_of(entry) + "'";
   }
   CHECK(false);
 }

@@ -21,7 +21,7 @@ std::string describe(const ReplicaId& replica);
 std::string describe(const std::optional<ReplicaId>& replica);
 // "term/index".
 std::string describe(LogId id);
-// "2/11 no-op", "2/12 'text'", "2/13 voters=(1 2 3)".
+// "2/11 no-op", "2/12 'text'", "2/13 voters=(1 2 3)"; "2/14" for an empty batch.
 std::string describe(const Entry& entry);
 // "voters=(1 2 4) outgoing=(1 2 3) learners=(5)".
 std::string describe(const raft::Membership& membership);

@@ -141,13 +141,13 @@ void RaftWorld::release_term_namers(raft::PersistOp& op) {
   if (settings_.term_namers == TermNamers::kWait) {
     return;
   }
-  const auto waiting = std::ranges::stable_partition(
-      op.send_after_persist, [](const raft::Message& message) { return names_term_only(message); });
-  for (auto message = op.send_after_persist.begin(); message != waiting.begin(); ++message) {
-    letters_.push_back(
-        {.from = message->from, .to = message->to, .body = *message, .request = {}});
-  }
-  op.send_after_persist.erase(op.send_after_persist.begin(), waiting.begin());
+  std::erase_if(op.send_after_persist, [&](const raft::Message& message) {
+    if (!names_term_only(message)) {
+      return false;
+    }
+    letters_.push_back({.from = message.from, .to = message.to, .body = message, .request = {}});
+    return true;
+  });
 }
 
 bool RaftWorld::process_append(Node node) {
@@ -223,11 +223,7 @@ void RaftWorld::drop(Node node, std::optional<std::string_view> kind) {
     if (tell_messages_) {
       note("dropped " + describe(letter));
     }
-    if (letter.request && settings_.lost_snapshots == LostSnapshots::kReported &&
-        is_up(node_of(letter.from))) {
-      input(node_of(letter.from),
-            [&](raft::Core& core) { core.on_snapshot_sent(*letter.request, std::nullopt); });
-    }
+    report_snapshot(letter, std::nullopt);
   }
 }
 
@@ -254,10 +250,15 @@ void RaftWorld::receive_message(const Letter& letter, const raft::Message& messa
     note(describe(letter));
   }
   input(node_of(letter.to), [&](raft::Core& core) { core.step(message); });
-  if (letter.request && is_up(node_of(letter.from))) {
-    const LogId sent = std::get<raft::InstallSnapshot>(message.body).snapshot.id;
-    input(node_of(letter.from),
-          [&](raft::Core& core) { core.on_snapshot_sent(*letter.request, sent); });
+  if (const auto* install = std::get_if<raft::InstallSnapshot>(&message.body)) {
+    report_snapshot(letter, install->snapshot.id);
+  }
+}
+
+void RaftWorld::report_snapshot(const Letter& letter, std::optional<LogId> arrived) {
+  const Node sender = node_of(letter.from);
+  if (letter.request && settings_.snapshot_reports == SnapshotReports::kMade && is_up(sender)) {
+    input(sender, [&](raft::Core& core) { core.on_snapshot_sent(*letter.request, arrived); });
   }
 }
 
@@ -288,11 +289,13 @@ Result<void> RaftWorld::propose(Node node, Proposal proposal) {
   return {};
 }
 
-bool RaftWorld::replay(Node from, Node to, std::string_view kind) {
-  const auto found = std::ranges::find_if(std::views::reverse(sent_), [&](const Letter& letter) {
-    return node_of(letter.from) == from && node_of(letter.to) == to && fits(letter, kind);
+bool RaftWorld::replay(const Replayed& wanted) {
+  std::size_t left = wanted.nth;
+  const auto found = std::ranges::find_if(sent_, [&](const Letter& letter) {
+    return node_of(letter.from) == wanted.from && node_of(letter.to) == wanted.to &&
+           fits(letter, wanted.kind) && --left == 0;
   });
-  if (found == std::views::reverse(sent_).end()) {
+  if (found == sent_.end()) {
     return false;
   }
   Letter letter = *found;

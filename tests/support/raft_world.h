@@ -31,15 +31,16 @@ namespace lignum::world {
 // Number of a node, as scripts name it.
 using Node = std::uint32_t;
 
-// What a host is told about a snapshot that was dropped on the way.
-enum class LostSnapshots : std::uint8_t { kReported, kForgotten };
+// Whether a sender learns what became of a snapshot: that it arrived or was dropped. Without, only
+// the follower's ack tells.
+enum class SnapshotReports : std::uint8_t { kMade, kNever };
 
 // Requests for votes and answers to heartbeats name a term, so this core has them wait until that
 // is durable. Another one lets them go at once: then writes that hold them need not be done first.
 enum class TermNamers : std::uint8_t { kWait, kLeaveAtOnce };
 
 struct WorldSettings {
-  LostSnapshots lost_snapshots = LostSnapshots::kReported;
+  SnapshotReports snapshot_reports = SnapshotReports::kMade;
   TermNamers term_namers = TermNamers::kWait;
 };
 
@@ -76,8 +77,15 @@ class RaftWorld {
   // ---- Inputs.
 
   Result<void> propose(Node node, Proposal proposal);
-  // Of every message ever sent, the last one that fits arrives once more. False when none does.
-  bool replay(Node from, Node to, std::string_view kind);
+  // Of the messages ever sent that fit, the nth (from 1 on) arrives once more. False when there are
+  // not so many.
+  struct Replayed {
+    Node from = 0;
+    Node to = 0;
+    std::string_view kind;
+    std::size_t nth = 1;
+  };
+  bool replay(const Replayed& wanted);
   // Wraps any other input of the core of `node`: output is taken and rules are checked.
   template <class Input>
   void input(Node node, Input&& input) {
@@ -113,6 +121,8 @@ class RaftWorld {
  private:
   void receive(const Letter& letter);
   void receive_message(const Letter& letter, const raft::Message& message);
+  // Tells the sender of a snapshot, if a core asked for it, that it arrived, or was lost.
+  void report_snapshot(const Letter& letter, std::optional<LogId> arrived);
   void after_input(Node node, const CoreBefore& before);
   void finish_group(RaftHost& host, const std::vector<raft::PersistOp>& group);
   // Takes the messages out of a write that leave at once.

@@ -23,6 +23,9 @@ namespace {
 
 using Block = conformance::Block;
 
+// Of a line of an answer.
+constexpr std::size_t kColumnsMax = 96;
+
 std::uint64_t number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -53,6 +56,29 @@ std::vector<std::string_view> positions(const Block& block) {
 }
 
 Node first_node(const Block& block) { return node_named(positions(block).at(0)); }
+
+// "term/index".
+LogId log_id(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  return {.term = Term(number(text.substr(0, slash))),
+          .index = Index(number(text.substr(slash + 1)))};
+}
+
+// Empty batches of the terms that `log=` names, behind `previous`.
+std::vector<Entry> entries_of(const Block& block, Index previous) {
+  std::vector<Entry> entries;
+  if (const conformance::Argument* terms = block.find("log")) {
+    for (const std::string& term : terms->values) {
+      previous = previous.next();
+      Entry entry = text_entry("");
+      entry.header.group = GroupIncarnation(1);
+      entry.header.index = previous;
+      entry.header.term = Term(number(term));
+      entries.push_back(std::move(entry));
+    }
+  }
+  return entries;
+}
 
 // The kind of message that `type=` names, in this project's words.
 std::optional<std::string_view> kind_named(const Block& block) {
@@ -87,6 +113,8 @@ const std::map<std::string_view, WorldScript::Command>& WorldScript::commands() 
       {"process-apply-thread", &WorldScript::process_apply},
       {"deliver-msgs", &WorldScript::deliver},
       {"replay", &WorldScript::replay},
+      {"inject-append", &WorldScript::inject_append},
+      {"inject-heartbeat", &WorldScript::inject_heartbeat},
       {"stabilize", &WorldScript::stabilize},
       {"run", &WorldScript::run_ticks},
       {"compact", &WorldScript::compact},
@@ -152,7 +180,7 @@ HostSettings WorldScript::host_settings(const Block& block, Node node) const {
   options.pre_vote = flag_of(block, "prevote", settings_.pre_vote);
   options.check_quorum = flag_of(block, "checkquorum", settings_.check_quorum);
   options.uncommitted_bytes_max = std::size_t{1} << 40;
-  options.append_bytes_max = std::size_t{1} << 40;
+  options.append_bytes_max = number_of(block, "append-bytes").value_or(std::size_t{1} << 40);
   options.inflight_bytes_max = std::size_t{1} << 40;
   options.inflight_messages_max = number_of(block, "inflight").value_or(1'000);
   options.seed = seed == settings_.seeds.end() ? node : seed->second;
@@ -171,17 +199,11 @@ ReplicaLog WorldScript::first_log(const Block& block) const {
                                     .learners_next = {},
                                     .auto_leave = false,
                                     .recovery = 0};
-  Term term(std::max(number_of(block, "term").value_or(0), settings_.first_term.value()));
+  const Term term(std::max(number_of(block, "term").value_or(0), settings_.first_term.value()));
   const LogId base = index.value() == 0 ? LogId{} : LogId{.term = Term(1), .index = index};
   ReplicaLog log(base, membership, {.term = std::max(term, base.term), .vote = std::nullopt});
-  if (const conformance::Argument* terms = block.find("log")) {
-    for (const std::string& value : terms->values) {
-      Entry entry = text_entry(value + "." + std::to_string(log.last().index.value() + 1));
-      entry.header.group = GroupIncarnation(1);
-      entry.header.index = log.last().index.next();
-      entry.header.term = Term(number(value));
-      log.append(std::move(entry));
-    }
+  for (Entry& entry : entries_of(block, base.index)) {
+    log.append(std::move(entry));
   }
   return log;
 }
@@ -327,9 +349,50 @@ WorldScript::Lines WorldScript::deliver(const Block& block) {
 }
 
 WorldScript::Lines WorldScript::replay(const Block& block) {
-  const bool found = world_.replay(node_named(*block.value("from")), node_named(*block.value("to")),
-                                   *kind_named(block));
+  const bool found =
+      world_.replay({.from = node_named(*block.value("from")),
+                     .to = node_named(*block.value("to")),
+                     .kind = *kind_named(block),
+                     .nth = number_of(block, "nth").value_or(1)});
   return found ? Lines{} : Lines{"error: no such message was sent"};
+}
+
+void WorldScript::inject(const Block& block, decltype(raft::Message::body) body) {
+  const Node from = node_named(*block.value("from"));
+  const Node to = node_named(*block.value("to"));
+  const Letter* last = world_.last_sent(from, to);
+  const auto* append =
+      last == nullptr ? nullptr : std::get_if<raft::AppendEntries>(&last->message()->body);
+  const raft::Session session = append == nullptr ? 1 : append->session;
+  if (auto* forged = std::get_if<raft::AppendEntries>(&body)) {
+    forged->session = session;
+  } else {
+    std::get<raft::Heartbeat>(body).session = session;
+  }
+  world_.input(to, [&](raft::Core& core) {
+    core.step({.from = replica(*block.value("from")),
+               .to = core.self(),
+               .recovery = core.membership().recovery,
+               .body = std::move(body)});
+  });
+}
+
+WorldScript::Lines WorldScript::inject_append(const Block& block) {
+  const LogId previous = log_id(*block.value("previous"));
+  inject(block, raft::AppendEntries{.term = Term(number_of(block, "term").value_or(0)),
+                                    .session = 0,
+                                    .previous = previous,
+                                    .commit = Index(number_of(block, "commit").value_or(0)),
+                                    .entries = entries_of(block, previous.index)});
+  return {};
+}
+
+WorldScript::Lines WorldScript::inject_heartbeat(const Block& block) {
+  inject(block, raft::Heartbeat{.term = Term(number_of(block, "term").value_or(0)),
+                                .session = 0,
+                                .commit = Index(number_of(block, "commit").value_or(0)),
+                                .read_sequence = 0});
+  return {};
 }
 
 WorldScript::Lines WorldScript::stabilize(const Block& block) {
@@ -433,17 +496,24 @@ WorldScript::Lines WorldScript::read(const Block& block) {
 
 WorldScript::Lines WorldScript::raft_log(const Block& block) {
   Lines lines;
-  const std::vector<Node> nodes = nodes_of(block);
-  for (const Node node : nodes) {
-    const ReplicaLog& disk = world_.host(node).disk();
-    std::string line = std::to_string(node) + ":";
+  for (const Node node : nodes_of(block)) {
+    const RaftHost& host = world_.host(node);
+    const ReplicaLog& disk = host.disk();
+    std::vector<std::string> words;
     if (disk.base().index.value() > 0) {
-      line += " behind " + describe(disk.base());
+      words.push_back("behind " + describe(disk.base()));
     }
     for (const Entry& entry : disk.entries()) {
-      line += (line.ends_with(':') ? " " : ", ") + describe(entry);
+      words.push_back(describe(entry));
     }
-    lines.push_back(line.ends_with(':') ? line + " empty" : std::move(line));
+    std::string line = describe(host.self()) + ":";
+    for (const std::string& word : words) {
+      if (line.size() + word.size() + 2 > kColumnsMax) {
+        lines.push_back(std::exchange(line, std::string("   ")));
+      }
+      line += (line.ends_with(':') || line.ends_with("   ") ? " " : ", ") + word;
+    }
+    lines.push_back(words.empty() ? line + " empty" : std::move(line));
   }
   return lines;
 }
@@ -457,6 +527,9 @@ WorldScript::Lines WorldScript::raft_state(const Block& /*block*/) {
                        " leader=" + describe(core.leader()) + " last=" + describe(core.last()) +
                        " commit=" + std::to_string(core.commit().value()) + " " +
                        describe(core.membership());
+    if (core.durable() < core.last().index) {
+      line += " durable=" + std::to_string(core.durable().value());
+    }
     if (core.damaged()) {
       line += " damaged";
     }

@@ -3,12 +3,14 @@
 // The commands that scripts give to a world of cores, one block at a time.
 //
 //   add-nodes N voters=(1,2,3) [learners=(4)] [index=I | log=(terms)] [term=T] [inflight=N]
-//             [prevote=B] [checkquorum=B] [async-storage-writes=B]
+//             [prevote=B] [checkquorum=B] [async-storage-writes=B] [append-bytes=N]
 //   crash N.. | restart N.. | wipe N        wipe: an empty disk, and so a new incarnation
 //   campaign N | forget-leader N | tick N [times=T] | tick-heartbeat N | tick-election N
 //   propose N TEXT | propose-conf-change N [transition=explicit], with a body such as "v1 l2 r3.2"
 //   process-ready N.. | process-append-thread N.. | process-apply-thread N..
-//   deliver-msgs N.. [drop=(N,..)] [type=KIND] | replay from=N to=N type=KIND
+//   deliver-msgs N.. [drop=(N,..)] [type=KIND] | replay from=N to=N type=KIND [nth=I]
+//   inject-append from=N to=N term=T previous=T/I commit=I [log=(terms)], a message made by hand
+//   inject-heartbeat from=N to=N term=T commit=I
 //   stabilize [N..] | run ticks=T [N..]     run: all of them tick and stabilize, T times
 //   compact N I | transfer-leadership from=N to=N | report-unreachable N PEER | send-snapshot N TO
 //   damage N from=I | cut N M.. | isolate N.. | heal | read N
@@ -26,6 +28,7 @@
 #include <vector>
 
 #include "raft/membership.h"
+#include "raft/messages.h"
 #include "raft/options.h"
 #include "raft/types.h"
 #include "tests/conformance/datadriven.h"
@@ -83,6 +86,8 @@ class WorldScript {
   Lines process_apply(const Block& block);
   Lines deliver(const Block& block);
   Lines replay(const Block& block);
+  Lines inject_append(const Block& block);
+  Lines inject_heartbeat(const Block& block);
   Lines stabilize(const Block& block);
   Lines run_ticks(const Block& block);
   Lines compact(const Block& block);
@@ -107,6 +112,8 @@ class WorldScript {
   // Those named by position, or all.
   [[nodiscard]] std::vector<Node> nodes_of(const Block& block) const;
   void ticks(Node node, std::uint64_t times);
+  // Steps a message that nobody sent; its session is that of the last message sent there.
+  void inject(const Block& block, decltype(raft::Message::body) body);
 
   ScriptSettings settings_;
   RaftWorld world_;
