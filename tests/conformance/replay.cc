@@ -270,9 +270,8 @@ std::string compare_status(RaftWorld& world, const Block& block, StatusDetail de
            (detail == StatusDetail::kFlow ? " next=" + std::to_string(next.value()) : "");
   };
   std::map<std::uint64_t, std::string> by_node;
-  by_node[host.self().node.value()] =
-      line(host.self().node.value(), "StateReplicate", host.core().durable(),
-           host.core().durable().next());
+  by_node[host.self().node.value()] = line(host.self().node.value(), "StateReplicate",
+                                           host.core().durable(), host.core().durable().next());
   for (const raft::PeerStatus& peer : host.core().peers()) {
     by_node[peer.replica.node.value()] =
         line(peer.replica.node.value(), state_name(peer.state), peer.match, peer.next);
@@ -284,8 +283,7 @@ std::string compare_status(RaftWorld& world, const Block& block, StatusDetail de
   std::vector<std::string> golden;
   for (const std::string& expected : block.expected) {
     const std::size_t next = expected.find(" next=");
-    const std::size_t end =
-        detail == StatusDetail::kFlow ? expected.find(' ', next + 1) : next;
+    const std::size_t end = detail == StatusDetail::kFlow ? expected.find(' ', next + 1) : next;
     golden.push_back(expected.substr(0, end));
   }
   return compare_lines(ours, golden);

@@ -16,6 +16,7 @@
 #include "tests/conformance/datadriven.h"
 #include "tests/conformance/expected_differences.h"
 #include "tests/conformance/golden.h"
+#include "tests/conformance/oracle.h"
 #include "tests/conformance/replay.h"
 #include "tests/conformance/score.h"
 #include "tests/support/raft_host.h"
@@ -52,7 +53,7 @@ class OracleScripts : public ::testing::Test {
   void SetUp() override {
     const auto directory = oracle_directory();
     if (!directory) {
-      GTEST_SKIP() << "LIGNUM_ORACLE_DIR is not set: the data of the independent oracle is elsewhere";
+      GTEST_SKIP() << kOracleAbsent;
     }
     directory_ = *directory;
   }
@@ -147,8 +148,8 @@ TEST_F(OracleScripts, AnswersToQueries) {
   Score status("3 status");
   for (const Script& script : scripts("golden_per_directive.jsonl")) {
     world::WorldScript world = world_for(script, world::Taking::kEager);
-    const bool flow = script.file == "replicate_pause.txt" ||
-                      script.file == "slow_follower_after_compaction.txt";
+    const bool flow =
+        script.file == "replicate_pause.txt" || script.file == "slow_follower_after_compaction.txt";
     replay(script, script.blocks.size(), world, [&](std::size_t number) {
       const Block& block = script.blocks[number];
       const std::string place = place_of(script, number);
