@@ -70,7 +70,8 @@ TEST(Cluster, IsSafeUnderAnyOrderOfEventsAndAgreesInTheEnd) {
     ModelCluster cluster = make_cluster(seed);
     for (int step = 0; step < kSteps && !HasFailure(); ++step) cluster.act();
     ASSERT_FALSE(HasFailure()) << "seed " << seed;
-    ASSERT_TRUE(cluster.heal(400)) << "seed " << seed << ": no agreement after healing";
+    ASSERT_TRUE(cluster.heal(400)) << "seed " << seed << ": no agreement after healing\n"
+                                   << cluster.describe();
     ASSERT_FALSE(HasFailure()) << "seed " << seed;
     committed += cluster.committed();
     memberships += cluster.memberships();

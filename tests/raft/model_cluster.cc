@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
+#include <sstream>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -211,7 +212,21 @@ void ModelCluster::serve(Node& node, const Fetch& fetch) {
 void ModelCluster::send(Node& from, Message message) {
   check_promise(from, message);
   note((std::uint64_t{message.to.node.value()} << 8U) + message.body.index());
+  if (link_ && !link_(message.from, message.to)) return;
   network_.push_back(std::move(message));
+}
+
+void ModelCluster::connect(std::function<bool(const ReplicaId&, const ReplicaId&)> link) {
+  link_ = std::move(link);
+  network_.clear();
+}
+
+void ModelCluster::pass_tick(int rounds) {
+  for (auto& [id, node] : nodes_) {
+    node.core->tick();
+    drain(node);
+  }
+  settle(rounds);
 }
 
 void ModelCluster::check_promise(const Node& from, const Message& message) {
@@ -345,7 +360,7 @@ void ModelCluster::begin_read(Node& node) {
   if (random_.chance(1, 2)) drain(node);
 }
 
-void ModelCluster::act() {
+void ModelCluster::act(Scope scope) {
   const std::uint64_t draw = random_.below(1000);
   note(draw);
   if (draw < 120) {
@@ -371,7 +386,7 @@ void ModelCluster::act() {
   } else if (draw < 975) {
     begin_read(any());
   } else if (draw < 985) {
-    change_membership();
+    if (scope == Scope::kEverything) change_membership();
   } else if (draw < 992) {
     Node& node = any();
     const auto members = node.core->membership().members();
@@ -400,10 +415,33 @@ void ModelCluster::settle(int rounds) {
   }
 }
 
+std::string ModelCluster::describe() const {
+  std::ostringstream text;
+  const auto name = [](const ReplicaId& id) {
+    return std::to_string(id.node.value()) + "." + std::to_string(id.incarnation.value());
+  };
+  for (const auto& [id, node] : nodes_) {
+    const Core& core = *node.core;
+    text << name(id) << " role " << static_cast<int>(core.role()) << " term " << core.term().value()
+         << " last " << core.last().term.value() << '/' << core.last().index.value() << " commit "
+         << core.commit().value() << " durable " << core.durable().value() << " base "
+         << core.base().index.value() << " voters";
+    for (const ReplicaId& voter : core.membership().voters) text << ' ' << name(voter);
+    text << " outgoing";
+    for (const ReplicaId& voter : core.membership().outgoing) text << ' ' << name(voter);
+    for (const PeerStatus& peer : core.peers()) {
+      text << "\n    " << name(peer.replica) << " match " << peer.match.value() << " next "
+           << peer.next.value() << " state " << static_cast<int>(peer.state);
+    }
+    text << '\n';
+  }
+  return text.str();
+}
+
 bool ModelCluster::heal(int ticks) {
+  link_ = nullptr;
   for (int tick = 0; tick < ticks; ++tick) {
-    for (auto& [id, node] : nodes_) node.core->tick();
-    settle(4);
+    pass_tick(4);
     const auto at = leader();
     if (!at) continue;
     Core& core = *nodes_.at(*at).core;

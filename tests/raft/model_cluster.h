@@ -10,10 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
+#include <string>
 #include <vector>
 
 #include "raft/core.h"
@@ -48,8 +49,13 @@ class ModelCluster {
  public:
   ModelCluster(std::uint64_t seed, std::vector<ReplicaId> voters, Options options);
 
+  enum class Scope : std::uint8_t { kEverything, kFixedMembers };
   // One random thing happens.
-  void act();
+  void act(Scope scope = Scope::kEverything);
+  // From now on only what `link(from, to)` is true for arrives; what was under way is lost.
+  void connect(std::function<bool(const ReplicaId& from, const ReplicaId& to)> link);
+  // One tick for everybody, then messages and flushes until nothing moves (or `rounds` passed).
+  void pass_tick(int rounds);
   // Nothing is lost any more, everybody runs: until a leader has committed an entry of its own and
   // every member has it, or `ticks` have passed (false).
   bool heal(int ticks);
@@ -66,6 +72,8 @@ class ModelCluster {
   [[nodiscard]] std::size_t snapshots() const { return snapshots_; }
   [[nodiscard]] std::size_t reads() const { return reads_done_; }
   [[nodiscard]] std::size_t leaderships() const { return leaders_.size(); }
+  // One line for each replica, for failure messages.
+  [[nodiscard]] std::string describe() const;
   // Of everything that happened, for comparing two runs.
   [[nodiscard]] std::uint64_t trace() const { return trace_; }
 
@@ -102,6 +110,7 @@ class ModelCluster {
   Membership first_;
   std::map<ReplicaId, Node> nodes_;
   std::deque<Message> network_;
+  std::function<bool(const ReplicaId& from, const ReplicaId& to)> link_;
   // Snapshots on their way: what InstallSnapshot of this id would install.
   std::map<LogId, ModelDisk> images_;
   // What is committed: term and payload size of entry i + 1.
