@@ -16,7 +16,8 @@ class Score {
   explicit Score(std::string name) : name_(std::move(name)) {}
 
   void equal() { ++equal_; }
-  // In a place that expected_differences.h names; `what` is printed where LIGNUM_ORACLE_SHOW is set.
+  // In a place that expected_differences.h names; `what` is printed where LIGNUM_ORACLE_SHOW is
+  // set.
   void expected(std::string_view place, std::string_view what);
   // `what` says where, and what differs.
   void unexpected(std::string what) { unexpected_.push_back(std::move(what)); }

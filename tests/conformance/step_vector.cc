@@ -171,10 +171,8 @@ void Subject::run() {
 }
 
 void Subject::deliver(std::uint64_t from, decltype(raft::Message::body) body) {
-  host_->core().step({.from = replica(from),
-                      .to = host_->self(),
-                      .recovery = 0,
-                      .body = std::move(body)});
+  host_->core().step(
+      {.from = replica(from), .to = host_->self(), .recovery = 0, .body = std::move(body)});
   run();
 }
 
@@ -211,10 +209,9 @@ std::string Subject::load_follower() {
     if (state_.lead == state_.id) {
       return "it follows itself";
     }
-    deliver(state_.lead, raft::Heartbeat{.term = Term(state_.term),
-                                         .session = kSession,
-                                         .commit = {},
-                                         .read_sequence = 0});
+    deliver(state_.lead,
+            raft::Heartbeat{
+                .term = Term(state_.term), .session = kSession, .commit = {}, .read_sequence = 0});
     if (step_.lease || !step_.check_quorum) {
       return {};
     }
@@ -233,8 +230,8 @@ std::string Subject::load_follower() {
 
 std::string Subject::load_candidate(raft::Campaign kind) {
   const bool election = kind == raft::Campaign::kElection;
-  if (election && (state_.vote != state_.id || inherited() != state_.log.size() ||
-                   state_.term == 0)) {
+  if (election &&
+      (state_.vote != state_.id || inherited() != state_.log.size() || state_.term == 0)) {
     return "a candidate that has not begun its term";
   }
   const std::optional<ReplicaId> vote =
@@ -277,12 +274,11 @@ std::string Subject::load_leader() {
   for (const raft::Message& message : std::vector(sent_)) {
     const auto* append = std::get_if<raft::AppendEntries>(&message.body);
     if (append != nullptr && state_.commit >= append->previous.index.value()) {
-      deliver(message.to.node.value(),
-              raft::AppendReply{.term = Term(state_.term),
-                                .session = append->session,
-                                .previous = append->previous.index,
-                                .match = Index(state_.commit),
-                                .conflict = std::nullopt});
+      deliver(message.to.node.value(), raft::AppendReply{.term = Term(state_.term),
+                                                         .session = append->session,
+                                                         .previous = append->previous.index,
+                                                         .match = Index(state_.commit),
+                                                         .conflict = std::nullopt});
     }
   }
   if (host_->core().commit().value() != state_.commit) {
@@ -327,9 +323,8 @@ std::string answer_of(const std::vector<raft::Message>& sent, Term term) {
       answer += vote->granted ? "granted" : "";
     } else if (const auto* ack = std::get_if<raft::AppendReply>(&message.body)) {
       // Of a newer term than the request's: it only tells an old leader so.
-      answer += ack->conflict || ack->term != term
-                    ? ""
-                    : "acked " + std::to_string(ack->match.value());
+      answer +=
+          ack->conflict || ack->term != term ? "" : "acked " + std::to_string(ack->match.value());
     }
   }
   return answer;
