@@ -47,6 +47,12 @@ class RoutingTable {
   [[nodiscard]] RoutingTable changed(Epoch epoch, std::span<const StreamId> changed,
                                      const std::map<StreamId, StreamRoute>& streams) const;
 
+  // Every stream that ever was, as far as this table goes, has an id below `next`. Before the table
+  // is shared.
+  void set_next_stream(StreamId next) { next_stream_ = next; }
+  // True for a stream that is younger than this table: it may well exist.
+  [[nodiscard]] bool too_old_for(StreamId id) const { return id >= next_stream_; }
+
   [[nodiscard]] Epoch epoch() const { return epoch_; }
   // Data groups, ascending.
   [[nodiscard]] const std::vector<GroupId>& groups() const { return groups_; }
@@ -59,6 +65,8 @@ class RoutingTable {
 
  private:
   Epoch epoch_;
+  // Until told, old enough for everything.
+  StreamId next_stream_{UINT64_MAX};
   std::vector<GroupId> groups_;
   using Route = std::shared_ptr<const StreamRoute>;
   using ById = std::map<StreamId, Route>;

@@ -240,7 +240,10 @@ Result<void> App::Impl::listen() {
   TRY_ASSIGN(address, parse_host_port(settings_.options.listen));
   services_.emplace(ServiceContext{.router = host_->router(),
                                    .facts = node_facts(),
-                                   .address = [this] { return bound_address(); }});
+                                   .address_of = [this](NodeId node) -> std::optional<std::string> {
+                                     if (node != host_->identity().node) return std::nullopt;
+                                     return bound_address();
+                                   }});
   handler_ = std::make_unique<Handler>(*services_);
   server_ = std::make_unique<net::RpcServer>(rpc_options(address), lanes_->contexts(), *handler_);
   TRY(server_->start());

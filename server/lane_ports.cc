@@ -92,6 +92,8 @@ void LanePorts::wake_at(std::int64_t monotonic_us) {
       });
 }
 
+void LanePorts::send(net::PeerMessage /*message*/) {}
+
 void LanePorts::disk_failed(std::string text) {
   logging_.write(Severity::kError, text);
   stop_for_failed_disk(text);

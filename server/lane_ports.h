@@ -41,6 +41,8 @@ class LanePorts final : public Ports {
   void run(Pool pool, Work work, WorkDone done) override;
   void on_wake(std::function<void()> callback) override;
   void wake_at(std::int64_t monotonic_us) override;
+  // There is no transport between nodes yet, and no node that has members beside itself.
+  void send(net::PeerMessage message) override;
   void disk_failed(std::string text) override;
   void report(Severity severity, std::string text) override;
 

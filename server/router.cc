@@ -1,11 +1,13 @@
 #include "server/router.h"
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 #include "raft/error.h"
 #include "raft/mutex.h"
+#include "raft/types.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
@@ -21,6 +23,8 @@ void Router::set_table(TablePtr table) {
   const MutexLock lock(mutex_);
   table_ = std::move(table);
 }
+
+std::optional<NodeId> Router::meta_leader() const { return meta_->leader(); }
 
 Result<void> Router::on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const {
   const auto seat = seats_.find(group);

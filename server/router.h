@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "net/routing_table.h"
@@ -42,6 +43,9 @@ class Router {
     meta_ports_ = ports;
     meta_ = group;
   }
+  // The groups began with this node alone.
+  void set_alone(bool alone) { alone_ = alone; }
+  [[nodiscard]] bool alone() const { return alone_; }
 
   // The newest routing table; never null. From any thread.
   [[nodiscard]] TablePtr table() const EXCLUDES(mutex_);
@@ -55,12 +59,15 @@ class Router {
   void on_meta(std::move_only_function<void(MetaGroup&)> use) const;
 
   [[nodiscard]] const std::map<GroupId, Seat>& seats() const { return seats_; }
+  // Who leads the meta group, as far as is known here. From any thread.
+  [[nodiscard]] std::optional<NodeId> meta_leader() const;
   [[nodiscard]] Now now() const { return meta_ports_->now(); }
 
  private:
   std::map<GroupId, Seat> seats_;
   Ports* meta_ports_ = nullptr;
   MetaGroup* meta_ = nullptr;
+  bool alone_ = true;
   mutable Mutex mutex_;
   TablePtr table_ GUARDED_BY(mutex_);
 };

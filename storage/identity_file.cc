@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -23,14 +24,27 @@ namespace {
 // "LGID" as it stands in the file.
 constexpr std::uint32_t kMagic = 0x4449474C;
 constexpr std::size_t kClusterAt = 8;
+constexpr std::size_t kMemberCountAt = 40;
+constexpr std::size_t kMembersAt = 48;
+constexpr std::size_t kMemberBytes = 16;
 constexpr std::size_t kCrcAt = kBlockBytes - sizeof(std::uint32_t);
 
 void encode(const NodeIdentity& identity, std::span<std::byte> block) {
   store_le<std::uint32_t>(block, 0, kMagic);
-  store_le<std::uint32_t>(block, 4, identity.format_version);
+  store_le<std::uint32_t>(
+      block, 4, identity.members.empty() ? kDataFormatVersion : kDataFormatVersionMembers);
   std::ranges::copy(identity.cluster.bytes, block.subspan(kClusterAt).begin());
   store_le<std::uint32_t>(block, 24, identity.node.value());
   store_le<std::uint64_t>(block, 32, identity.incarnation.value());
+  CHECK(identity.members.size() <= kIdentityMembersMax);
+  store_le<std::uint32_t>(block, kMemberCountAt,
+                          static_cast<std::uint32_t>(identity.members.size()));
+  std::size_t at = kMembersAt;
+  for (const ReplicaId& member : identity.members) {
+    store_le<std::uint32_t>(block, at, member.node.value());
+    store_le<std::uint64_t>(block, at + 8, member.incarnation.value());
+    at += kMemberBytes;
+  }
   store_le<std::uint32_t>(block, kCrcAt, crc32c(block.first(kCrcAt)));
 }
 
@@ -42,7 +56,16 @@ std::optional<NodeIdentity> decode(Bytes block) {
   NodeIdentity identity{.cluster = {},
                         .node = NodeId(load_le<std::uint32_t>(block, 24)),
                         .incarnation = NodeIncarnation(load_le<std::uint64_t>(block, 32)),
-                        .format_version = load_le<std::uint32_t>(block, 4)};
+                        .format_version = load_le<std::uint32_t>(block, 4),
+                        .members = {}};
+  const std::size_t members = load_le<std::uint32_t>(block, kMemberCountAt);
+  if (members > kIdentityMembersMax) return std::nullopt;
+  for (std::size_t i = 0; i < members; ++i) {
+    const std::size_t at = kMembersAt + (i * kMemberBytes);
+    identity.members.push_back(
+        {.node = NodeId(load_le<std::uint32_t>(block, at)),
+         .incarnation = NodeIncarnation(load_le<std::uint64_t>(block, at + 8))});
+  }
   std::ranges::copy(block.subspan(kClusterAt, identity.cluster.bytes.size()),
                     identity.cluster.bytes.begin());
   return identity;
@@ -109,10 +132,12 @@ Result<std::optional<IdentityRead>> read_identity(Directory& directory) {
     return fail(Errc::kCorrupt, path + ": its two copies name different nodes");
   }
   const NodeIdentity& identity = first ? *first : *second;
-  if (identity.format_version != kDataFormatVersion) {
+  if (identity.format_version != kDataFormatVersion &&
+      identity.format_version != kDataFormatVersionMembers) {
     return fail(Errc::kUnsupported,
                 path + ": the data has format version " + std::to_string(identity.format_version) +
-                    ", this build reads version " + std::to_string(kDataFormatVersion));
+                    ", this build reads versions up to " +
+                    std::to_string(kDataFormatVersionMembers));
   }
   return IdentityRead{
       .identity = identity, .good = {first.has_value(), second.has_value()}, .file_bytes = size};

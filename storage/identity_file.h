@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "raft/error.h"
 #include "raft/types.h"
@@ -20,8 +21,12 @@ namespace lignum::storage {
 inline constexpr const char* kIdentityFileName = "identity";
 // What is being written.
 inline constexpr const char* kIdentityTemporaryName = "identity.tmp";
-// Version of everything below a data directory; a change of any format bumps it.
+// Version of everything below a data directory; a change of any format bumps it. The second one
+// differs from the first in that the identity names the members of a cluster of several nodes.
 inline constexpr std::uint32_t kDataFormatVersion = 1;
+inline constexpr std::uint32_t kDataFormatVersionMembers = 2;
+// Members of an identity.
+inline constexpr std::size_t kIdentityMembersMax = 64;
 
 // A random 16-byte number, minted by the first node of a cluster.
 struct ClusterId {
@@ -36,6 +41,9 @@ struct NodeIdentity {
   NodeId node;
   NodeIncarnation incarnation;
   std::uint32_t format_version = kDataFormatVersion;
+  // The voters that every group of this directory began with, this node among them; empty: this
+  // node alone. What a group's log says later goes before it.
+  std::vector<ReplicaId> members;
   friend bool operator==(const NodeIdentity&, const NodeIdentity&) = default;
 };
 
@@ -58,7 +66,7 @@ struct IdentityRead {
 // other, through a new file.
 [[nodiscard]] Result<std::optional<NodeIdentity>> load_identity(Directory& directory);
 
-// Makes the identity durable. kAlreadyExists when there is one; kNoSpace and kIo as the directory.
+// Makes the identity durable, in the format version that it needs. kAlreadyExists when there is one; kNoSpace and kIo as the directory.
 [[nodiscard]] Result<void> store_identity(Directory& directory, const NodeIdentity& identity);
 
 }  // namespace lignum::storage

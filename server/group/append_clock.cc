@@ -19,6 +19,8 @@ TimeUs AppendClock::stamp_at_least(const Now& now, TimeUs target) {
   return last_;
 }
 
+void AppendClock::inherit(TimeUs stamp) { last_ = std::max(last_, stamp); }
+
 std::optional<std::int64_t> AppendClock::observe(const Now& now) {
   const std::optional<Now> before = seen_;
   seen_ = now;

@@ -29,6 +29,9 @@ class AppendClock {
   // A stamp that is also at least `target`: closes time up to it.
   [[nodiscard]] TimeUs stamp_at_least(const Now& now, TimeUs target);
 
+  // The log has an entry with this stamp, whoever led when it was given: later ones are above it.
+  void inherit(TimeUs stamp);
+
   // How far the wall clock moved against the monotonic one since the last call, where that is more
   // than kStepMaxUs; none otherwise.
   [[nodiscard]] std::optional<std::int64_t> observe(const Now& now);

@@ -46,9 +46,9 @@ Result<void> make_everything(storage::Directory& root, const BootstrapOptions& o
   TRY(groups->sync());
   TRY(root.sync());
   return storage::store_identity(root, {.cluster = options.cluster,
-                                        .node = NodeId(1),
+                                        .node = options.node,
                                         .incarnation = options.incarnation,
-                                        .format_version = storage::kDataFormatVersion});
+                                        .members = options.members});
 }
 
 Result<void> make_directory(storage::Directory& root, const BootstrapOptions& options,

@@ -44,6 +44,10 @@ struct BootstrapOptions {
   // Random, minted by the caller; used only where the directory is new.
   storage::ClusterId cluster;
   NodeIncarnation incarnation;
+  NodeId node{1};
+  // The voters of every group of a cluster of several nodes, this one among them; each node is
+  // given the same list and the same cluster. Empty: this node alone. Kept in the identity.
+  std::vector<ReplicaId> members;
 };
 
 struct OpenDirectory {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -101,8 +102,9 @@ std::optional<ShardKey> shard_of_command(Bytes payload) {
 }  // namespace
 
 DataGroup::DataGroup(ReplicaParts parts, const AppliedMark& applied,
-                     std::unique_ptr<ShardState> state, Ports& ports)
+                     std::unique_ptr<ShardState> state, Ports& ports, std::function<void()> leads)
     : ports_(ports),
+      leads_(std::move(leads)),
       state_(std::move(state)),
       replica_(std::move(parts), applied, *state_, ports, *this),
       admission_(*state_),
@@ -125,10 +127,12 @@ void DataGroup::start(Task settled) {
   settled_ = std::move(settled);
   replica_.start();
   replica_.wake_by(ports_.now().monotonic_us + Retainer::kTickUs);
+  // Nobody waits for other nodes.
+  if (!replica_.alone()) settle();
 }
 
 void DataGroup::stop(Task done) {
-  refuse_queue(Error(Errc::kShuttingDown, "the node is shutting down"));
+  refuse_queue({.error = Error(Errc::kShuttingDown, "the node is shutting down")});
   reader_.stop();
   replica_.stop(std::move(done));
 }
@@ -142,17 +146,23 @@ void DataGroup::on_admitting() {
   for (const ShardKey key : replica_.log().shards()) forget_below_start(key);
   admission_.begin();
   settle();
+  leads_();
 }
 
 void DataGroup::on_leadership_lost() {
   admission_.end();
-  refuse_queue(Error(Errc::kNotLeader, "leadership of the group ended"));
+  refuse_queue({.error = Error(Errc::kNotLeader, "leadership of the group ended"),
+                .leader = replica_.other_leader()});
+}
+
+Refusal DataGroup::not_admitting() const {
+  return {.error = replica_.refusal(), .leader = replica_.other_leader()};
 }
 
 void DataGroup::on_halted() { settle(); }
 
 void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   if (!queue_.empty()) return enqueue(std::move(request), std::move(reply));
   const storage::Room room = replica_.room(request.batch.size());
   disk_full_ = room == storage::Room::kNoSpace;
@@ -199,10 +209,10 @@ void DataGroup::drain_queue(const Now& now) {
   }
 }
 
-void DataGroup::refuse_queue(const Error& error) {
+void DataGroup::refuse_queue(const Refusal& refusal) {
   std::deque<Queued> all = std::exchange(queue_, {});
   queued_bytes_ = 0;
-  for (Queued& each : all) each.reply(refuse(error));
+  for (Queued& each : all) each.reply(std::unexpected(refusal));
 }
 
 void DataGroup::admit(const AppendRequest& request, Reply<AppendOutcome> reply) {
@@ -257,7 +267,10 @@ void DataGroup::await_original(LogId original, const AppendRequest& request,
       original, request.deadline_monotonic_us,
       [this, wanted = admission_request(request), reply = std::move(reply)](Fate fate) mutable {
         if (fate != Fate::kApplied) return reply(std::unexpected(not_applied(fate)));
-        const AdmissionVerdict verdict = admission_.decide(wanted);
+        // Over what is applied alone, and whoever leads now.
+        Admission judge(*state_);
+        judge.begin();
+        const AdmissionVerdict verdict = judge.decide(wanted);
         if (const auto* applied = std::get_if<DuplicateApplied>(&verdict)) {
           return reply(duplicate_of(applied->original));
         }
@@ -276,35 +289,74 @@ void DataGroup::refuse_when_applied(const Refused& refused, const AppendRequest&
     }
     return refusal;
   };
+  const std::int64_t deadline = request.deadline_monotonic_us;
   if (!refused.rests_on || refused.rests_on->index <= replica_.applied().index) {
-    return reply(std::unexpected(answer()));
+    return refuse_when_confirmed<AppendOutcome>(deadline, answer, std::move(reply));
   }
   const auto waits = replica_.wait_for(
-      *refused.rests_on, request.deadline_monotonic_us,
-      [answer, reply = std::move(reply)](Fate fate) mutable {
-        if (fate == Fate::kApplied) return reply(std::unexpected(answer()));
+      *refused.rests_on, deadline,
+      [this, answer, deadline, reply = std::move(reply)](Fate fate) mutable {
+        if (fate == Fate::kApplied) {
+          return refuse_when_confirmed<AppendOutcome>(deadline, answer, std::move(reply));
+        }
         // This batch was never admitted, whatever became of those before it.
         reply(refuse(Errc::kUnavailable, "what the answer rests on was not committed; retry"));
       });
   CHECK(waits.has_value());
 }
 
-void DataGroup::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
-  reader_.read(request, std::move(reply));
+template <class T>
+void DataGroup::refuse_when_confirmed(std::int64_t deadline_monotonic_us,
+                                      std::function<Refusal()> answer, Reply<T> reply) {
+  // Alone, nobody else can have led.
+  if (replica_.alone()) return reply(std::unexpected(answer()));
+  replica_.confirm_read(deadline_monotonic_us,
+                        [this, answer = std::move(answer),
+                         reply = std::move(reply)](const Result<void>& confirmed) mutable {
+                          if (confirmed) return reply(std::unexpected(answer()));
+                          // It was never admitted, and may be tried elsewhere.
+                          reply(std::unexpected(Refusal{.error = confirmed.error(),
+                                                        .leader = replica_.other_leader()}));
+                        });
 }
 
-std::expected<OffsetsOutcome, Refusal> DataGroup::offsets(const OffsetsRequest& request) const {
-  const Shard* shard = state_->find(request.shard);
-  if (shard == nullptr) return refuse(not_open(request.shard));
-  OffsetsOutcome outcome{.bounds = {.start = shard->start, .next = shard->next},
+void DataGroup::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
+  if (!request.linearizable || replica_.alone()) return reader_.read(request, std::move(reply));
+  replica_.confirm_read(
+      request.confirm_by_monotonic_us,
+      [this, request, reply = std::move(reply)](const Result<void>& confirmed) mutable {
+        if (confirmed) return reader_.read(request, std::move(reply));
+        reply(std::unexpected(
+            Refusal{.error = confirmed.error(), .leader = replica_.other_leader()}));
+      });
+}
+
+OffsetsOutcome DataGroup::offsets_now(const Shard& shard, const OffsetsRequest& request) const {
+  OffsetsOutcome outcome{.bounds = {.start = shard.start, .next = shard.next},
                          .offset = std::nullopt,
                          .closed_time = replica_.closed_time()};
   if (request.at) {
     const auto found = replica_.log().find_time(request.shard, *request.at);
     // What is not applied is not there yet.
-    if (found && *found < shard->next) outcome.offset = std::max(*found, shard->start);
+    if (found && *found < shard.next) outcome.offset = std::max(*found, shard.start);
   }
   return outcome;
+}
+
+void DataGroup::offsets(const OffsetsRequest& request, Reply<OffsetsOutcome> reply) {
+  const auto answer = [this, request](Reply<OffsetsOutcome> back) {
+    const Shard* shard = state_->find(request.shard);
+    if (shard == nullptr) return back(refuse(not_open(request.shard)));
+    back(offsets_now(*shard, request));
+  };
+  if (!request.linearizable || replica_.alone()) return answer(std::move(reply));
+  replica_.confirm_read(
+      request.confirm_by_monotonic_us,
+      [this, answer, reply = std::move(reply)](const Result<void>& confirmed) mutable {
+        if (confirmed) return answer(std::move(reply));
+        reply(std::unexpected(
+            Refusal{.error = confirmed.error(), .leader = replica_.other_leader()}));
+      });
 }
 
 std::expected<ShardStatusOutcome, Refusal> DataGroup::shard_status(ShardKey key) const {
@@ -319,7 +371,7 @@ std::expected<ShardStatusOutcome, Refusal> DataGroup::shard_status(ShardKey key)
 
 void DataGroup::trim(ShardKey key, Offset before, std::int64_t deadline_monotonic_us,
                      Reply<TrimOutcome> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   const Shard* shard = state_->find(key);
   if (shard == nullptr) return reply(refuse(not_open(key)));
   const Offset start = std::min(before, shard->next);
@@ -369,19 +421,19 @@ Result<std::optional<LogId>> DataGroup::propose_opens(const std::vector<ShardSet
 
 void DataGroup::open_shards(const std::vector<ShardSettings>& wanted,
                             std::int64_t deadline_monotonic_us, Reply<Done> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   answer_after(propose_opens(wanted), deadline_monotonic_us, std::move(reply));
 }
 
-void DataGroup::reconcile(const std::vector<ShardSettings>& wanted,
+void DataGroup::reconcile(const std::vector<ShardSettings>& wanted, StreamId next_stream,
                           std::int64_t deadline_monotonic_us, Reply<Done> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   auto last = propose_opens(wanted);
   std::set<ShardKey> keep;
   for (const ShardSettings& settings : wanted) keep.insert(settings.key);
   for (const auto& [key, shard] : state_->shards()) {
     if (!last) break;
-    if (keep.contains(key)) continue;
+    if (keep.contains(key) || key.stream >= next_stream) continue;
     const auto id = propose_command(encode_drop_shard(key), EntryUse::kGivesSpaceBack);
     if (id) {
       admission_.dropping(key, *id);

@@ -17,13 +17,17 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "net/peer_message.h"
 #include "raft/entry.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "server/group/leader_hint.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
@@ -48,35 +52,44 @@ class DataGroup final : public ReplicaOwner {
   // How often a waiting append asks for room again.
   static constexpr std::int64_t kRoomPollUs = 500;
 
-  // `state` was restored to `applied`.
+  // `state` was restored to `applied`. `leads` is called whenever this replica begins to admit, on
+  // this lane: somebody has to see that the shards are those of the catalogue.
   DataGroup(ReplicaParts parts, const AppliedMark& applied, std::unique_ptr<ShardState> state,
-            Ports& ports);
+            Ports& ports, std::function<void()> leads = [] {});
   ~DataGroup() override;
   DataGroup(const DataGroup&) = delete;
   DataGroup& operator=(const DataGroup&) = delete;
 
-  // Campaigns; `settled` runs once, when appends are taken or the group was halted.
+  // Begins; `settled` runs once: where the group has no other members, when appends are taken or
+  // the group was halted, else at once.
   void start(Task settled);
   // See Replica::stop; whatever waits or is parked is answered first.
   void stop(Task done);
 
+  // Of other replicas of the group.
+  void receive(net::PeerMessage message) { replica_.receive(std::move(message)); }
+  void unreachable(ReplicaId peer) { replica_.unreachable(peer); }
+
   void append(AppendRequest request, Reply<AppendOutcome> reply);
   void read(const ReadRequest& request, Reply<ReadOutcome> reply);
-  [[nodiscard]] std::expected<OffsetsOutcome, Refusal> offsets(const OffsetsRequest& request) const;
+  void offsets(const OffsetsRequest& request, Reply<OffsetsOutcome> reply);
   [[nodiscard]] std::expected<ShardStatusOutcome, Refusal> shard_status(ShardKey shard) const;
   // Trims to `before`, clamped to the watermark.
   void trim(ShardKey shard, Offset before, std::int64_t deadline_monotonic_us,
             Reply<TrimOutcome> reply);
 
-  // Makes the shards held here those of `wanted`: opens what is missing, drops what is not in it.
+  // Makes the shards held here those of `wanted`: opens what is missing, drops what is not in it
+  // and whose stream has an id below `next_stream`: the list does not know of streams from there on.
   // Idempotent; answered when all of it is applied, at once where nothing is to be done.
-  void reconcile(const std::vector<ShardSettings>& wanted, std::int64_t deadline_monotonic_us,
-                 Reply<Done> reply);
+  void reconcile(const std::vector<ShardSettings>& wanted, StreamId next_stream,
+                 std::int64_t deadline_monotonic_us, Reply<Done> reply);
   // Opens what is missing of `wanted`, drops nothing.
   void open_shards(const std::vector<ShardSettings>& wanted, std::int64_t deadline_monotonic_us,
                    Reply<Done> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
+  // Who leads, as far as is known here. From any thread.
+  [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
   [[nodiscard]] std::size_t shard_count() const { return state_->shards().size(); }
   // The last append was refused because the disk is full.
   [[nodiscard]] bool disk_full() const { return disk_full_; }
@@ -88,6 +101,7 @@ class DataGroup final : public ReplicaOwner {
     Reply<AppendOutcome> reply;
   };
 
+  void on_leader(std::optional<ReplicaId> leader) override { leader_.set(leader); }
   void on_admitting() override;
   void on_leadership_lost() override;
   void on_halted() override;
@@ -96,12 +110,18 @@ class DataGroup final : public ReplicaOwner {
 
   void enqueue(AppendRequest request, Reply<AppendOutcome> reply);
   void drain_queue(const Now& now);
-  void refuse_queue(const Error& error);
+  void refuse_queue(const Refusal& refusal);
   // Room there is: decides and proposes.
   void admit(const AppendRequest& request, Reply<AppendOutcome> reply);
   void propose_batch(const AppendRequest& request, Reply<AppendOutcome> reply, Offset base);
   void refuse_when_applied(const Refused& refused, const AppendRequest& request,
                            Reply<AppendOutcome> reply);
+  [[nodiscard]] Refusal not_admitting() const;
+  [[nodiscard]] OffsetsOutcome offsets_now(const Shard& shard, const OffsetsRequest& request) const;
+  // Sends `answer()` once it is certain that no other leader could answer differently (rule A3).
+  template <class T>
+  void refuse_when_confirmed(std::int64_t deadline_monotonic_us,
+                             std::function<Refusal()> answer, Reply<T> reply);
   void await_original(LogId original, const AppendRequest& request, Reply<AppendOutcome> reply);
   [[nodiscard]] Result<LogId> propose_command(Payload command, EntryUse use);
   // Answers when the last of what was proposed is applied.
@@ -112,6 +132,8 @@ class DataGroup final : public ReplicaOwner {
   void settle();
 
   Ports& ports_;
+  std::function<void()> leads_;
+  LeaderHint leader_;
   std::unique_ptr<ShardState> state_;
   Replica replica_;
   Admission admission_;

@@ -1,5 +1,6 @@
 #include "server/group/group_host.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -9,16 +10,22 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "net/peer_message.h"
 #include "raft/check.h"
+#include "raft/config_history.h"
 #include "raft/error.h"
-#include "raft/output.h"
+#include "raft/hard_state.h"
+#include "raft/options.h"
+#include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
+#include "server/group/configured_state.h"
 #include "server/group/data_directory.h"
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
+#include "server/group/replica_boot.h"
 #include "server/group/state_machine.h"
 #include "server/meta/meta_state.h"
 #include "server/shard/shard_state.h"
@@ -55,6 +62,18 @@ GroupHost::GroupHost(GroupHostParts parts) : parts_(std::move(parts)) {}
 
 GroupHost::~GroupHost() = default;
 
+ReplicaId GroupHost::self() const {
+  return {.node = directory_.identity.node, .incarnation = directory_.identity.incarnation};
+}
+
+raft::ConfigAt GroupHost::first_config() const {
+  raft::ConfigAt config;
+  config.membership.voters = directory_.identity.members;
+  if (config.membership.voters.empty()) config.membership.voters = {self()};
+  std::ranges::sort(config.membership.voters);
+  return config;
+}
+
 Result<BootReport> GroupHost::open() {
   TRY_ASSIGN(directory, open_data_directory(parts_.root, parts_.bootstrap, parts_.make_log));
   directory_ = std::move(directory);
@@ -63,6 +82,7 @@ Result<BootReport> GroupHost::open() {
   TRY_ASSIGN(images, parts_.root.open_directory(kImagesDirectoryName));
   images_ = std::move(images);
   BootReport report{.made = directory_.made};
+  router_.set_alone(directory_.identity.members.empty());
   // The state store is shared: damage found by one group drops it for all, and those restored
   // from it before write themselves anew.
   std::vector<Prepared> prepared;
@@ -121,19 +141,26 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
                                                  .ports = *prepared.ports}));
   for (const std::string& each : opened.remarks) report(Severity::kWarn, each);
   prepared.log = std::move(opened.log);
-  prepared.hard_state = at_boot(loaded.state, prepared.log->last().term);
   if (group == kMetaGroup) {
     prepared.meta = std::make_unique<MetaState>();
   } else {
     prepared.shards = std::make_unique<ShardState>();
   }
-  StateMachine& machine = group == kMetaGroup ? static_cast<StateMachine&>(*prepared.meta)
-                                              : static_cast<StateMachine&>(*prepared.shards);
+  ConfiguredState machine(group == kMetaGroup ? static_cast<StateMachine&>(*prepared.meta)
+                                              : static_cast<StateMachine&>(*prepared.shards),
+                          first_config());
   TRY_ASSIGN(restored, prepared.checkpoints->restore(machine, prepared.log->first_index(),
                                                      prepared.log->last().index));
   if (!restored.remark.empty()) report(Severity::kWarn, restored.remark);
   prepared.store_damaged = restored.store_damaged;
   prepared.applied = restored.mark;
+  TRY_ASSIGN(boot, read_boot(*prepared.log,
+                             {.self = self(),
+                              .group = incarnation,
+                              .hard_state = at_boot(loaded.state, prepared.log->last().term),
+                              .applied = restored.mark.id,
+                              .config = machine.config()}));
+  prepared.boot = std::move(boot);
   return {};
 }
 
@@ -149,18 +176,21 @@ Result<void> GroupHost::seat(Prepared prepared) {
     return {};
   }
   storage::HardStateFile* const hard_state = directory_.hard_state.get();
+  raft::Options tuning = parts_.raft;
+  tuning.seed = Random(tuning.seed, fmt::format("{}/{}", directory_.identity.incarnation.value(),
+                                                group.value()))
+                    .next();
   ReplicaParts parts{
       .group = group,
-      .incarnation = group_incarnation(directory_.identity.cluster, group),
-      .self = {.node = directory_.identity.node, .incarnation = directory_.identity.incarnation},
-      .hard_state = prepared.hard_state,
+      .boot = std::move(prepared.boot),
       .log = std::move(prepared.log),
       .save_hard_state =
           [hard_state, group](const raft::HardState& state) {
             return hard_state->store(group, state);
           },
       .checkpoints = std::move(prepared.checkpoints),
-      .raft = {}};
+      .raft = tuning,
+      .tick_us = parts_.tick_us};
   Ports& ports = *prepared.ports;
   ports_[group] = std::move(prepared.ports);
   if (group == kMetaGroup) {
@@ -175,8 +205,9 @@ Result<void> GroupHost::seat(Prepared prepared) {
     router_.set_meta(&ports, meta_.get());
     return {};
   }
-  auto data = std::make_unique<DataGroup>(std::move(parts), prepared.applied,
-                                          std::move(prepared.shards), ports);
+  auto data = std::make_unique<DataGroup>(
+      std::move(parts), prepared.applied, std::move(prepared.shards), ports,
+      [this] { router_.on_meta([](MetaGroup& meta) { meta.reconcile_soon(); }); });
   router_.add_group(group, {.ports = &ports, .group = data.get(), .damage = {}});
   data_.push_back(std::move(data));
   return {};
@@ -198,6 +229,29 @@ void GroupHost::start(Task serving) {
     CHECK(sent.has_value());
   }
   (*settled)();
+}
+
+void GroupHost::receive(net::PeerMessage message) {
+  if (message.to() != self()) return;
+  const GroupId group = message.group;
+  if (group == kMetaGroup) {
+    router_.on_meta([message = std::move(message)](MetaGroup& meta) mutable {
+      meta.receive(std::move(message));
+    });
+    return;
+  }
+  // A group that is halted or unknown here hears nothing.
+  (void)router_.on_group(group, [message = std::move(message)](DataGroup& data) mutable {
+    data.receive(std::move(message));
+  });
+}
+
+void GroupHost::unreachable(ReplicaId peer) {
+  router_.on_meta([peer](MetaGroup& meta) { meta.unreachable(peer); });
+  for (const auto& [group, seat] : router_.seats()) {
+    if (seat.group == nullptr) continue;
+    (void)router_.on_group(group, [peer](DataGroup& data) { data.unreachable(peer); });
+  }
 }
 
 void GroupHost::stop(Task stopped) {

@@ -14,8 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "net/peer_message.h"
+#include "raft/config_history.h"
+#include "raft/core.h"
 #include "raft/error.h"
-#include "raft/output.h"
+#include "raft/options.h"
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
 #include "server/group/data_directory.h"
@@ -60,6 +63,10 @@ struct GroupHostParts {
   std::function<std::unique_ptr<Ports>(GroupId)> make_ports;
   Ports& boot_ports;
   MetaDefaults defaults;
+  // Of every group. Node and group are mixed into the seed; give another one at every start.
+  raft::Options raft;
+  // How long a tick of the cores is.
+  std::int64_t tick_us = 50'000;
 };
 
 // What boot found, for the ready line.
@@ -79,11 +86,18 @@ class GroupHost {
 
   // kCorrupt, kIo ... when the node as a whole cannot serve (identity, hard state, meta group).
   Result<BootReport> open();
-  // Campaigns in every group; `serving` is posted to the meta group's lane when every group that
-  // is not halted takes appends and the meta group has reconciled once.
+  // Begins in every group. Alone, `serving` is posted to the meta group's lane when every group
+  // that is not halted takes appends and the meta group has reconciled once. With other members it
+  // does not wait for them: it is posted when every group has begun.
   void start(Task serving);
   // Stops every group; `stopped` is called, on some lane, when all have.
   void stop(Task stopped);
+
+  // A message of another node arrived; it goes to its group's lane. What is for no group here is
+  // dropped. From any thread, between start and stop.
+  void receive(net::PeerMessage message);
+  // The connection to `peer` was lost. From any thread.
+  void unreachable(ReplicaId peer);
 
   [[nodiscard]] Router& router() { return router_; }
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
@@ -97,11 +111,14 @@ class GroupHost {
     std::unique_ptr<Checkpoints> checkpoints;
     std::unique_ptr<MetaState> meta;
     std::unique_ptr<ShardState> shards;
-    raft::HardState hard_state;
+    raft::Boot boot;
     AppliedMark applied;
     bool store_damaged = false;
     std::string damage;
   };
+  [[nodiscard]] ReplicaId self() const;
+  // What every group's log begins with.
+  [[nodiscard]] raft::ConfigAt first_config() const;
   Prepared prepare(GroupId group);
   Result<void> try_prepare(Prepared& prepared);
   Result<void> seat(Prepared prepared);

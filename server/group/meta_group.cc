@@ -21,6 +21,7 @@
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/ports.h"
+#include "server/group/read_waiters.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
 #include "server/group/waiters.h"
@@ -55,6 +56,14 @@ void add_shards(const net::StreamRoute& stream, GroupShards& shards) {
   }
 }
 
+// A group that another node leads is looked after there.
+Reply<Done> led_elsewhere_is_fine(Reply<Done> reply) {
+  return [reply = std::move(reply)](std::expected<Done, Refusal> outcome) mutable {
+    const bool elsewhere = !outcome && outcome.error().error.code() == Errc::kNotLeader;
+    reply(elsewhere ? std::expected<Done, Refusal>(Done{}) : std::move(outcome));
+  };
+}
+
 // One answer out of several.
 struct Gathered {
   std::size_t open = 0;
@@ -81,6 +90,12 @@ MetaGroup::~MetaGroup() { *alive_ = false; }
 void MetaGroup::start(Task settled) {
   settled_ = std::move(settled);
   replica_.start();
+  // Nobody waits for other nodes.
+  if (!replica_.alone()) settle();
+}
+
+Refusal MetaGroup::not_admitting() const {
+  return {.error = replica_.refusal(), .leader = replica_.other_leader()};
 }
 
 void MetaGroup::stop(Task done) { replica_.stop(std::move(done)); }
@@ -100,22 +115,48 @@ void MetaGroup::on_admitting() {
               [this](const std::expected<Done, Refusal>& /*outcome*/) { settle(); });
   };
   if (state_->cluster()) return begin(Done{});
-  propose(
-      encode_init_cluster({.cluster = identity_.cluster.bytes,
-                           .node = {.node = identity_.node, .incarnation = identity_.incarnation},
-                           .data_groups = data_groups_}),
-      ports_.now().monotonic_us + kOwnDeadlineUs, begin);
+  InitClusterCommand command{
+      .cluster = identity_.cluster.bytes,
+      .node = {.node = identity_.node, .incarnation = identity_.incarnation},
+      .data_groups = data_groups_,
+      .others = {}};
+  for (const ReplicaId& member : identity_.members) {
+    if (member.node == identity_.node) continue;
+    command.others.push_back({.node = member.node, .incarnation = member.incarnation});
+  }
+  propose(encode_init_cluster(command), ports_.now().monotonic_us + kOwnDeadlineUs, begin);
 }
 
 void MetaGroup::on_leadership_lost() {
   producers_left_ = 0;
-  for (auto& waiting : std::exchange(producers_waiting_, {})) waiting(refuse(replica_.refusal()));
+  for (auto& waiting : std::exchange(producers_waiting_, {})) {
+    waiting(std::unexpected(not_admitting()));
+  }
 }
 
 void MetaGroup::on_halted() { settle(); }
 
 void MetaGroup::on_applied(const Entry& entry) {
-  if (entry.header.kind == EntryKind::kCommand) publish();
+  if (entry.header.kind != EntryKind::kCommand) return;
+  publish();
+  // Alone, whoever asked for the change sees to the shards.
+  if (!replica_.alone()) reconcile_soon();
+}
+
+void MetaGroup::reconcile_soon() {
+  reconcile_at(ports_.now().monotonic_us + kReconcileSoonUs);
+}
+
+void MetaGroup::reconcile_at(std::int64_t monotonic_us) {
+  next_reconcile_ = dirty_ ? std::min(next_reconcile_, monotonic_us) : monotonic_us;
+  dirty_ = true;
+  replica_.wake_by(next_reconcile_);
+}
+
+void MetaGroup::when_current(std::int64_t deadline_monotonic_us, ReadWaiters::Callback use) {
+  // Alone, nobody else can have changed it.
+  if (replica_.alone()) return use({});
+  replica_.confirm_read(deadline_monotonic_us, std::move(use));
 }
 
 void MetaGroup::publish() {
@@ -126,16 +167,17 @@ void MetaGroup::publish() {
 
 std::optional<std::int64_t> MetaGroup::on_timer(const Now& now) {
   if (!dirty_) return std::nullopt;
-  if (next_reconcile_ <= now.monotonic_us && !reconciling_ && replica_.admitting()) {
+  const bool may = !replica_.alone() || replica_.admitting();
+  if (next_reconcile_ <= now.monotonic_us && !reconciling_ && may) {
     reconcile(now.monotonic_us + kOwnDeadlineUs,
               [](const std::expected<Done, Refusal>& /*outcome*/) {});
   }
-  return next_reconcile_;
+  return std::max(next_reconcile_, now.monotonic_us + kReconcileSoonUs);
 }
 
 void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply,
                         EntryUse use) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   if (!replica_.can_wait()) return reply(refuse(Errc::kOverloaded, "too many requests wait"));
   if (replica_.room(command.size(), use) != storage::Room::kReady) {
     if (const auto stall = replica_.checkpoint_stall()) return reply(refuse(*stall));
@@ -185,6 +227,19 @@ void MetaGroup::ask_groups(const GroupShards& shards, const Ask& ask, Reply<Done
 }
 
 void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) {
+  reconciling_ = true;
+  // What changes from here on asks for another round.
+  dirty_ = false;
+  when_current(deadline_monotonic_us, [this, deadline_monotonic_us,
+                                       done = std::move(done)](Result<void> current) mutable {
+    if (current) return reconcile_now(deadline_monotonic_us, std::move(done));
+    reconciling_ = false;
+    reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
+    done(refuse(std::move(current).error()));
+  });
+}
+
+void MetaGroup::reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> done) {
   const auto table = state_->table();
   GroupShards shards;
   for (const GroupId group : table->groups()) shards[group];
@@ -194,22 +249,19 @@ void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) 
     const auto seat = router_.seats().find(each.first);
     return seat == router_.seats().end() || seat->second.group == nullptr;
   });
-  reconciling_ = true;
   ask_groups(
       shards,
-      [deadline_monotonic_us](DataGroup& group, const std::vector<ShardSettings>& wanted,
-                              Reply<Done> reply) {
-        group.reconcile(wanted, deadline_monotonic_us, std::move(reply));
+      [deadline_monotonic_us, next_stream = state_->next_stream()](
+          DataGroup& group, const std::vector<ShardSettings>& wanted, Reply<Done> reply) {
+        group.reconcile(wanted, next_stream, deadline_monotonic_us, led_elsewhere_is_fine(std::move(reply)));
       },
       [this, epoch = table->epoch(),
        done = std::move(done)](const std::expected<Done, Refusal>& outcome) mutable {
         reconciling_ = false;
         const bool same = state_->table()->epoch() == epoch;
         // A group that was halted meanwhile is not asked again.
-        dirty_ = !same || (!outcome && outcome.error().error.code() != Errc::kCorrupt);
-        if (dirty_) {
-          next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
-          replica_.wake_by(next_reconcile_);
+        if (!same || (!outcome && outcome.error().error.code() != Errc::kCorrupt)) {
+          reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
         }
         done(outcome);
       });
@@ -217,7 +269,7 @@ void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) 
 
 void MetaGroup::create_stream(const CreateStreamRequest& request,
                               Reply<CreateStreamOutcome> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   const CreateStreamCommand command{
       .name = request.name,
       .shards = request.shards.value_or(defaults_.shards),
@@ -230,7 +282,11 @@ void MetaGroup::create_stream(const CreateStreamRequest& request,
     return reply(refuse(valid.error()));
   }
   if (state_->table()->find(command.name) != nullptr) {
-    return created(request, true, std::move(reply));
+    return when_current(request.deadline_monotonic_us,
+                        [this, request, reply = std::move(reply)](Result<void> current) mutable {
+                          if (!current) return reply(refuse(std::move(current).error()));
+                          created(request, true, std::move(reply));
+                        });
   }
   propose(encode_create_stream(command), request.deadline_monotonic_us,
           [this, request,
@@ -246,7 +302,9 @@ void MetaGroup::created(const CreateStreamRequest& request, bool existed,
                         Reply<CreateStreamOutcome> reply) {
   const auto table = state_->table();
   const net::StreamRoute* stream = table->find(request.name);
-  CHECK(stream != nullptr);
+  if (stream == nullptr) {
+    return reply(refuse(Errc::kUnavailable, "the stream was deleted meanwhile; retry"));
+  }
   // Only what the creator said can differ.
   const bool differs =
       (request.shards && *request.shards != stream->shards.size()) ||
@@ -263,21 +321,19 @@ void MetaGroup::created(const CreateStreamRequest& request, bool existed,
       shards,
       [deadline = request.deadline_monotonic_us](
           DataGroup& group, const std::vector<ShardSettings>& wanted, Reply<Done> done) {
-        group.open_shards(wanted, deadline, std::move(done));
+        group.open_shards(wanted, deadline, led_elsewhere_is_fine(std::move(done)));
       },
       [this, outcome = std::move(outcome),
        reply = std::move(reply)](const std::expected<Done, Refusal>& opened) mutable {
         if (opened) return reply(std::move(outcome));
-        dirty_ = true;
-        next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
-        replica_.wake_by(next_reconcile_);
+        reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
         reply(std::unexpected(opened.error()));
       });
 }
 
 void MetaGroup::delete_stream(const std::string& name, std::int64_t deadline_monotonic_us,
                               Reply<StreamId> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   propose(
       encode_delete_stream(name), deadline_monotonic_us,
       [this, deadline_monotonic_us,
@@ -290,9 +346,7 @@ void MetaGroup::delete_stream(const std::string& name, std::int64_t deadline_mon
                   [this, id, reply = std::move(reply)](
                       const std::expected<Done, Refusal>& /*dropped*/) mutable {
                     // Shards whose opening was in flight are found by the next round.
-                    dirty_ = true;
-                    next_reconcile_ = ports_.now().monotonic_us + kReconcileEveryUs;
-                    replica_.wake_by(next_reconcile_);
+                    reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
                     reply(id);
                   });
       },
@@ -300,7 +354,7 @@ void MetaGroup::delete_stream(const std::string& name, std::int64_t deadline_mon
 }
 
 void MetaGroup::new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply) {
-  if (!replica_.admitting()) return reply(refuse(replica_.refusal()));
+  if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   if (producers_waiting_.size() >= kProducersWaitingMax) {
     return reply(refuse(Errc::kOverloaded, "too many producers wait for an id; retry"));
   }

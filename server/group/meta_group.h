@@ -11,6 +11,11 @@
 // every start, and every kReconcileEveryUs while something is known to be missing, it gives each
 // data group the full list of its shards, and the group opens and drops what differs. All of it is
 // idempotent. A group that was halted is left alone.
+//
+// With several nodes, each reconciles the data groups that it leads, from its own copy of the
+// catalogue, once a read index has confirmed that it is the newest: so a group is changed by whoever
+// leads it, and group 0 need not know who that is. The maker of a stream may be answered before
+// the shards of groups led elsewhere are open; until then they are answered kUnavailable.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,14 +26,18 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/routing_table.h"
+#include "net/peer_message.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "server/group/leader_hint.h"
 #include "server/group/ports.h"
+#include "server/group/read_waiters.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
 #include "server/meta/meta_state.h"
@@ -61,6 +70,8 @@ struct CreateStreamOutcome {
 class MetaGroup final : public ReplicaOwner {
  public:
   static constexpr std::int64_t kReconcileEveryUs = 1'000'000;
+  // Changes of the catalogue within this share one round.
+  static constexpr std::int64_t kReconcileSoonUs = 20'000;
   // Producer ids taken from group 0 at once; those left at a restart are never used.
   static constexpr std::uint32_t kProducerBlock = 1000;
   // Clients that wait for a block to be committed.
@@ -81,10 +92,18 @@ class MetaGroup final : public ReplicaOwner {
   MetaGroup(const MetaGroup&) = delete;
   MetaGroup& operator=(const MetaGroup&) = delete;
 
-  // Campaigns; `settled` runs once, when the cluster is initialised and the data groups have been
-  // reconciled once, or the group was halted. The data groups have settled before.
+  // Begins; `settled` runs once: where the group has no other members, when the cluster is
+  // initialised and the data groups have been reconciled once, or the group was halted; else at
+  // once. The data groups have settled before.
   void start(Task settled);
   void stop(Task done);
+
+  // Of other replicas of the group.
+  void receive(net::PeerMessage message) { replica_.receive(std::move(message)); }
+  void unreachable(ReplicaId peer) { replica_.unreachable(peer); }
+
+  // A data group has a new leader here, which has to be told its shards.
+  void reconcile_soon();
 
   // kInvalidArgument for a name, kAlreadyExists where a stream of that name differs.
   void create_stream(const CreateStreamRequest& request, Reply<CreateStreamOutcome> reply);
@@ -95,8 +114,11 @@ class MetaGroup final : public ReplicaOwner {
   void new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
+  // Who leads, as far as is known here. From any thread.
+  [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
 
  private:
+  void on_leader(std::optional<ReplicaId> leader) override { leader_.set(leader); }
   void on_admitting() override;
   void on_leadership_lost() override;
   void on_halted() override;
@@ -108,8 +130,15 @@ class MetaGroup final : public ReplicaOwner {
                EntryUse use = EntryUse::kTakesSpace);
   void publish();
   void settle();
-  // Gives every data group the list of its shards; `done` is told when all have answered.
+  [[nodiscard]] Refusal not_admitting() const;
+  // Gives every data group the list of its shards; `done` is told when all have answered. A group
+  // that is led elsewhere is reconciled there.
   void reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done);
+  // With the catalogue as it is applied here, which is the newest.
+  void reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> done);
+  void reconcile_at(std::int64_t monotonic_us);
+  // Runs `use` when this replica's catalogue holds everything that was committed before.
+  void when_current(std::int64_t deadline_monotonic_us, ReadWaiters::Callback use);
   // Asks several groups and answers once: with the first refusal, if there was one.
   using Ask = std::function<void(DataGroup&, const std::vector<ShardSettings>&, Reply<Done>)>;
   void ask_groups(const std::map<GroupId, std::vector<ShardSettings>>& shards, const Ask& ask,
@@ -119,6 +148,7 @@ class MetaGroup final : public ReplicaOwner {
 
   Ports& ports_;
   Router& router_;
+  LeaderHint leader_;
   std::unique_ptr<MetaState> state_;
   Replica replica_;
   storage::NodeIdentity identity_;

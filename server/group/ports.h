@@ -1,6 +1,7 @@
 #pragma once
 
-// What a replica needs from the world outside its lane: time, threads, a timer, a place for news.
+// What a replica needs from the world outside its lane: time, threads, a timer, other replicas, a
+// place for news.
 //
 // The driver above is deterministic: same calls, same answers, same behaviour. In production
 // server/lane_ports.h stands behind these with Asio and thread pools; in tests and simulations a
@@ -11,6 +12,7 @@
 #include <functional>
 #include <string>
 
+#include "net/peer_message.h"
 #include "raft/error.h"
 #include "raft/types.h"
 
@@ -63,6 +65,11 @@ class Ports {
   // Asks for one call of the above at or soon after `monotonic_us`. A later call replaces an
   // earlier one; the timer is one-shot.
   virtual void wake_at(std::int64_t monotonic_us) = 0;
+
+  // Sends to another node: on its way at once, or lost. Never blocks, never fails, may overlap
+  // itself; what arrives may be doubled, late and out of order, but is what was sent. Bounded: when
+  // too much waits for a node, messages to it are lost.
+  virtual void send(net::PeerMessage message) = 0;
 
   // A write or sync of live data failed. In production this does not return: the process stops
   // (docs/operating/disk-failure.md). A simulation kills the node.

@@ -5,44 +5,49 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
+#include "net/peer_message.h"
 #include "raft/check.h"
+#include "raft/config_history.h"
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/membership.h"
+#include "raft/messages.h"
 #include "raft/output.h"
 #include "raft/types.h"
+#include "server/group/append_clock.h"
 #include "server/group/checkpoints.h"
 #include "server/group/ports.h"
+#include "server/group/read_waiters.h"
+#include "server/group/recent_entries.h"
 #include "server/group/state_machine.h"
+#include "server/group/upkeep.h"
 #include "server/group/waiters.h"
+#include "storage/frame_codec.h"
 #include "storage/log.h"
 
 namespace lignum::server {
 
 namespace {
 
-constexpr std::int64_t kMarkerDelayUs = std::int64_t{storage::kMarkerDelayMs} * 1000;
-// A group without traffic for this long holds no prepared segment.
-constexpr std::int64_t kIdleUs = std::int64_t{10} * 1'000'000;
 // What an entry weighs besides its payload when log bytes are counted.
 constexpr std::size_t kHeaderWeight = 192;
 
-raft::Core make_core(const ReplicaParts& parts, const AppliedMark& applied) {
-  return {parts.raft,
-          {.self = parts.self,
-           .group = parts.incarnation,
-           .hard_state = parts.hard_state,
-           .last = parts.log->last(),
-           .commit = applied.id.index,
-           .voters = {parts.self}}};
+// Bytes of a leader's entries in `message`; 0 for what needs no room in the log.
+std::size_t room_needed(const raft::Message& message) {
+  const auto* const append = std::get_if<raft::AppendEntries>(&message.body);
+  std::size_t bytes = 0;
+  if (append == nullptr) return bytes;
+  for (const Entry& entry : append->entries) bytes += entry.payload.size() + kHeaderWeight;
+  return bytes;
 }
 
 }  // namespace
@@ -50,21 +55,31 @@ raft::Core make_core(const ReplicaParts& parts, const AppliedMark& applied) {
 Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine, Ports& ports,
                  ReplicaOwner& owner)
     : group_(parts.group),
+      incarnation_(parts.boot.group),
+      tick_us_(parts.tick_us),
       ports_(ports),
-      machine_(machine),
       owner_(owner),
+      machine_(machine, parts.boot.configs.front()),
       log_(std::move(parts.log)),
-      save_hard_state_(std::move(parts.save_hard_state)),
-      checkpoints_(std::move(parts.checkpoints)),
-      core_([&] {
-        CHECK(log_ != nullptr);
-        parts.log = std::move(log_);
-        raft::Core core = make_core(parts, applied);
-        log_ = std::move(parts.log);
-        return core;
-      }()),
+      core_(parts.raft, std::move(parts.boot)),
       clock_(std::max(log_->last_append_time(), applied.append_time)),
       applied_(applied),
+      writer_({.group = group_,
+               .log = *log_,
+               .ports = ports_,
+               .save_hard_state = std::move(parts.save_hard_state)},
+              *this),
+      catch_up_(ports_, *log_, recent_,
+                [this](const raft::Fetch& fetch, Result<std::vector<Entry>> entries) {
+                  supply(fetch, std::move(entries));
+                }),
+      upkeep_({.group = group_,
+               .ports = ports_,
+               .log = *log_,
+               .machine = machine_,
+               .applied = applied_,
+               .checkpoints = std::move(parts.checkpoints),
+               .ended = [this] { on_upkeep_ended(); }}),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);
   ports_.on_wake([this, alive = alive_] {
@@ -75,8 +90,21 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
 Replica::~Replica() { *alive_ = false; }
 
 void Replica::start() {
-  core_.tick();
+  started_ = true;
+  if (alone()) core_.tick();
   pump();
+}
+
+bool Replica::alone() const {
+  const raft::Membership& members = core_.membership();
+  return !members.joint() && members.learners.empty() && members.voters.size() == 1 &&
+         members.voters.front() == core_.self();
+}
+
+std::optional<NodeId> Replica::other_leader() const {
+  const auto leader = core_.leader();
+  if (!leader || *leader == core_.self()) return std::nullopt;
+  return leader->node;
 }
 
 Error Replica::refusal() const {
@@ -84,8 +112,19 @@ Error Replica::refusal() const {
     return {Errc::kCorrupt, fmt::format("group {} is halted: {}", group_.value(), damage_)};
   }
   if (stopping_) return {Errc::kShuttingDown, "the node is shutting down"};
-  return {Errc::kNotLeader, fmt::format("group {} has no leader yet", group_.value())};
+  const auto leader = core_.leader();
+  if (!leader) {
+    return {Errc::kNotLeader, fmt::format("group {} has no leader yet", group_.value())};
+  }
+  if (*leader != core_.self()) {
+    return {Errc::kNotLeader,
+            fmt::format("node {} leads group {}", leader->node.value(), group_.value())};
+  }
+  return {Errc::kNotLeader,
+          fmt::format("this node leads group {} and is not ready yet", group_.value())};
 }
+
+// ---------------------------------------------------------------- inputs
 
 Result<LogId> Replica::propose(Entry entry) {
   const Now now = ports_.now();
@@ -114,6 +153,54 @@ Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
   return id;
 }
 
+void Replica::receive(net::PeerMessage received) {
+  if (stopping_ || !damage_.empty() || received.incarnation != incarnation_) return;
+  raft::Message message = std::get<raft::Message>(std::move(received.body));
+  const std::size_t bytes = room_needed(message);
+  if (bytes == 0) return step(std::move(message));
+  if (incoming_.empty()) {
+    switch (room(bytes)) {
+      case storage::Room::kReady:
+        return step(std::move(message));
+      case storage::Room::kPreparing:
+        break;
+      case storage::Room::kNoSpace:
+        // Lost, as far as the leader can tell; it goes on trying.
+        return;
+    }
+  }
+  if (incoming_bytes_ + bytes > kIncomingBytesMax) return;
+  incoming_bytes_ += bytes;
+  incoming_.push_back(std::move(message));
+  wake_by(ports_.now().monotonic_us + kIncomingPollUs);
+}
+
+void Replica::receive_waiting() {
+  while (!incoming_.empty() && damage_.empty()) {
+    const std::size_t bytes = room_needed(incoming_.front());
+    const storage::Room found = room(bytes);
+    if (found == storage::Room::kPreparing) return;
+    raft::Message message = std::move(incoming_.front());
+    incoming_.pop_front();
+    incoming_bytes_ -= bytes;
+    if (found == storage::Room::kReady) step(std::move(message));
+  }
+}
+
+void Replica::step(raft::Message message) {
+  // Of its own leadership, before it may end.
+  drain();
+  core_.step(std::move(message));
+  drain();
+  schedule_pump();
+}
+
+void Replica::unreachable(ReplicaId peer) {
+  if (stopping_ || !damage_.empty()) return;
+  core_.on_unreachable(peer);
+  schedule_pump();
+}
+
 Result<void> Replica::wait_for(LogId id, std::int64_t deadline_monotonic_us,
                                Waiters::Callback callback) {
   if (waiters_.full()) return fail(Errc::kOverloaded, "too many appends wait in this group");
@@ -122,11 +209,64 @@ Result<void> Replica::wait_for(LogId id, std::int64_t deadline_monotonic_us,
   return {};
 }
 
+void Replica::confirm_read(std::int64_t deadline_monotonic_us, ReadWaiters::Callback callback) {
+  if (stopping_ || !damage_.empty()) return callback(std::unexpected(refusal()));
+  if (reads_.full()) return callback(fail(Errc::kOverloaded, "too many reads wait; retry"));
+  const auto id = core_.read_index();
+  if (!id) return callback(std::unexpected(id.error()));
+  reads_.add(*id, deadline_monotonic_us, std::move(callback));
+  wake_by(deadline_monotonic_us);
+  schedule_pump();
+}
+
 void Replica::wake_by(std::int64_t monotonic_us) {
   if (armed_for_ && *armed_for_ <= monotonic_us) return;
   armed_for_ = monotonic_us;
   ports_.wake_at(monotonic_us);
 }
+
+storage::Room Replica::room(std::size_t bytes, EntryUse use) {
+  if (upkeep_.behind(use)) {
+    wake_by(upkeep_.urge());
+    return storage::Room::kPreparing;
+  }
+  const std::size_t all = unstaged_bytes_ + bytes + kHeaderWeight;
+  return use == EntryUse::kTakesSpace ? log_->room(all) : log_->upkeep_room(all);
+}
+
+void Replica::on_timer() {
+  const Now now = ports_.now();
+  armed_for_.reset();
+  waiters_.expire(now.monotonic_us);
+  reads_.expire(now.monotonic_us);
+  if (tick_at_ && *tick_at_ <= now.monotonic_us) tick(now.monotonic_us);
+  receive_waiting();
+  const auto writer_wants = writer_.on_timer(now);
+  if (upkeep_.behind(EntryUse::kTakesSpace) && !stopping_) wake_by(upkeep_.urge());
+  const auto owner_wants = owner_.on_timer(now);
+  for (const auto& deadline : {waiters_.earliest_deadline(), reads_.earliest_deadline(), tick_at_,
+                               writer_wants, owner_wants}) {
+    if (deadline) wake_by(*deadline);
+  }
+  if (!incoming_.empty()) wake_by(now.monotonic_us + kIncomingPollUs);
+}
+
+void Replica::tick(std::int64_t now) {
+  tick_at_.reset();
+  if (stopping_ || !damage_.empty() || alone()) return;
+  // One, however late the timer was: time in which this process stood still is nobody's fault.
+  tick_at_ = now + tick_us_;
+  drain();
+  core_.tick();
+  for (const raft::SendSnapshot& each : std::exchange(snapshots_wanted_, {})) {
+    core_.on_snapshot_sent(each, std::nullopt);
+  }
+  catch_up_.retry();
+  drain();
+  schedule_pump();
+}
+
+// ---------------------------------------------------------------- the order of durability
 
 void Replica::schedule_pump() {
   if (pump_posted_) return;
@@ -138,164 +278,129 @@ void Replica::schedule_pump() {
   });
 }
 
-storage::Room Replica::room(std::size_t bytes, EntryUse use) {
-  if (behind(use)) {
-    urge_checkpoint();
-    return storage::Room::kPreparing;
-  }
-  const std::size_t all = unstaged_bytes_ + bytes + kHeaderWeight;
-  return use == EntryUse::kTakesSpace ? log_->room(all) : log_->upkeep_room(all);
-}
-
-bool Replica::behind(EntryUse use) const {
-  const std::size_t more = use == EntryUse::kTakesSpace ? 0 : kCheckpointLogBytes;
-  return bytes_unsaved_ >= kCheckpointBacklogMax + more;
-}
-
-void Replica::urge_checkpoint() {
-  const std::int64_t now = ports_.now().monotonic_us;
-  if (now >= next_checkpoint_try_ && !checkpoints_->busy()) {
-    next_checkpoint_try_ = now + kCheckpointRetryUs;
-    checkpoint();
-  }
-  wake_by(next_checkpoint_try_ > now ? next_checkpoint_try_ : now + kCheckpointRetryUs);
-}
-
-std::optional<Error> Replica::checkpoint_stall() const {
-  if (!behind(EntryUse::kTakesSpace) || !checkpoint_error_) return std::nullopt;
-  return Error(
-      checkpoint_error_->code() == Errc::kNoSpace ? Errc::kNoSpace : Errc::kUnavailable,
-      fmt::format("group {}: {} MiB of log wait for a checkpoint, which cannot be written: "
-                  "{}",
-                  group_.value(), bytes_unsaved_ >> 20U, checkpoint_error_->message()));
-}
-
 void Replica::pump() {
-  while (core_.has_output()) execute(core_.take_output());
-  unstaged_bytes_ = 0;
+  drain();
   // Before applying, so that the disk works while the lane hashes and answers.
-  launch_flush();
+  writer_.launch();
   apply_committed();
-  launch_flush();
+  writer_.launch();
+  if (started_ && !tick_at_ && !stopping_ && damage_.empty() && !alone()) {
+    tick_at_ = ports_.now().monotonic_us + tick_us_;
+    wake_by(*tick_at_);
+  }
   advance_stop();
+}
+
+void Replica::drain() {
+  // What is supplied from memory comes back here; the loop below takes it up.
+  if (draining_) return;
+  draining_ = true;
+  while (core_.has_output()) {
+    raft::Output output = core_.take_output();
+    // A halted replica makes no promises any more.
+    if (damage_.empty()) execute(std::move(output));
+  }
+  unstaged_bytes_ = 0;
+  draining_ = false;
 }
 
 // The order of durability: raft/output.h.
 void Replica::execute(raft::Output output) {
+  if (output.divergence) {
+    return halt(fmt::format("entry {} is committed here, and the leader of term {} has another one "
+                            "there: the logs of this group have diverged",
+                            output.divergence->value(), core_.term().value()));
+  }
   if (output.role_change) on_role_change(*output.role_change);
   if (output.persist) stage(std::move(*output.persist));
-  // A group of one voter has nobody to send to.
-  CHECK(output.send_now.empty());
+  if (!damage_.empty()) return;
+  for (const raft::Fetch& fetch : output.fetch) catch_up_.fetch(fetch);
+  for (const raft::SendSnapshot& each : output.send_snapshot) snapshots_wanted_.push_back(each);
+  for (raft::Message& message : output.send_now) send(std::move(message));
+  for (const raft::ReadReady& read : output.reads) reads_.answer(read, applied_.id.index);
 }
 
-void Replica::stage(raft::PersistOp op) {
-  if (op.truncate_after) {
-    log_->truncate_after(*op.truncate_after);
-    while (!unapplied_.empty() && unapplied_.back().entry.header.index > *op.truncate_after) {
-      unapplied_.pop_back();
-    }
+void Replica::stage(raft::PersistOp operation) {
+  for (Entry& entry : operation.append) {
+    // The core knows no clock: its own no-op, for one, comes without a stamp.
+    TimeUs& stamp = entry.header.append_time;
+    if (led_ == entry.header.term && stamp == 0) stamp = clock_.stamp(ports_.now());
+    // Whoever leads next stamps above everything that was here (rule F1).
+    clock_.inherit(stamp);
   }
-  for (Entry& entry : op.append) {
-    // The core's own no-op: the core knows no clock.
-    if (entry.header.append_time == 0) entry.header.append_time = clock_.stamp(ports_.now());
-    entry.header.previous_chain = log_->last_chain();
-    log_->append({&entry, 1});
-    unapplied_.push_back({.entry = std::move(entry), .chain = log_->last_chain()});
-  }
-  op.append.clear();
-  staged_.push_back(std::move(op));
+  writer_.stage(std::move(operation), led_);
 }
 
-void Replica::launch_flush() {
-  if (flights_.size() == storage::Log::kFlushesOutMax) return;
-  Flight flight{.job = log_->take_flush(), .operations = {}};
-  // What was staged with bytes leaves with them, or with the next flush.
-  if (flight.job == nullptr && (staged_.empty() || !flights_.empty())) return;
-  flight.operations = std::exchange(staged_, {});
-  marker_at_.reset();
-  idle_at_.reset();
-  std::optional<raft::HardState> hard_state;
-  for (const raft::PersistOp& op : flight.operations) {
-    if (op.hard_state) hard_state = op.hard_state;
-  }
-  storage::FlushJob* const job = flight.job.get();
-  flights_.push_back(std::move(flight));
-  if (job == nullptr && !hard_state) {
-    // An operation without bytes: there is nothing to wait for.
-    ports_.post([this, alive = alive_] {
-      if (*alive) flushed({});
-    });
-    return;
-  }
-  // The job belongs to the replica and is touched by the worker only until `done` is posted; a
-  // replica is destroyed after its pools.
-  ports_.run(
-      Pool::kFlush,
-      [this, hard_state, job]() -> Result<void> {
-        // Vote and term are durable before any entry of that term (rule B9).
-        if (hard_state) TRY(save_hard_state_(*hard_state));
-        return job == nullptr ? Result<void>{} : job->run();
-      },
-      [this, alive = alive_](Result<void> outcome) {
-        if (*alive) flushed(std::move(outcome));
-      });
+void Replica::send(raft::Message message) {
+  ports_.send({.group = group_, .incarnation = incarnation_, .body = std::move(message)});
 }
 
-void Replica::flushed(Result<void> outcome) {
-  if (!outcome) {
-    // Nothing is known about the bytes concerned: no acknowledgement, no retry.
-    ports_.disk_failed(fmt::format("group {}: {}", group_.value(), outcome.error().describe()));
-    halt("a write or sync of live data failed");
-    return;
+void Replica::supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entries) {
+  if (!damage_.empty()) return;
+  if (entries) {
+    core_.supply(fetch, std::move(*entries));
+  } else if (entries.error().code() == Errc::kTrimmed) {
+    core_.supply_failed(fetch);
+  } else {
+    return halt(entries.error().message());
   }
-  CHECK(!flights_.empty());
-  Flight flight = std::move(flights_.front());
-  flights_.pop_front();
-  if (flight.job != nullptr) log_->complete_flush(std::move(flight.job));
-  // Promises (send_after_persist) would leave here; a group of one voter makes none to others.
-  for (const raft::PersistOp& op : flight.operations) {
-    CHECK(op.send_after_persist.empty());
-    core_.on_persisted(op.token);
-  }
+  drain();
+}
+
+void Replica::on_staged(const Entry& entry, const Hash128& chain) { recent_.append(entry, chain); }
+
+void Replica::on_truncated(Index last_kept) { recent_.truncate_after(last_kept); }
+
+void Replica::on_persisted(raft::PersistOp operation) {
+  if (!damage_.empty()) return;
+  for (raft::Message& message : operation.send_after_persist) send(std::move(message));
+  core_.on_persisted(operation.token);
+  drain();
+}
+
+void Replica::on_flushed() {
+  catch_up_.retry();
   pump();
-  if (flights_.empty() && !pump_posted_) {
-    const std::int64_t now = ports_.now().monotonic_us;
-    marker_at_ = now + kMarkerDelayUs;
-    idle_at_ = now + kIdleUs;
-    wake_by(*marker_at_);
-  }
 }
+
+void Replica::on_divergence(std::string what) { halt(std::move(what)); }
+
+void Replica::on_disk_failed() { halt("a write or sync of live data failed"); }
 
 void Replica::on_role_change(const raft::RoleChange& change) {
-  if (change.role == raft::Role::kLeader) return;
-  if (admitting_) owner_.on_leadership_lost();
-  admitting_ = false;
-  waiters_.fail_all();
+  owner_.on_leader(change.leader);
+  const bool leads = change.role == raft::Role::kLeader;
+  if (leads && led_ == change.term) return;
+  if (admitting_) {
+    admitting_ = false;
+    owner_.on_leadership_lost();
+  }
+  if (leads) led_ = change.term;
 }
+
+// ---------------------------------------------------------------- apply
 
 void Replica::apply_committed() {
   const Index target = std::min(core_.commit(), core_.durable());
   while (applied_.id.index < target && damage_.empty()) {
     const Index next = applied_.id.index.next();
-    if (unapplied_.empty() || unapplied_.front().entry.header.index > next) {
+    const RecentEntries::Item* const found = recent_.find(next);
+    if (found == nullptr) {
       const Index until =
-          unapplied_.empty()
-              ? target
-              : std::min(target, Index(unapplied_.front().entry.header.index.value() - 1));
+          recent_.empty() ? target : std::min(target, Index(recent_.first().value() - 1));
       if (!replay(until)) return;
       continue;
     }
-    CHECK(unapplied_.front().entry.header.index == next);
-    const Pending next_up = std::move(unapplied_.front());
-    unapplied_.pop_front();
-    if (!apply_one(next_up.entry, next_up.chain)) return;
+    const RecentEntries::Item item = *found;
+    if (!apply_one(item.entry, item.chain)) return;
   }
+  recent_.release(applied_.id.index, alone() ? 0 : kRecentBytes);
   const auto own_no_op = core_.leadership_start();
   if (!admitting_ && own_no_op && applied_.id.index >= *own_no_op && damage_.empty()) {
     admitting_ = true;
     owner_.on_admitting();
   }
-  if (bytes_since_checkpoint_ >= kCheckpointLogBytes) checkpoint();
+  upkeep_.checkpoint_if_due();
 }
 
 bool Replica::apply_one(const Entry& entry, const Hash128& chain) {
@@ -306,18 +411,11 @@ bool Replica::apply_one(const Entry& entry, const Hash128& chain) {
     return false;
   }
   applied_ = {.id = entry.header.id(), .append_time = entry.header.append_time, .chain = chain};
-  bytes_since_checkpoint_ += entry.payload.size() + kHeaderWeight;
-  bytes_unsaved_ += entry.payload.size() + kHeaderWeight;
+  upkeep_.applied(entry.payload.size() + kHeaderWeight);
   owner_.on_applied(entry);
   waiters_.applied(applied_.id);
+  reads_.applied(applied_.id.index);
   return true;
-}
-
-Hash128 Replica::chain_before(Index index) const {
-  if (!unapplied_.empty() && unapplied_.front().entry.header.index == index) {
-    return unapplied_.front().entry.header.previous_chain;
-  }
-  return index == log_->last().index.next() ? log_->last_chain() : Hash128{};
 }
 
 bool Replica::replay(Index to) {
@@ -329,110 +427,60 @@ bool Replica::replay(Index to) {
       return false;
     }
     CHECK(!entries->empty());
-    for (std::size_t i = 0; i < entries->size(); ++i) {
-      const Entry& entry = (*entries)[i];
+    for (const Entry& entry : *entries) {
       CHECK(entry.header.index == applied_.id.index.next());
-      // The entry after it holds its chain. After the last one read it is not known until the
-      // next entry is: no checkpoint is taken in between.
-      const bool last = i + 1 == entries->size();
-      const Hash128 chain =
-          last ? chain_before(entry.header.index.next()) : (*entries)[i + 1].header.previous_chain;
-      if (!apply_one(entry, chain)) return false;
+      if (!apply_one(entry, storage::chain_after(entry.header))) return false;
     }
   }
   return true;
 }
 
+// ---------------------------------------------------------------- the end
+
 void Replica::halt(std::string why) {
   if (!damage_.empty()) return;
   damage_ = std::move(why);
   ports_.report(Severity::kError, fmt::format("group {} halts: {}", group_.value(), damage_));
-  if (admitting_) owner_.on_leadership_lost();
-  admitting_ = false;
+  core_.on_damaged(applied_.id.index.next());
+  incoming_.clear();
+  incoming_bytes_ = 0;
+  upkeep_.halt();
+  if (std::exchange(admitting_, false)) owner_.on_leadership_lost();
   waiters_.fail_all();
+  reads_.fail_all(refusal());
   owner_.on_halted();
   advance_stop();
-}
-
-void Replica::checkpoint() {
-  if (checkpoints_->busy() || !damage_.empty()) return;
-  if (checkpoints_->durable_checkpoint() >= applied_.id.index) return;
-  bytes_since_checkpoint_ = 0;
-  bytes_being_saved_ = bytes_unsaved_;
-  checkpoints_->begin(applied_, machine_, [this, alive = alive_](const Result<void>& outcome) {
-    if (!*alive) return;
-    checkpoint_error_.reset();
-    if (outcome) {
-      bytes_unsaved_ -= bytes_being_saved_;
-    } else {
-      ports_.report(Severity::kWarn, fmt::format("group {}: no checkpoint: {}", group_.value(),
-                                                 outcome.error().describe()));
-      checkpoint_error_ = outcome.error();
-    }
-    clean();
-    advance_stop();
-  });
-}
-
-void Replica::clean() {
-  if (clean_out_ || stopping_ || !damage_.empty()) return;
-  clean_job_ = log_->take_clean(checkpoints_->durable_image());
-  if (clean_job_ == nullptr) return;
-  clean_out_ = true;
-  ports_.run(
-      Pool::kBackground, [job = clean_job_.get()] { return job->run(); },
-      [this, alive = alive_](const Result<void>& outcome) {
-        if (!*alive) return;
-        clean_out_ = false;
-        log_->complete_clean(std::move(clean_job_), outcome.has_value());
-        if (!outcome) {
-          ports_.report(Severity::kWarn, fmt::format("group {}: cleaning failed: {}",
-                                                     group_.value(), outcome.error().describe()));
-        }
-        advance_stop();
-      });
-}
-
-void Replica::on_timer() {
-  const Now now = ports_.now();
-  armed_for_.reset();
-  waiters_.expire(now.monotonic_us);
-  if (marker_at_ && *marker_at_ <= now.monotonic_us) {
-    marker_at_.reset();
-    if (flights_.empty() && damage_.empty() && log_->stage_marker()) launch_flush();
-  }
-  if (idle_at_ && *idle_at_ <= now.monotonic_us) {
-    idle_at_.reset();
-    log_->release_spare();
-  }
-  if (behind(EntryUse::kTakesSpace) && !stopping_) urge_checkpoint();
-  const auto owner_wants = owner_.on_timer(now);
-  if (const auto deadline = waiters_.earliest_deadline()) wake_by(*deadline);
-  if (marker_at_) wake_by(*marker_at_);
-  if (idle_at_) wake_by(*idle_at_);
-  if (owner_wants) wake_by(*owner_wants);
 }
 
 void Replica::stop(Task done) {
   CHECK(!stopping_);
   stopping_ = true;
   stopped_ = std::move(done);
+  incoming_.clear();
+  incoming_bytes_ = 0;
+  upkeep_.stop();
   pump();
 }
 
+void Replica::on_upkeep_ended() {
+  const Index before_first(log_->first_index().value() - 1);
+  if (before_first > core_.base().index && damage_.empty()) {
+    if (const auto base = log_->id_at(before_first)) core_.on_compacted(*base);
+  }
+  advance_stop();
+}
+
 void Replica::advance_stop() {
-  if (!stopping_ || !stopped_ || !flights_.empty() || clean_out_ || pump_posted_) return;
-  if (checkpoints_->busy()) return;
+  if (!stopping_ || !stopped_ || writer_.flushing() || upkeep_.busy() || pump_posted_) return;
   const bool sound = damage_.empty();
-  if (sound && !checkpoint_error_ && applied_.id.index > checkpoints_->durable_checkpoint()) {
-    checkpoint();
+  if (sound && !upkeep_.failed() &&
+      applied_.id.index > upkeep_.checkpoints().durable_checkpoint()) {
+    upkeep_.checkpoint();
     return;
   }
-  if (sound && log_->stage_marker()) {
-    launch_flush();
-    if (!flights_.empty()) return;
-  }
+  if (sound && writer_.write_marker()) return;
   waiters_.fail_all();
+  reads_.fail_all(refusal());
   ports_.post(std::exchange(stopped_, nullptr));
 }
 
@@ -443,6 +491,7 @@ TimeUs Replica::last_stamp() const {
 ReplicaStatus Replica::status() const {
   return {.role = core_.role(),
           .term = core_.term(),
+          .leader = core_.leader(),
           .commit = core_.commit(),
           .applied = applied_.id.index,
           .durable = core_.durable(),

@@ -6,17 +6,23 @@
 // Owned by a group (data_group.h, meta_group.h) and called from its lane only; it never blocks,
 // reads no clock and knows no thread (ports.h). The way of an entry:
 //
-//     propose ─ core ─ Output ─ execute ─┬─ stage: hard state, truncation, entries
-//                                        └─ one flush out ── worker ── flushed
-//                                              │ meanwhile later entries gather
-//        waiters ◄── apply ◄── commit ◄── on_persisted ◄─────┘
+//     propose ─┐                       ┌─ stage ─ log_writer.h ─ one flush out ── worker
+//     receive ─┼─ core ─ Output ─ drain┼─ fetch ─ catch_up.h ─ supply ─ core
+//     tick ────┘                       └─ send ─ Ports::send        │ meanwhile later entries gather
+//                                                                   │
+//        waiters ◄── apply ◄── commit ◄── on_persisted ◄─ promises leave ◄─ flushed
 //
 // Nothing is applied, and nobody is told, before the flush that holds the entry has completed
 // (ack after flush). The flush leaves from a posted task, so that everything that already waits on
-// the lane shares it.
+// the lane shares it; a leader's messages leave with it, so that disks and network work side by
+// side.
 //
-// Damage (an entry that contradicts the state, a log that fails its checksums) halts this replica
-// only: it admits nothing more and says so in status(); what was applied stays readable.
+// A change of leadership ends admission, not waiting: an entry of an earlier leadership may still
+// commit, so whoever waits for it hears what became of it, or kUnknown at the deadline.
+//
+// Damage (an entry that contradicts the state, a log that fails its checksums or contradicts its
+// leader's) halts this replica only: it admits nothing more, says nothing more to others, and says
+// so in status(); what was applied stays readable.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,15 +33,23 @@
 #include <string>
 #include <vector>
 
+#include "net/peer_message.h"
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/messages.h"
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/append_clock.h"
+#include "server/group/catch_up.h"
 #include "server/group/checkpoints.h"
+#include "server/group/configured_state.h"
+#include "server/group/log_writer.h"
 #include "server/group/ports.h"
+#include "server/group/read_waiters.h"
+#include "server/group/recent_entries.h"
 #include "server/group/state_machine.h"
+#include "server/group/upkeep.h"
 #include "server/group/waiters.h"
 #include "storage/log.h"
 
@@ -45,6 +59,8 @@ namespace lignum::server {
 class ReplicaOwner {
  public:
   virtual ~ReplicaOwner() = default;
+  // Another replica leads the group, as far as is known here; none: nobody does.
+  virtual void on_leader(std::optional<ReplicaId> leader) = 0;
   // This replica leads and its own no-op is applied: admission may begin (rule A2).
   virtual void on_admitting() = 0;
   // It leads no more: the in-flight view dies.
@@ -57,26 +73,23 @@ class ReplicaOwner {
   virtual std::optional<std::int64_t> on_timer(const Now& now) = 0;
 };
 
-// What an entry does to the space that the log takes, sooner or later. The second kind is still
-// admitted when the disk is full (storage::Log::upkeep_room).
-enum class EntryUse : std::uint8_t { kTakesSpace, kGivesSpaceBack };
-
 struct ReplicaParts {
   GroupId group;
-  GroupIncarnation incarnation;
-  ReplicaId self;
-  // Found on disk, already raised to the term of the last entry.
-  raft::HardState hard_state;
+  // What read_boot() (replica_boot.h) found.
+  raft::Boot boot;
   std::unique_ptr<storage::Log> log;
   // Makes a hard state durable; called from a flush worker, for one group at a time.
   std::function<Result<void>(const raft::HardState&)> save_hard_state;
   std::unique_ptr<Checkpoints> checkpoints;
   raft::Options raft;
+  // How long a tick of the core is.
+  std::int64_t tick_us = 50'000;
 };
 
 struct ReplicaStatus {
   raft::Role role = raft::Role::kFollower;
   Term term;
+  std::optional<ReplicaId> leader;
   Index commit;
   Index applied;
   Index durable;
@@ -86,32 +99,43 @@ struct ReplicaStatus {
   std::string damage;  // empty when sound
 };
 
-class Replica {
+class Replica final : private LogWriter::Events {
  public:
   // `machine` holds the state of `applied` (from a checkpoint or image), where the log holds
-  // everything after it. All references outlive the replica.
+  // everything after it, and boot.configs the configuration in force there. All references outlive
+  // the replica.
   Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine, Ports& ports,
           ReplicaOwner& owner);
-  ~Replica();
+  ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
-  // Campaigns. Serving begins with ReplicaOwner::on_admitting.
+  // Begins to count ticks; a group of one voter campaigns at once. Serving begins with
+  // ReplicaOwner::on_admitting.
   void start();
   // Refuses proposals, lets what is in flight finish, takes a last checkpoint, stages a marker,
   // then calls `done`. Called once.
   void stop(Task done);
 
+  // A message of another replica of this group arrived, whole and verified.
+  void receive(net::PeerMessage received);
+  // The connection to `peer` was lost, and with it what was on its way there.
+  void unreachable(ReplicaId peer);
+
   [[nodiscard]] bool admitting() const { return admitting_ && !stopping_ && damage_.empty(); }
   // Why nothing is admitted: kNotLeader, kShuttingDown or kCorrupt.
   [[nodiscard]] Error refusal() const;
+  // The node to ask instead; none where this one leads, or nobody is known to.
+  [[nodiscard]] std::optional<NodeId> other_leader() const;
+  // Nobody else belongs to the group.
+  [[nodiscard]] bool alone() const;
 
   // Room in the log for `bytes` more of entries, what was proposed but not staged yet included.
   // kPreparing also while too much log waits for a checkpoint (kCheckpointBacklogMax).
   [[nodiscard]] storage::Room room(std::size_t bytes, EntryUse use = EntryUse::kTakesSpace);
   // Why room() is not worth waiting for: the log that waits for a checkpoint is at its bound and
   // the last attempt failed. kNoSpace or kUnavailable; another attempt is made every second.
-  [[nodiscard]] std::optional<Error> checkpoint_stall() const;
+  [[nodiscard]] std::optional<Error> checkpoint_stall() const { return upkeep_.stall(); }
   // False when so many wait already that wait_for() would fail.
   [[nodiscard]] bool can_wait() const { return !waiters_.full(); }
 
@@ -122,16 +146,19 @@ class Replica {
   Result<LogId> propose_at_least(TimeUs time, Entry entry);
   // Tells `callback` the fate of `id`. Fails with kOverloaded when too many wait.
   Result<void> wait_for(LogId id, std::int64_t deadline_monotonic_us, Waiters::Callback callback);
+  // Calls `callback` once the applied state contains everything that was committed anywhere when
+  // this was called (thesis 6.4), possibly at once; or with the reason why that cannot be said.
+  void confirm_read(std::int64_t deadline_monotonic_us, ReadWaiters::Callback callback);
   // Makes the timer ring no later than this.
-  void wake_by(std::int64_t monotonic_us);
+  void wake_by(std::int64_t monotonic_us) override;
 
   // The replica serves no more; `why` names file and byte where that is known.
   void halt(std::string why);
 
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
-  void checkpoint();
+  void checkpoint() { upkeep_.checkpoint(); }
   // Frees what nobody needs any more, unless that is on its way already.
-  void clean();
+  void clean() { upkeep_.clean(); }
 
   [[nodiscard]] GroupId group() const { return group_; }
   [[nodiscard]] LogId applied() const { return applied_.id; }
@@ -141,93 +168,96 @@ class Replica {
   [[nodiscard]] TimeUs last_stamp() const;
   [[nodiscard]] storage::Log& log() { return *log_; }
   [[nodiscard]] const storage::Log& log() const { return *log_; }
-  [[nodiscard]] const Checkpoints& checkpoints() const { return *checkpoints_; }
+  [[nodiscard]] const Checkpoints& checkpoints() const { return upkeep_.checkpoints(); }
+  [[nodiscard]] const raft::Core& core() const { return core_; }
   [[nodiscard]] ReplicaStatus status() const;
 
   // A checkpoint starts when this much log was applied since the last one; the contract's bound
   // is twice that (rule D1), the rest is for what arrives while it is written.
-  static constexpr std::size_t kCheckpointLogBytes = std::size_t{32} << 20;
-  // No more log than this waits for a durable checkpoint: it would have to be replayed at the next
-  // start, cannot be given back, and the changes of state it made are kept in memory. Then nothing
-  // that takes space is admitted; what gives space back is, for kCheckpointLogBytes more.
-  static constexpr std::size_t kCheckpointBacklogMax = 2 * kCheckpointLogBytes;
-  static constexpr std::int64_t kCheckpointRetryUs = 1'000'000;
+  static constexpr std::size_t kCheckpointLogBytes = Upkeep::kCheckpointLogBytes;
+  // No more log than this waits for a durable checkpoint. Then nothing that takes space is
+  // admitted; what gives space back is, for kCheckpointLogBytes more.
+  static constexpr std::size_t kCheckpointBacklogMax = Upkeep::kCheckpointBacklogMax;
+  static constexpr std::int64_t kCheckpointRetryUs = Upkeep::kCheckpointRetryUs;
   // Bytes read at once when the log is replayed.
   static constexpr std::size_t kReplayBytes = std::size_t{4} << 20;
+  // Applied entries that are kept in memory for followers.
+  static constexpr std::size_t kRecentBytes = std::size_t{4} << 20;
+  // Entries of a leader that wait here while a segment is being prepared; more are lost, and sent
+  // again by the leader.
+  static constexpr std::size_t kIncomingBytesMax = std::size_t{32} << 20;
+  // How often they are tried.
+  static constexpr std::int64_t kIncomingPollUs = 500;
 
  private:
-  // So much log waits for a checkpoint that entries of this use have to wait, too.
-  [[nodiscard]] bool behind(EntryUse use) const;
-  // Starts a checkpoint, unless one is on its way or the last try was a moment ago.
-  void urge_checkpoint();
+  // LogWriter::Events
+  void on_staged(const Entry& entry, const Hash128& chain) override;
+  void on_truncated(Index last_kept) override;
+  void on_persisted(raft::PersistOp operation) override;
+  void on_flushed() override;
+  void on_divergence(std::string what) override;
+  void on_disk_failed() override;
+
   Result<LogId> admit(Entry entry, TimeUs stamp);
+  // Executes what the core wants done until it wants no more. After every input but a proposal it
+  // runs at once: so an output holds the consequences of one input, or of proposals alone, and
+  // stamps are given in the order of the log.
+  void drain();
   // The order of durability.
   void execute(raft::Output output);
-  void stage(raft::PersistOp op);
+  void stage(raft::PersistOp operation);
+  void send(raft::Message message);
+  void supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entries);
+  void step(raft::Message message);
+  // Hands what waits for room in the log to the core.
+  void receive_waiting();
   void on_timer();
+  void tick(std::int64_t now);
   void schedule_pump();
   void pump();
-  // Sends what is staged on its way, where the log thinks that best.
-  void launch_flush();
-  void flushed(Result<void> outcome);
   void on_role_change(const raft::RoleChange& change);
   void apply_committed();
   bool apply_one(const Entry& entry, const Hash128& chain);
-  // The chain that entry `index` starts from, where memory holds it.
-  [[nodiscard]] Hash128 chain_before(Index index) const;
   // Reads entries after the applied one back from the log, up to `to`.
   bool replay(Index to);
+  void on_upkeep_ended();
   void advance_stop();
 
   const GroupId group_;
+  const GroupIncarnation incarnation_;
+  const std::int64_t tick_us_;
   Ports& ports_;
-  StateMachine& machine_;
   ReplicaOwner& owner_;
+  ConfiguredState machine_;
   std::unique_ptr<storage::Log> log_;
-  std::function<Result<void>(const raft::HardState&)> save_hard_state_;
-  std::unique_ptr<Checkpoints> checkpoints_;
   raft::Core core_;
   AppendClock clock_;
-  Waiters waiters_;
-
   AppliedMark applied_;
-  // Accepted by the core, not yet applied, in index order. Bounded by the core's
-  // uncommitted_bytes_max.
-  struct Pending {
-    Entry entry;
-    Hash128 chain;  // after it
-  };
-  std::deque<Pending> unapplied_;
-  // Tokens staged for the next flush.
-  std::vector<raft::PersistOp> staged_;
-  // A flush that is out, with its tokens; without a job where only a hard state is written.
-  struct Flight {
-    std::unique_ptr<storage::FlushJob> job;
-    std::vector<raft::PersistOp> operations;
-  };
-  // In order; Log::kFlushesOutMax at most.
-  std::deque<Flight> flights_;
+  RecentEntries recent_;
+  LogWriter writer_;
+  CatchUp catch_up_;
+  Upkeep upkeep_;
+  Waiters waiters_;
+  ReadWaiters reads_;
+
+  // The newest term in which this replica led: entries of it are its own.
+  std::optional<Term> led_;
   // Of entries proposed since the last pump.
   std::size_t unstaged_bytes_ = 0;
   bool pump_posted_ = false;
+  bool draining_ = false;
+  bool started_ = false;
   bool admitting_ = false;
-  // Of log applied since the last checkpoint began; since the last durable one; and of those, what
-  // the one that is being written holds.
-  std::size_t bytes_since_checkpoint_ = 0;
-  std::size_t bytes_unsaved_ = 0;
-  std::size_t bytes_being_saved_ = 0;
-  // Of the last checkpoint, where it failed: stopping goes on without one rather than try for ever.
-  std::optional<Error> checkpoint_error_;
-  std::int64_t next_checkpoint_try_ = 0;
-  bool clean_out_ = false;
-  std::unique_ptr<storage::FlushJob> clean_job_;
-  std::optional<std::int64_t> marker_at_;
-  std::optional<std::int64_t> idle_at_;
+  // Messages with entries, in order of arrival.
+  std::deque<raft::Message> incoming_;
+  std::size_t incoming_bytes_ = 0;
+  std::vector<raft::SendSnapshot> snapshots_wanted_;
+  std::optional<std::int64_t> tick_at_;
   std::optional<std::int64_t> armed_for_;
   std::string damage_;
   bool stopping_ = false;
   Task stopped_;
-  // Callbacks from pools find out with it whether the replica still exists.
+  // Posted tasks find out with it whether the replica still exists.
   std::shared_ptr<bool> alive_;
 };
 

@@ -25,10 +25,12 @@ struct ShardBounds {
   Offset next;  // the watermark: first offset not yet committed
 };
 
-// An error, with the shard's bounds where they help the caller to go on.
+// An error, with the shard's bounds or the leader where they help the caller to go on.
 struct Refusal {
   Error error;
   std::optional<ShardBounds> bounds = std::nullopt;
+  // kNotLeader: whom to ask instead, where that is known.
+  std::optional<NodeId> leader = std::nullopt;
 };
 
 [[nodiscard]] inline std::unexpected<Refusal> refuse(Error error) {
@@ -71,6 +73,10 @@ struct ReadRequest {
   std::uint32_t level_mask = kLevelMaskAll;
   // Also answers once the group's closed time has reached this.
   std::optional<TimeUs> close;
+  // The answer holds everything that was appended before the request, whoever took it; kTimeout
+  // where a majority did not confirm that by `confirm_by_monotonic_us`.
+  bool linearizable = false;
+  std::int64_t confirm_by_monotonic_us = 0;
 };
 
 struct ReadOutcome {
@@ -84,6 +90,9 @@ struct ReadOutcome {
 struct OffsetsRequest {
   ShardKey shard;
   std::optional<TimeUs> at;
+  // As in ReadRequest.
+  bool linearizable = false;
+  std::int64_t confirm_by_monotonic_us = 0;
 };
 
 struct OffsetsOutcome {

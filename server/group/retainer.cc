@@ -24,10 +24,8 @@ Retainer::Retainer(Replica& replica, const ShardState& state,
 std::int64_t Retainer::on_timer(const Now& now) {
   if (next_tick_ <= now.monotonic_us) {
     next_tick_ = now.monotonic_us + kTickUs;
-    if (replica_.admitting()) {
-      look_at_shards(now);
-      give_back(now);
-    }
+    if (replica_.admitting()) look_at_shards(now);
+    give_back(now);
   }
   return next_tick_;
 }
@@ -66,6 +64,7 @@ void Retainer::give_back(const Now& now) {
     return;
   }
   // Nothing was applied since the last image: another one needs an index of its own.
+  if (!replica_.admitting()) return;
   if (replica_.room(0, EntryUse::kGivesSpaceBack) != storage::Room::kReady) return;
   Entry mark;
   mark.header.kind = EntryKind::kNoOp;

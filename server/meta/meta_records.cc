@@ -64,6 +64,11 @@ Payload encode_init_cluster(const InitClusterCommand& command) {
   body.set_node_incarnation(command.node.incarnation.value());
   body.set_ring_version(net::kRingVersion);
   for (const GroupId group : command.data_groups) body.add_groups(group.value());
+  for (const ClusterNode& other : command.others) {
+    schema::NodeRecord& node = *body.add_others();
+    node.set_node(other.node.value());
+    node.set_incarnation(other.incarnation.value());
+  }
   return encode(out);
 }
 

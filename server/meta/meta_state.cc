@@ -81,6 +81,10 @@ MetaOutcome MetaState::init_cluster(const schema::InitCluster& command) {
   ring_version_ = command.ring_version();
   nodes_.push_back(
       {.node = NodeId(command.node()), .incarnation = NodeIncarnation(command.node_incarnation())});
+  for (const schema::NodeRecord& other : command.others()) {
+    nodes_.push_back(
+        {.node = NodeId(other.node()), .incarnation = NodeIncarnation(other.incarnation())});
+  }
   for (const std::uint32_t group : command.groups()) data_groups_.emplace_back(group);
   epoch_ = epoch_.next();
   cluster_changed_ = true;
@@ -157,12 +161,16 @@ const MetaOutcome& MetaState::last_outcome() const {
 }
 
 std::shared_ptr<const net::RoutingTable> MetaState::table() const {
+  if (table_ && stale_streams_.empty()) return table_;
+  std::shared_ptr<net::RoutingTable> next;
   if (!table_) {
-    table_ = std::make_shared<const net::RoutingTable>(epoch_, data_groups_, streams_);
-  } else if (!stale_streams_.empty()) {
+    next = std::make_shared<net::RoutingTable>(epoch_, data_groups_, streams_);
+  } else {
     const std::vector<StreamId> changed(stale_streams_.begin(), stale_streams_.end());
-    table_ = std::make_shared<const net::RoutingTable>(table_->changed(epoch_, changed, streams_));
+    next = std::make_shared<net::RoutingTable>(table_->changed(epoch_, changed, streams_));
   }
+  next->set_next_stream(next_stream_);
+  table_ = std::move(next);
   stale_streams_.clear();
   return table_;
 }

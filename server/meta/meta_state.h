@@ -51,6 +51,8 @@ struct InitClusterCommand {
   ClusterId cluster{};
   ClusterNode node;
   std::vector<GroupId> data_groups;  // ascending, not empty
+  // Members from the start, beside `node`.
+  std::vector<ClusterNode> others;
 };
 
 struct CreateStreamCommand {
@@ -100,6 +102,8 @@ class MetaState final : public StateMachine {
   // None before InitCluster was applied.
   [[nodiscard]] const std::optional<ClusterId>& cluster() const { return cluster_; }
   [[nodiscard]] const std::vector<GroupId>& data_groups() const { return data_groups_; }
+  // Every stream that ever was has an id below this.
+  [[nodiscard]] StreamId next_stream() const { return next_stream_; }
   // The newest snapshot; never null.
   [[nodiscard]] std::shared_ptr<const net::RoutingTable> table() const;
 

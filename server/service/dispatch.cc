@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
+#include "raft/types.h"
 #include "server/router.h"
 #include "server/service/append.h"
 #include "server/service/call.h"
@@ -26,7 +27,7 @@ void serve(const ServiceContext& context, Call call, Respond respond) {
   using Body = wire::Request::BodyCase;
   switch (call.request.body_case()) {
     case Body::kRouting:
-      return serve_routing(router, context.address(), std::move(respond));
+      return serve_routing(router, context.address_of, std::move(respond));
     case Body::kResolve:
       return serve_resolve(router, call, std::move(respond));
     case Body::kInitProducer:
@@ -58,6 +59,15 @@ void serve(const ServiceContext& context, Call call, Respond respond) {
   respond(failure(Error(Errc::kUnsupported, "this server does not know the request")));
 }
 
+// Whoever asked the wrong node is told where the right one is.
+void add_leader_address(const ServiceContext& context, Answer& answer) {
+  if (!answer.response.has_failure() || !answer.response.failure().has_leader_node()) return;
+  wire::Failure& failure = *answer.response.mutable_failure();
+  if (auto address = context.address_of(NodeId(failure.leader_node()))) {
+    failure.set_leader(*std::move(address));
+  }
+}
+
 }  // namespace
 
 void dispatch(const ServiceContext& context, Call call, Respond respond) {
@@ -66,7 +76,10 @@ void dispatch(const ServiceContext& context, Call call, Respond respond) {
                                (asked == 0 ? kDefaultDeadlineUs : std::min(asked, kDeadlineMaxUs));
   auto back = std::make_shared<Respond>(std::move(respond));
   try {
-    serve(context, std::move(call), [back](Answer answer) { (*back)(std::move(answer)); });
+    serve(context, std::move(call), [&context, back](Answer answer) {
+      add_leader_address(context, answer);
+      (*back)(std::move(answer));
+    });
   } catch (const std::exception& error) {
     (*back)(failure(Error(Errc::kInternal, fmt::format("a request failed: {}", error.what()))));
   }

@@ -7,8 +7,10 @@
 // answer from whatever lane they end on.
 
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "raft/types.h"
 #include "server/router.h"
 #include "server/service/call.h"
 #include "server/service/node.h"
@@ -19,9 +21,9 @@ namespace lignum::server {
 struct ServiceContext {
   const Router& router;
   NodeFacts facts;
-  // host:port, as clients reach this node; asked for each time, because the port may be known only
-  // once the server listens. Called on any lane.
-  std::function<std::string()> address;
+  // host:port, as clients reach a node, where that is known; asked for each time, because the own
+  // port may be known only once the server listens. Called on any lane.
+  std::function<std::optional<std::string>(NodeId)> address_of;
 };
 
 // `respond` is called exactly once.

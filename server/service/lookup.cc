@@ -14,6 +14,10 @@ namespace lignum::server {
 Result<GroupId> find_group(const Router& router, ShardKey shard) {
   const auto table = router.table();
   if (const auto group = table->group_of(shard)) return *group;
+  if (table->too_old_for(shard.stream) && !router.alone()) {
+    return fail(Errc::kUnavailable, fmt::format("stream {} is not known on this node yet; retry",
+                                                shard.stream.value()));
+  }
   if (table->find(shard.stream) == nullptr) {
     return fail(Errc::kNotFound, fmt::format("no stream has the id {}", shard.stream.value()));
   }

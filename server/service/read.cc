@@ -64,7 +64,9 @@ void serve_read(const Router& router, const Call& call, Respond respond) {
                       .bytes_max = wanted.bytes_max(),
                       .deadline_monotonic_us = std::min(waits_until, call.deadline_monotonic_us),
                       .level_mask = wanted.level_mask() == 0 ? kLevelMaskAll : wanted.level_mask(),
-                      .close = std::nullopt};
+                      .close = std::nullopt,
+                      .linearizable = wanted.linearizable(),
+                      .confirm_by_monotonic_us = call.deadline_monotonic_us};
   if (wanted.has_close_us()) request.close = wanted.close_us();
   auto back = std::make_shared<Respond>(std::move(respond));
   const auto sent = router.on_group(*group, [request, back](DataGroup& data_group) {
@@ -79,14 +81,17 @@ void serve_offsets(const Router& router, const Call& call, Respond respond) {
   const wire::OffsetsRequest& wanted = call.request.offsets();
   OffsetsRequest request{
       .shard = {.stream = StreamId(wanted.stream()), .shard = ShardNumber(wanted.shard())},
-      .at = std::nullopt};
+      .at = std::nullopt,
+      .linearizable = wanted.linearizable(),
+      .confirm_by_monotonic_us = call.deadline_monotonic_us};
   if (wanted.has_at_us()) request.at = wanted.at_us();
   const auto group = find_group(router, request.shard);
   if (!group) return respond(failure(group.error()));
   auto back = std::make_shared<Respond>(std::move(respond));
   const auto sent = router.on_group(*group, [request, back](DataGroup& data_group) {
-    const std::expected<OffsetsOutcome, Refusal> outcome = data_group.offsets(request);
-    (*back)(outcome ? encode(*outcome) : failure(outcome.error()));
+    data_group.offsets(request, [back](const std::expected<OffsetsOutcome, Refusal>& outcome) {
+      (*back)(outcome ? encode(*outcome) : failure(outcome.error()));
+    });
   });
   if (!sent) (*back)(failure(sent.error()));
 }

@@ -1,6 +1,7 @@
 #include "server/service/routing.h"
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "net/proto/client.pb.h"
 #include "net/routing_table.h"
 #include "raft/types.h"
+#include "server/group/data_group.h"
 #include "server/group/meta_group.h"
 #include "server/group/requests.h"
 #include "server/router.h"
@@ -16,7 +18,7 @@
 
 namespace lignum::server {
 
-void serve_routing(const Router& router, const std::string& address, Respond respond) {
+void serve_routing(const Router& router, const AddressOf& address_of, Respond respond) {
   const auto table = router.table();
   Answer answer;
   wire::RoutingReply& reply = *answer.response.mutable_routing();
@@ -26,7 +28,13 @@ void serve_routing(const Router& router, const std::string& address, Respond res
     wire::GroupRoute& route = *reply.add_groups();
     route.set_group(group.value());
     const auto seat = router.seats().find(group);
-    if (seat != router.seats().end() && seat->second.group != nullptr) route.set_leader(address);
+    if (seat == router.seats().end() || seat->second.group == nullptr) continue;
+    const auto leader = seat->second.group->leader();
+    if (!leader) continue;
+    if (auto address = address_of(*leader)) route.set_leader(*std::move(address));
+  }
+  if (const auto leader = router.meta_leader()) {
+    if (auto address = address_of(*leader)) reply.set_meta_leader(*std::move(address));
   }
   respond(std::move(answer));
 }

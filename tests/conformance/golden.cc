@@ -141,13 +141,6 @@ Result<void> read_lines(const std::filesystem::path& file, Take take) {
 
 }  // namespace
 
-std::optional<std::filesystem::path> oracle_directory() {
-  const char* directory = std::getenv("LIGNUM_ORACLE_DIR");
-  return directory == nullptr || *directory == '\0'
-             ? std::nullopt
-             : std::optional<std::filesystem::path>(directory);
-}
-
 Result<GoldenScripts> read_golden_scripts(const std::filesystem::path& file) {
   GoldenScripts scripts;
   TRY(read_lines(file, [&](const json::object& object) {

@@ -82,9 +82,6 @@ struct GoldenStep {
   std::vector<GoldenMessage> out;
 };
 
-// Where the oracle's data lies; none where LIGNUM_ORACLE_DIR is not set.
-std::optional<std::filesystem::path> oracle_directory();
-
 // kIo or kCorrupt naming the file.
 Result<GoldenScripts> read_golden_scripts(const std::filesystem::path& file);
 Result<std::vector<GoldenStep>> read_golden_steps(const std::filesystem::path& file);

@@ -16,6 +16,7 @@
 #include "tests/conformance/datadriven.h"
 #include "tests/conformance/expected_differences.h"
 #include "tests/conformance/golden.h"
+#include "tests/conformance/oracle.h"
 #include "tests/conformance/replay.h"
 #include "tests/conformance/score.h"
 #include "tests/support/raft_host.h"
@@ -52,8 +53,7 @@ class OracleScripts : public ::testing::Test {
   void SetUp() override {
     const auto directory = oracle_directory();
     if (!directory) {
-      GTEST_SKIP()
-          << "LIGNUM_ORACLE_DIR is not set: the data of the independent oracle is elsewhere";
+      GTEST_SKIP() << kOracleAbsent;
     }
     directory_ = *directory;
   }
@@ -123,10 +123,8 @@ void settled(std::span<const Script> scripts, world::Taking taking, Score& score
       replay(script, number + 1, world, {});
       world.world().settle();
       world.world().check();
-      count(
-          score, script.file, place_of(script, number),
-          compare_settled(world.world(), script.golden[number],
-                          taking == world::Taking::kEager ? LogStart::kSame : LogStart::kAnywhere));
+      count(score, script.file, place_of(script, number),
+            compare_settled(world.world(), script.golden[number]));
     }
   }
   EXPECT_EQ(score.cases(), kDirectives);

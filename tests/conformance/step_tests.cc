@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/conformance/golden.h"
+#include "tests/conformance/oracle.h"
 #include "tests/conformance/score.h"
 #include "tests/conformance/step_vector.h"
 
@@ -14,7 +15,7 @@ namespace {
 TEST(OracleSteps, EachMessageMeetsEachState) {
   const auto directory = oracle_directory();
   if (!directory) {
-    GTEST_SKIP() << "LIGNUM_ORACLE_DIR is not set: the data of the independent oracle is elsewhere";
+    GTEST_SKIP() << kOracleAbsent;
   }
   const auto steps = read_golden_steps(*directory / "golden_steps.jsonl");
   ASSERT_TRUE(steps.has_value()) << steps.error().message();

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -17,9 +18,12 @@
 #include "jepsen/sim/sim_disk.h"
 #include "net/message.h"
 #include "net/proto/client.pb.h"
+#include "net/raft_codec.h"
 #include "net/server_session.h"
 #include "raft/check.h"
 #include "raft/entry.h"
+#include "raft/membership.h"
+#include "raft/messages.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/shard/shard_state.h"
@@ -119,6 +123,46 @@ void add_wire(const std::filesystem::path& root) {
   session.add("raw", {byte(0), bytes_of("\xFF\x00"sv), hello()});
 }
 
+void add_peer_message(const Corpus& corpus, const std::string& name, raft::Message message) {
+  message.from = {.node = NodeId(1), .incarnation = NodeIncarnation(2)};
+  message.to = {.node = NodeId(3), .incarnation = NodeIncarnation(4)};
+  const net::EncodedPeerMessage encoded = net::encode_peer_message(
+      {.group = GroupId(1), .incarnation = GroupIncarnation(9), .body = std::move(message)});
+  const Bytes header = Bytes(encoded.head).subspan(net::kPrefixBytes);
+  const std::array<std::byte, 2> bytes = {static_cast<std::byte>(header.size()),
+                                          static_cast<std::byte>(header.size() >> 8)};
+  Buffer payload;
+  for (const Payload& slice : encoded.payload) {
+    payload.insert(payload.end(), slice.bytes().begin(), slice.bytes().end());
+  }
+  corpus.add(name, {bytes, header, payload});
+}
+
+void add_peers(const std::filesystem::path& root) {
+  const Corpus corpus(root, "peer_message");
+  Entry entry;
+  entry.payload = Payload{Buffer(20)};
+  entry.header = {.group = GroupIncarnation(9),
+                  .index = Index(5),
+                  .term = Term(2),
+                  .kind = EntryKind::kBatch,
+                  .payload_bytes = 20,
+                  .payload_crc = crc32c(Buffer(20))};
+  add_peer_message(corpus, "append",
+                   {.body = raft::AppendEntries{.term = Term(3),
+                                                .previous = {.term = Term(2), .index = Index(4)},
+                                                .entries = {entry}}});
+  add_peer_message(corpus, "vote", {.body = raft::RequestVote{.term = Term(3)}});
+  add_peer_message(corpus, "rejected", {.body = raft::AppendReply{.conflict = LogId{}}});
+  add_peer_message(corpus, "heartbeat", {.body = raft::Heartbeat{.term = Term(3)}});
+  const ReplicaId voter{.node = NodeId(1), .incarnation = NodeIncarnation(2)};
+  add_peer_message(
+      corpus, "snapshot",
+      {.body = raft::InstallSnapshot{
+           .term = Term(3), .snapshot = {.id = {.term = Term(2), .index = Index(4)},
+                                         .membership = {.voters = {voter}}}}});
+}
+
 void add_batches(const std::filesystem::path& root) {
   const Corpus batches(root, "record_batch");
   const Corpus compressed(root, "compression");
@@ -208,6 +252,23 @@ void add_states(const std::filesystem::path& root) {
                     bytes_of("\x10\x00"sv), byte(2), bytes_of("\x03"sv), bytes_of("app")});
 }
 
+void add_memberships(const std::filesystem::path& root) {
+  const Corpus memberships(root, "membership");
+  const auto member = [](std::uint32_t node) {
+    return ReplicaId{.node = NodeId(node), .incarnation = NodeIncarnation(7)};
+  };
+  const Payload one = raft::encode({.voters = {member(1)}});
+  const Payload joint = raft::encode({.voters = {member(2), member(3)},
+                                      .outgoing = {member(1), member(2)},
+                                      .learners = {member(4)},
+                                      .learners_next = {member(1)},
+                                      .auto_leave = true,
+                                      .recovery = 2});
+  memberships.add("one", {byte(0), one.bytes()});
+  memberships.add("joint", {byte(0), joint.bytes()});
+  memberships.add("joint-repaired", {byte(1), joint.bytes()});
+}
+
 void add_texts(const std::filesystem::path& root) {
   const Corpus options(root, "options");
   options.add("toml", {byte(0), bytes_of("listen = \"127.0.0.1:7400\"\ngroups = 4\n[log]\n"
@@ -233,10 +294,12 @@ int main(int argc, char** argv) {
   namespace fuzz = lignum::fuzz;
   const std::filesystem::path root = argv[1];
   fuzz::add_wire(root);
+  fuzz::add_peers(root);
   fuzz::add_batches(root);
   fuzz::add_log(root);
   fuzz::add_node_files(root);
   fuzz::add_states(root);
+  fuzz::add_memberships(root);
   fuzz::add_texts(root);
   return 0;
 }

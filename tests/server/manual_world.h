@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <random>
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/peer_message.h"
 #include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
@@ -38,6 +40,15 @@ class ManualWorld {
   void run();
   // Moves time forward, ringing timers as they fall due.
   void advance(std::int64_t microseconds);
+
+  // Where messages to other nodes go; lost without one.
+  void on_send(std::function<void(net::PeerMessage)> send) { send_ = std::move(send); }
+  // True when run() would do something.
+  [[nodiscard]] bool busy() const {
+    return !dead && (!tasks_.empty() || (!flushes_.empty() && !flushes_held_) || !others_.empty());
+  }
+  // When the next timer rings.
+  [[nodiscard]] std::optional<std::int64_t> next_wake() const;
 
   void hold_flushes(bool held) { flushes_held_ = held; }
   [[nodiscard]] std::size_t flushes_waiting() const { return flushes_.size(); }
@@ -62,6 +73,7 @@ class ManualWorld {
   std::deque<Job> others_;
   std::vector<ManualPorts*> ports_;
   bool flushes_held_ = false;
+  std::function<void(net::PeerMessage)> send_;
 };
 
 class ManualPorts final : public Ports {
@@ -83,6 +95,9 @@ class ManualPorts final : public Ports {
   }
   void wake_at(std::int64_t monotonic_us) override { wake_ = monotonic_us; }
   void on_wake(std::function<void()> callback) override { on_wake_ = std::move(callback); }
+  void send(net::PeerMessage message) override {
+    if (world_.send_) world_.send_(std::move(message));
+  }
   void disk_failed(std::string text) override {
     world_.dead = true;
     world_.death = std::move(text);
@@ -100,6 +115,14 @@ class ManualPorts final : public Ports {
 
 inline std::unique_ptr<ManualPorts> ManualWorld::make_ports() {
   return std::make_unique<ManualPorts>(*this);
+}
+
+inline std::optional<std::int64_t> ManualWorld::next_wake() const {
+  std::optional<std::int64_t> next;
+  for (const ManualPorts* each : ports_) {
+    if (each->wake_) next = next ? std::min(*next, *each->wake_) : *each->wake_;
+  }
+  return next;
 }
 
 inline void ManualWorld::run_job(Job job) {
@@ -136,12 +159,17 @@ inline void ManualWorld::advance(std::int64_t microseconds) {
   const std::int64_t end = now.monotonic_us + microseconds;
   run();
   while (!dead) {
+    // The earliest; of several at one time the first.
     ManualPorts* next = nullptr;
+    std::int64_t until = end;
     for (ManualPorts* each : ports_) {
-      if (!each->wake_ || *each->wake_ > end) continue;
-      if (next == nullptr || *each->wake_ < *next->wake_) next = each;
+      const std::int64_t at = each->wake_.value_or(std::numeric_limits<std::int64_t>::max());
+      if (at < until || (next == nullptr && at == end)) {
+        next = each;
+        until = at;
+      }
     }
-    const std::int64_t until = next == nullptr ? end : std::max(*next->wake_, now.monotonic_us);
+    until = std::max(until, now.monotonic_us);
     now.wall_us += until - now.monotonic_us;
     now.monotonic_us = until;
     if (next == nullptr) return;

@@ -18,6 +18,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/frame_codec.h"
 #include "storage/log.h"
 
 namespace lignum::server::testing {
@@ -43,9 +44,8 @@ class MemoryLog final : public storage::Log {
   [[nodiscard]] LogId last() const override {
     return entries_.empty() ? LogId{} : entries_.back().header.id();
   }
-  // Not a hash: enough to see that it is handed on.
   [[nodiscard]] Hash128 last_chain() const override {
-    return {.low = last().index.value(), .high = last().term.value()};
+    return entries_.empty() ? Hash128{} : storage::chain_after(entries_.back().header);
   }
   [[nodiscard]] TimeUs last_append_time() const override {
     return entries_.empty() ? 0 : entries_.back().header.append_time;

@@ -19,8 +19,10 @@
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
+#include "server/group/configured_state.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
+#include "server/group/replica_boot.h"
 #include "server/group/state_machine.h"
 #include "server/group/waiters.h"
 #include "storage/memory_state_store.h"
@@ -72,6 +74,7 @@ class Counter final : public StateMachine {
 
 class Owner final : public ReplicaOwner {
  public:
+  void on_leader(std::optional<ReplicaId> /*leader*/) override {}
   void on_admitting() override { ++admitting; }
   void on_leadership_lost() override { ++lost; }
   void on_halted() override { ++halted; }
@@ -99,15 +102,21 @@ class ReplicaTest : public ::testing::Test {
     auto checkpoints = std::make_unique<Checkpoints>(GroupId(3), kGroup, store, sim.root(), *ports);
     auto memory_log = std::make_unique<MemoryLog>(disk);
     log = memory_log.get();
-    auto restored = checkpoints->restore(machine, Index(1), log->last().index);
+    ConfiguredState configured(machine, {.index = Index(0), .membership = {.voters = {kSelf}}});
+    auto restored = checkpoints->restore(configured, Index(1), log->last().index);
     ASSERT_TRUE(restored) << restored.error().message();
     remark = restored->remark;
     restored_to = restored->mark.id.index;
+    auto boot =
+        read_boot(*memory_log, {.self = kSelf,
+                                .group = kGroup,
+                                .hard_state = votes.empty() ? raft::HardState{} : votes.back(),
+                                .applied = restored->mark.id,
+                                .config = configured.config()});
+    ASSERT_TRUE(boot) << boot.error().message();
     replica = std::make_unique<Replica>(
         ReplicaParts{.group = GroupId(3),
-                     .incarnation = kGroup,
-                     .self = kSelf,
-                     .hard_state = votes.empty() ? raft::HardState{} : votes.back(),
+                     .boot = std::move(*boot),
                      .log = std::move(memory_log),
                      .save_hard_state = [this](const raft::HardState& state) -> Result<void> {
                        entries_at_vote = disk->entries.size();

@@ -46,6 +46,9 @@ struct Cell {
   std::shared_ptr<storage::MemoryStateStore> store = std::make_shared<storage::MemoryStateStore>();
   LogFactory logs;
   std::uint32_t groups = 2;
+  ReplicaId self{.node = NodeId(1), .incarnation = NodeIncarnation(5)};
+  // Of a cluster of several nodes, this one among them.
+  std::vector<ReplicaId> members;
   TimeUs wall_us = 1'700'000'000'000'000;
 };
 
@@ -61,7 +64,11 @@ class SimNode {
     cluster.bytes[0] = std::byte{7};
     host_ = std::make_unique<GroupHost>(GroupHostParts{
         .root = *root_,
-        .bootstrap = {.groups = cell.groups, .cluster = cluster, .incarnation = NodeIncarnation(5)},
+        .bootstrap = {.groups = cell.groups,
+                      .cluster = cluster,
+                      .incarnation = cell.self.incarnation,
+                      .node = cell.self.node,
+                      .members = cell.members},
         .make_log = cell.logs.make,
         .open_log = cell.logs.open,
         .store = *cell.store,
@@ -71,7 +78,8 @@ class SimNode {
         },
         .make_ports = [this](GroupId) -> std::unique_ptr<Ports> { return world.make_ports(); },
         .boot_ports = *boot_ports_,
-        .defaults = {.shards = 2}});
+        .defaults = {.shards = 2},
+        .raft = {.seed = seed}});
   }
 
   // Opens and starts; false (see `error`) when the node refuses.
@@ -83,7 +91,9 @@ class SimNode {
     }
     report = *opened;
     context_.emplace(ServiceContext{
-        .router = host_->router(), .facts = {}, .address = [] { return std::string("sim:1"); }});
+        .router = host_->router(),
+        .facts = {},
+        .address_of = [](NodeId node) { return "sim:" + std::to_string(node.value()); }});
     bool serving = false;
     host_->start([&serving] { serving = true; });
     world.run();

@@ -1,0 +1,229 @@
+#pragma once
+
+// Several whole nodes in one hand-run world: the real hosts, groups, services and codec, over
+// simulated disks and a network that the test holds in its hand.
+//
+// Every message between nodes is encoded, kept in a queue, and decoded again when it is delivered.
+// A link may be cut in one direction; what is sent over it is lost. Time is the same for all: run()
+// works off what is ready, step() moves to the next timer. A node may be stopped, killed (what was
+// not synced is lost) and started again.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include "net/message.h"
+#include "net/peer_message.h"
+#include "net/raft_codec.h"
+#include "raft/check.h"
+#include "raft/output.h"
+#include "raft/types.h"
+#include "server/group/data_group.h"
+#include "server/group/meta_group.h"
+#include "server/group/replica.h"
+#include "server/group/segment_store.h"
+#include "server/router.h"
+#include "tests/server/sim_node.h"
+
+namespace lignum::server::testing {
+
+class SimCluster {
+ public:
+  explicit SimCluster(std::size_t nodes, const SegmentStoreOptions& store = {}) : cells_(nodes) {
+    std::vector<ReplicaId> members;
+    for (std::size_t i = 0; i < nodes; ++i) {
+      members.push_back({.node = NodeId(static_cast<std::uint32_t>(i + 1)),
+                         .incarnation = NodeIncarnation(100 + i)});
+    }
+    for (std::size_t i = 0; i < nodes; ++i) {
+      cells_[i].self = members[i];
+      cells_[i].members = members;
+      cells_[i].groups = 1;
+      cells_[i].logs = {.make = make_segmented_log(store), .open = open_segmented_log(store)};
+    }
+    nodes_.resize(nodes);
+  }
+
+  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+  [[nodiscard]] bool up(std::size_t i) const { return nodes_[i] != nullptr; }
+  SimNode& node(std::size_t i) { return *nodes_[i]; }
+  Cell& cell(std::size_t i) { return cells_[i]; }
+
+  bool start(std::size_t i) {
+    nodes_[i] = std::make_unique<SimNode>(cells_[i], 7 * ++starts_ + i);
+    nodes_[i]->world.now.monotonic_us = now_;
+    nodes_[i]->world.now.wall_us = kEpochUs + now_;
+    nodes_[i]->world.on_send([this](net::PeerMessage message) { enqueue(std::move(message)); });
+    return nodes_[i]->start();
+  }
+  bool start_all() {
+    bool all = true;
+    for (std::size_t i = 0; i < size(); ++i) all = start(i) && all;
+    return all;
+  }
+  bool stop(std::size_t i) {
+    const bool stopped = nodes_[i]->stop();
+    nodes_[i].reset();
+    return stopped;
+  }
+  // The process dies at once; its disk keeps what was synced.
+  void kill(std::size_t i) {
+    nodes_[i].reset();
+    cells_[i].disk = cells_[i].disk->crash(++starts_, {});
+  }
+
+  void cut(std::size_t from, std::size_t to) { cut_.emplace(from, to); }
+  void cut_off(std::size_t i) {
+    for (std::size_t other = 0; other < size(); ++other) {
+      cut(i, other);
+      cut(other, i);
+    }
+  }
+  void heal() { cut_.clear(); }
+
+  // Everything that is ready on every node, messages included.
+  void run() {
+    for (bool busy = true; busy;) {
+      busy = false;
+      for (auto& each : nodes_) {
+        if (each == nullptr || !each->world.busy()) continue;
+        busy = true;
+        each->world.run();
+      }
+      for (std::size_t left = wire_.size(); left > 0; --left) {
+        busy = true;
+        deliver(take());
+      }
+    }
+  }
+  // Moves time on, timer by timer.
+  void advance(std::int64_t microseconds) {
+    const std::int64_t end = now_ + microseconds;
+    run();
+    while (true) {
+      std::int64_t next = end;
+      for (auto& each : nodes_) {
+        if (each == nullptr) continue;
+        if (const auto wake = each->world.next_wake()) next = std::min(next, *wake);
+      }
+      const std::int64_t by = std::max<std::int64_t>(next - now_, 0);
+      now_ += by;
+      for (auto& each : nodes_) {
+        if (each == nullptr) continue;
+        each->world.advance(now_ - each->world.now.monotonic_us);
+        EXPECT_EQ(each->world.death, "");
+        if (each->world.dead) return;
+      }
+      run();
+      if (now_ >= end && next >= end) return;
+    }
+  }
+  // Until `done()`, or for a minute at most; says which.
+  template <class Done>
+  bool wait(Done done) {
+    for (int i = 0; i < 6000; ++i) {
+      if (done()) return true;
+      advance(10'000);
+    }
+    return done();
+  }
+
+  // The node whose replica of `group` leads with the highest term among those that are up.
+  std::optional<std::size_t> leader(GroupId group) {
+    std::optional<std::size_t> found;
+    Term term;
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (!up(i)) continue;
+      const ReplicaStatus status = status_of(i, group);
+      if (status.role != raft::Role::kLeader || status.term < term) continue;
+      found = i;
+      term = status.term;
+    }
+    return found;
+  }
+  ReplicaStatus status_of(std::size_t i, GroupId group) {
+    ReplicaStatus status;
+    Router& router = nodes_[i]->host().router();
+    if (group == kMetaGroup) {
+      router.on_meta([&status](MetaGroup& meta) { status = meta.status(); });
+    } else {
+      CHECK(router.on_group(group, [&status](DataGroup& data) { status = data.status(); }));
+    }
+    nodes_[i]->world.run();
+    return status;
+  }
+
+  // An answer, or none after a minute.
+  std::optional<Answer> call(std::size_t i, wire::Request request,
+                             std::vector<std::byte> payload = {}) {
+    if (request.deadline_ms() == 0) request.set_deadline_ms(60'000);
+    const Pending pending = nodes_[i]->send(std::move(request), std::move(payload));
+    wait([&] { return pending->has_value(); });
+    return std::move(*pending);
+  }
+
+  [[nodiscard]] std::size_t delivered() const { return delivered_; }
+
+ private:
+  static constexpr TimeUs kEpochUs = 1'700'000'000'000'000;
+
+  struct Parcel {
+    std::size_t from = 0;
+    std::size_t to = 0;
+    std::vector<std::byte> bytes;
+  };
+
+  [[nodiscard]] std::size_t place_of(ReplicaId id) const { return id.node.value() - 1; }
+
+  void enqueue(net::PeerMessage message) {
+    const net::EncodedPeerMessage encoded = net::encode_peer_message(message);
+    Parcel parcel{
+        .from = place_of(message.from()), .to = place_of(message.to()), .bytes = encoded.head};
+    for (const Payload& slice : encoded.payload) {
+      parcel.bytes.insert(parcel.bytes.end(), slice.bytes().begin(), slice.bytes().end());
+    }
+    if (!cut_.contains({parcel.from, parcel.to})) wire_.push_back(std::move(parcel));
+  }
+  Parcel take() {
+    Parcel parcel = std::move(wire_.front());
+    wire_.pop_front();
+    return parcel;
+  }
+  void deliver(const Parcel& parcel) {
+    if (!up(parcel.to) || cut_.contains({parcel.from, parcel.to})) return;
+    net::MessageReader reader(net::kPeerLimits);
+    Bytes rest = parcel.bytes;
+    while (!rest.empty()) {
+      const std::span<std::byte> room = reader.prepare();
+      const std::size_t n = std::min(room.size(), rest.size());
+      std::ranges::copy(rest.first(n), room.begin());
+      reader.commit(n);
+      rest = rest.subspan(n);
+    }
+    const auto cut_out = reader.next();
+    CHECK(cut_out && *cut_out);
+    auto message = net::decode_peer_message((*cut_out)->header, (*cut_out)->payload);
+    CHECK(message.has_value());
+    ++delivered_;
+    nodes_[parcel.to]->host().receive(std::move(*message));
+  }
+
+  std::vector<Cell> cells_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::deque<Parcel> wire_;
+  std::set<std::pair<std::size_t, std::size_t>> cut_;
+  std::int64_t now_ = 1'000'000;
+  std::uint64_t starts_ = 0;
+  std::size_t delivered_ = 0;
+};
+
+}  // namespace lignum::server::testing
