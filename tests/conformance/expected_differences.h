@@ -2,7 +2,8 @@
 
 // Scripts of the oracle in which this core is meant to behave differently, written down before the
 // first run against it. Every other script has to agree in every hard class; inside these, what
-// differs is counted, and printed where LIGNUM_ORACLE_SHOW is set.
+// differs from the first change of membership (or forgotten leader) on is counted, and printed
+// where LIGNUM_ORACLE_SHOW is set.
 //
 // Found after the first run. No file had to be added and none could go; these differences of
 // timing are the adapter's to level (oracle_settings in replay.cc):
