@@ -160,7 +160,7 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
     {Mutant::kRefusalNotConfirmed, "refusal-not-confirmed", "server/group/data_group.cc append",
      "a refusal that rests on entries in flight is answered at once", "conditional, order"},
     {Mutant::kAdmissionBeforeNoOp, "admission-before-no-op",
-     "server/group/replica.cc on_role_change",
+     "server/group/replica.cc apply_committed",
      "a new leader admits before it has applied its own first entry", "offset; a halted replica"},
     {Mutant::kReadBeforeApplied, "read-before-applied", "server/group/read_waiters.cc answer",
      "a read does not wait until its index is applied", "order (stale read)"},
