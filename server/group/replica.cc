@@ -307,9 +307,10 @@ void Replica::drain() {
 // The order of durability: raft/output.h.
 void Replica::execute(raft::Output output) {
   if (output.divergence) {
-    return halt(fmt::format("entry {} is committed here, and the leader of term {} has another one "
-                            "there: the logs of this group have diverged",
-                            output.divergence->value(), core_.term().value()));
+    return halt(
+        fmt::format("entry {} is committed here, and the leader of term {} has another one "
+                    "there: the logs of this group have diverged",
+                    output.divergence->value(), core_.term().value()));
   }
   if (output.role_change) on_role_change(*output.role_change);
   if (output.persist) stage(std::move(*output.persist));
