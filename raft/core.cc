@@ -18,6 +18,7 @@
 #include "raft/invariants.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/options.h"
 #include "raft/output.h"
 #include "raft/progress.h"
@@ -114,7 +115,8 @@ void Core::tick() {
 
 void Core::step(Message message) {
   State& state = *state_;
-  if (message.to != state.self || message.from == state.self || state.damaged) return;
+  if (message.to != state.self || message.from == state.self) return;
+  if (state.damaged && !mutant(Mutant::kDamagedReplicaVotes)) return;
   // What was said before a recovery from lost quorum is void. Of what comes from after one, only
   // the leader's own messages count for a replica that has not got there yet.
   const std::uint64_t recovery = state.membership().recovery;
@@ -135,6 +137,7 @@ void Core::State::dispatch(Message& message) {
     return;
   }
   if (term < hard_state.term) {
+    if (mutant(Mutant::kStaleLeaderAccepted)) return dispatch_current(message);
     answer_stale(message);
     return;
   }

@@ -138,6 +138,9 @@ struct Core::State {
   // Promises that everything accepted so far is durable.
   template <class Body>
   void send_when_durable(const ReplicaId& to, Body body);
+  // Promises nothing at all: only for the sake of mutants (raft/mutant.h).
+  template <class Body>
+  void send_at_once(const ReplicaId& to, Body body);
   void push(Message message);
   void note_role_change();
   void reset_election_timer();
@@ -191,6 +194,13 @@ void Core::State::send(const ReplicaId& to, Body body) {
   } else {
     writes.send_after(std::move(message));
   }
+}
+
+template <class Body>
+void Core::State::send_at_once(const ReplicaId& to, Body body) {
+  Message message = message_to(to);
+  message.body = std::move(body);
+  push(std::move(message));
 }
 
 template <class Body>

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "raft/check.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -83,6 +84,10 @@ void LogView::compact(LogId base) {
 
 void LogView::on_durable(std::uint64_t truncation, LogId last) {
   CHECK(truncation <= truncation_);
+  if (mutant(Mutant::kStaleFlushCounts)) {
+    durable_ = std::max(durable_, std::min(last.index, submitted_));
+    return;
+  }
   if (truncation != truncation_ || last.index <= durable_) return;
   CHECK(last.index <= submitted_ && has(last));
   durable_ = last.index;

@@ -9,6 +9,7 @@
 #include "raft/check.h"
 #include "raft/inflights.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -61,6 +62,7 @@ bool Progress::on_accepted(Index match, Index base) {
 }
 
 bool Progress::on_rejected(Index previous, Index retry_after) {
+  if (mutant(Mutant::kMatchFallsOnReject)) match_ = std::min(match_, retry_after);
   // Nothing that is out now has a previous entry outside [match, next).
   if (previous <= match_ || previous >= next_ || state_ == ProgressState::kSnapshot) return false;
   if (state_ == ProgressState::kProbe && previous.next() != next_) return false;

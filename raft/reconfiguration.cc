@@ -14,6 +14,7 @@
 #include "raft/inflights.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/progress.h"
 #include "raft/types.h"
 
@@ -101,7 +102,8 @@ void Core::State::refresh_progress() {
 void Core::State::on_membership_committed() {
   Leader* const leader = leading();
   // Nothing of an earlier leader's membership is acted on before this one has committed.
-  if (leader == nullptr || commit < leader->start || configs.latest().index > commit) return;
+  const bool open = configs.latest().index > commit && !mutant(Mutant::kJointLeftUncommitted);
+  if (leader == nullptr || commit < leader->start || open) return;
   if (membership().joint()) {
     if (!membership().auto_leave) return;
     auto left = leave_joint(membership());

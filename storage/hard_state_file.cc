@@ -15,6 +15,7 @@
 
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/mutex.h"
 #include "raft/output.h"
 #include "raft/types.h"
@@ -201,7 +202,8 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
                                      std::to_string(group.value()) + ") are damaged");
     }
   }
-  const std::size_t number = slots[1].sequence() > slots[0].sequence() ? 1 : 0;
+  const bool second = slots[1].sequence() > slots[0].sequence();
+  const std::size_t number = second != mutant(Mutant::kOlderHardStateWins) ? 1 : 0;
   const Slot& newest = slots.at(number);
   const Slot& other = slots.at(1 - number);
   record.sequence = newest.sequence();
@@ -339,6 +341,7 @@ Result<void> HardStateFile::write_requests(const std::vector<Request>& requests)
       }
     }
   }
+  if (mutant(Mutant::kHardStateNotSynced)) return {};
   return file_->sync();
 }
 
