@@ -62,7 +62,7 @@ NodePlan draw_node(Random& random) {
 
 void draw_raft(Random& random, NodePlan& plan) {
   raft::Options& raft = plan.raft;
-  plan.tick_us = draw_between(random, 10, 60) * kMillisecond;
+  plan.tick_us = draw_between(random, 20, 100) * kMillisecond;
   raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(10));
   raft.inflight_messages_max = pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
   raft.append_bytes_max =

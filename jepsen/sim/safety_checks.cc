@@ -216,6 +216,8 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
   const auto found = std::ranges::find(replicas, group, &server::Replica::group);
   if (found == replicas.end()) return;
   const server::Replica& replica = **found;
+  // A later leader may have replaced meanwhile what an earlier one is told.
+  if (replica.core().term() != reply.term) return;
   const auto term = replica.core().term_at(reply.match);
   if (!term) return;
   const LogId promised{.term = *term, .index = reply.match};

@@ -43,6 +43,7 @@ namespace {
 
 constexpr Moment kBootLeast = 1'000;
 constexpr Moment kBootMost = 30'000;
+constexpr Moment kStopMax = 10'000'000;
 constexpr std::string_view kAddressStart = "node-";
 constexpr std::string_view kAddressEnd = ":7400";
 
@@ -249,6 +250,8 @@ void SimNode::stop() {
   world_.note(TraceKind::kCrash, number_, 2, life_number_);
   life_->server->drain();
   life_->host->stop([this] { stopped_ = true; });
+  // The process does not wait for ever.
+  later(kStopMax, [this] { stopped_ = true; });
 }
 
 void SimNode::pause() {

@@ -42,6 +42,7 @@ class User {
   void kill_client();
   // One append to every shard, again and again until it is acknowledged; `acked` runs for each.
   void probe(const std::function<void()>& acked);
+  [[nodiscard]] bool idle() const { return open_.empty(); }
   // What is still open ends as unknown, in the history.
   void finish();
   [[nodiscard]] SimClient& client() { return *client_; }

@@ -1,5 +1,6 @@
 #include "jepsen/sim/workload.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -77,6 +78,10 @@ void Workload::probe(std::function<void()> done) {
       if (--*left == 0) (*ended)();
     });
   }
+}
+
+bool Workload::idle() const {
+  return std::ranges::all_of(users_, [](const auto& user) { return user->idle(); });
 }
 
 void Workload::finish() {

@@ -85,6 +85,8 @@ class Workload {
   void quiet();
   // Every shard takes one append of every user; `done` runs when all are acknowledged.
   void probe(std::function<void()> done);
+  // Every append has its outcome.
+  [[nodiscard]] bool idle() const;
   // What has no outcome yet counts as unknown from here on. Nothing runs after it.
   void finish();
   // Of a user, for the faults.
