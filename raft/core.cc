@@ -79,6 +79,7 @@ void Core::State::push(Message message) {
 
 Core::Core(const Options& options, Boot boot)
     : state_(std::make_unique<State>(options, std::move(boot))) {}
+Core::Core(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Core::~Core() = default;
 Core::Core(Core&&) noexcept = default;
 Core& Core::operator=(Core&&) noexcept = default;
@@ -302,6 +303,8 @@ Output Core::take_output() {
   state.commit_moved = false;
   return output;
 }
+
+Core Core::clone() const { return Core(std::make_unique<State>(*state_)); }
 
 ReplicaId Core::self() const { return state_->self; }
 Role Core::role() const { return state_->role_name(); }

@@ -43,8 +43,9 @@ struct Candidate {
 struct Leader {
   // Index of the no-op that opened this leadership.
   Index start;
-  // Of every other member.
+  // Of every other member; of one that leaves, until that is committed.
   std::map<ReplicaId, Progress> progress;
+  bool members_leave = false;
   Ticks heartbeat_elapsed = 0;
   struct Transfer {
     ReplicaId to;
@@ -115,6 +116,7 @@ struct Core::State {
   void refresh_progress();
   // A configuration was committed: leaves a joint one, or leadership where it ends for this one.
   void on_membership_committed();
+  void let_members_go();
   void hand_over_and_step_down();
 
   // ---- reads.cc: linearizable reads (thesis 6.4).

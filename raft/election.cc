@@ -162,11 +162,11 @@ void Core::State::become_leader() {
   note_role_change();
   refresh_progress();
   // Lets entries of earlier terms commit (thesis 3.6.2): nothing of them counts before it does. It
-  // is in the log before the first follower is probed.
+  // is in the log before the first follower is probed. It is the announcement, too: a heartbeat
+  // beside it would have each answer repeat a probe that is still on its way.
   Entry no_op;
   no_op.header.kind = EntryKind::kNoOp;
   accept(std::move(no_op));
-  send_heartbeats();
 }
 
 void Core::State::on_vote_request(const ReplicaId& from, const RequestVote& request) {

@@ -57,8 +57,8 @@ void LogView::append(LogId id) {
 
 void LogView::truncate_after(Index last_kept) {
   CHECK(last_kept >= base_.index && last_kept < last_.index);
-  last_ = {.term = *term_at(last_kept), .index = last_kept};
   while (!runs_.empty() && runs_.back().first > last_kept) runs_.pop_back();
+  last_ = {.term = runs_.empty() ? base_.term : runs_.back().term, .index = last_kept};
   submitted_ = std::min(submitted_, last_kept);
   durable_ = std::min(durable_, last_kept);
   ++truncation_;

@@ -84,8 +84,14 @@ LogId Core::State::append_membership(const Membership& next) {
 void Core::State::refresh_progress() {
   Leader* const leader = leading();
   if (leader == nullptr) return;
-  std::erase_if(leader->progress,
-                [&](const auto& peer) { return !membership().contains(peer.first); });
+  // A member that leaves is sent the entry that says so, and that it is committed: else it would
+  // go on campaigning for a place that it has lost.
+  const Membership& committed = configs.at(std::max(commit, configs.oldest_index())).membership;
+  std::erase_if(leader->progress, [&](const auto& peer) {
+    return !membership().contains(peer.first) && !committed.contains(peer.first);
+  });
+  leader->members_leave = std::ranges::any_of(
+      leader->progress, [&](const auto& peer) { return !membership().contains(peer.first); });
   for (const ReplicaId& replica : membership().members()) {
     if (replica == self || leader->progress.contains(replica)) continue;
     leader->progress.emplace(
@@ -113,7 +119,18 @@ void Core::State::on_membership_committed() {
     advance_commit();
     return;
   }
+  if (leader->members_leave) let_members_go();
   if (!membership().is_voter(self)) hand_over_and_step_down();
+}
+
+void Core::State::let_members_go() {
+  Leader* const leader = leading();
+  leader->members_leave = false;
+  std::erase_if(leader->progress, [&](const auto& peer) {
+    if (membership().contains(peer.first)) return false;
+    send_heartbeat(peer.first, peer.second);
+    return true;
+  });
 }
 
 // Leads no longer than until the configuration without it is committed, and lets the others know

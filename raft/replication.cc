@@ -136,8 +136,10 @@ void Core::State::on_append_reply(const ReplicaId& from, const AppendReply& repl
   progress->set_recently_active();
   if (reply.conflict) {
     // At most one probe for each term: both sides skip what cannot match.
+    // (Below the own base nothing is known but what the follower said.)
     const LogId hint = log.last_not_above(reply.conflict->index, reply.conflict->term);
-    if (progress->on_rejected(reply.previous, hint.index)) sends_due = true;
+    const Index retry_after = std::min(hint.index, reply.conflict->index);
+    if (progress->on_rejected(reply.previous, retry_after)) sends_due = true;
     return;
   }
   if (reply.match > log.last().index) return;
