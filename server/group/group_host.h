@@ -25,6 +25,7 @@
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
+#include "server/group/replica.h"
 #include "server/router.h"
 #include "storage/file.h"
 #include "storage/log.h"
@@ -100,6 +101,9 @@ class GroupHost {
   void unreachable(ReplicaId peer);
 
   [[nodiscard]] Router& router() { return router_; }
+  // The replicas that were opened, the meta group's first; for who watches from outside, on the one
+  // lane that all groups share there.
+  [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
  private:
