@@ -99,6 +99,10 @@ class GroupHost {
   // The connection to `peer` was lost. From any thread.
   void unreachable(ReplicaId peer);
 
+  // Of the groups that are not halted at boot, for whoever checks them from outside while no lane
+  // runs.
+  [[nodiscard]] std::vector<const Replica*> replicas() const;
+
   [[nodiscard]] Router& router() { return router_; }
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
