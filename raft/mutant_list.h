@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "raft/mutant.h"
 
@@ -160,7 +162,7 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
     {Mutant::kRefusalNotConfirmed, "refusal-not-confirmed", "server/group/data_group.cc append",
      "a refusal that rests on entries in flight is answered at once", "conditional, order"},
     {Mutant::kAdmissionBeforeNoOp, "admission-before-no-op",
-     "server/group/replica.cc on_role_change",
+     "server/group/replica.cc apply_committed",
      "a new leader admits before it has applied its own first entry", "offset; a halted replica"},
     {Mutant::kReadBeforeApplied, "read-before-applied", "server/group/read_waiters.cc answer",
      "a read does not wait until its index is applied", "order (stale read)"},
@@ -175,6 +177,14 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
     {Mutant::kTailJumpsAGap, "tail-jumps-a-gap", "net/tail_shard.cc on_trouble",
      "a tail passes over trimmed records in silence", "tail"},
 }};
+
+// Each in its place.
+static_assert([] {
+  for (std::size_t i = 0; i < kMutantList.size(); ++i) {
+    if (std::to_underlying(kMutantList[i].mutant) != i + 1) return false;
+  }
+  return true;
+}());
 
 [[nodiscard]] constexpr std::optional<Mutant> find_mutant(std::string_view name) {
   const auto* const found = std::ranges::find(kMutantList, name, &MutantLine::name);

@@ -177,20 +177,19 @@ Result<void> GroupHost::seat(Prepared prepared) {
   }
   storage::HardStateFile* const hard_state = directory_.hard_state.get();
   raft::Options tuning = parts_.raft;
-  tuning.seed = Random(tuning.seed, fmt::format("{}/{}", directory_.identity.incarnation.value(),
-                                                group.value()))
+  tuning.seed = Random(tuning.seed,
+                       fmt::format("{}/{}", directory_.identity.incarnation.value(), group.value()))
                     .next();
-  ReplicaParts parts{
-      .group = group,
-      .boot = std::move(prepared.boot),
-      .log = std::move(prepared.log),
-      .save_hard_state =
-          [hard_state, group](const raft::HardState& state) {
-            return hard_state->store(group, state);
-          },
-      .checkpoints = std::move(prepared.checkpoints),
-      .raft = tuning,
-      .tick_us = parts_.tick_us};
+  ReplicaParts parts{.group = group,
+                     .boot = std::move(prepared.boot),
+                     .log = std::move(prepared.log),
+                     .save_hard_state =
+                         [hard_state, group](const raft::HardState& state) {
+                           return hard_state->store(group, state);
+                         },
+                     .checkpoints = std::move(prepared.checkpoints),
+                     .raft = tuning,
+                     .tick_us = parts_.tick_us};
   Ports& ports = *prepared.ports;
   ports_[group] = std::move(prepared.ports);
   if (group == kMetaGroup) {

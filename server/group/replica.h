@@ -8,7 +8,8 @@
 //
 //     propose ─┐                       ┌─ stage ─ log_writer.h ─ one flush out ── worker
 //     receive ─┼─ core ─ Output ─ drain┼─ fetch ─ catch_up.h ─ supply ─ core
-//     tick ────┘                       └─ send ─ Ports::send        │ meanwhile later entries gather
+//     tick ────┘                       └─ send ─ Ports::send        │ meanwhile later entries
+//     gather
 //                                                                   │
 //        waiters ◄── apply ◄── commit ◄── on_persisted ◄─ promises leave ◄─ flushed
 //
