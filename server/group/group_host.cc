@@ -252,6 +252,12 @@ void GroupHost::receive(net::PeerMessage message) {
   });
 }
 
+std::vector<const Replica*> GroupHost::replicas() const {
+  std::vector<const Replica*> replicas = {&meta_->replica()};
+  for (const auto& data : data_) replicas.push_back(&data->replica());
+  return replicas;
+}
+
 void GroupHost::unreachable(ReplicaId peer) {
   router_.on_meta([peer](MetaGroup& meta) { meta.unreachable(peer); });
   for (const auto& [group, seat] : router_.seats()) {

@@ -158,7 +158,8 @@ class Replica final : private LogWriter::Events {
 
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
   void checkpoint() { upkeep_.checkpoint(); }
-  // Frees what nobody needs any more, unless that is on its way already.
+  // Frees what nobody needs any more, unless that is on its way already. With other members the log
+  // is kept whole: a follower is brought up from entries alone.
   void clean() { upkeep_.clean(); }
 
   [[nodiscard]] GroupId group() const { return group_; }
