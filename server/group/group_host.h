@@ -102,12 +102,9 @@ class GroupHost {
 
   // Of the groups that are not halted at boot, for whoever checks them from outside while no lane
   // runs.
-  [[nodiscard]] std::vector<const Replica*> replicas() const;
+  [[nodiscard]] std::vector<Replica*> replicas();
 
   [[nodiscard]] Router& router() { return router_; }
-  // The replicas that were opened, the meta group's first; for who watches from outside, on the one
-  // lane that all groups share there.
-  [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
  private:
