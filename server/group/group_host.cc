@@ -246,7 +246,7 @@ void GroupHost::receive(net::PeerMessage message) {
 }
 
 std::vector<Replica*> GroupHost::replicas() {
-  std::vector<const Replica*> replicas = {&meta_->replica()};
+  std::vector<Replica*> replicas = {&meta_->replica()};
   for (const auto& data : data_) replicas.push_back(&data->replica());
   return replicas;
 }
