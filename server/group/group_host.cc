@@ -212,13 +212,6 @@ Result<void> GroupHost::seat(Prepared prepared) {
   return {};
 }
 
-std::vector<Replica*> GroupHost::replicas() {
-  std::vector<Replica*> all;
-  if (meta_) all.push_back(&meta_->replica());
-  for (const auto& data : data_) all.push_back(&data->replica());
-  return all;
-}
-
 void GroupHost::start(Task serving) {
   CHECK(meta_ != nullptr);
   // The meta group reconciles, so it starts when the data groups have settled.

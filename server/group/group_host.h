@@ -105,9 +105,6 @@ class GroupHost {
   [[nodiscard]] std::vector<const Replica*> replicas() const;
 
   [[nodiscard]] Router& router() { return router_; }
-  // The replicas that were opened, the meta group's first; for who watches from outside, on the one
-  // lane that all groups share there.
-  [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
  private:
