@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,13 +19,11 @@
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
 #include "raft/core.h"
-#include "raft/entry.h"
 #include "raft/messages.h"
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/group_host.h"
 #include "server/group/replica.h"
-#include "storage/log.h"
 
 namespace lignum::jepsen {
 
@@ -33,7 +32,6 @@ namespace {
 // One in so many of the moments at which something was applied, or acknowledged, opens disks.
 constexpr std::uint64_t kCommitProbeOneIn = 512;
 constexpr std::uint64_t kAckProbeOneIn = 512;
-constexpr std::size_t kReadBytes = std::size_t{4} << 20;
 
 constexpr CrashImage kNothingUnsynced{.data = Survival::kNone, .names = Survival::kNone};
 
@@ -56,10 +54,10 @@ void SafetyChecks::breach(const SimNode& node, GroupId group, const std::string&
 void SafetyChecks::look_at(SimNode& node) {
   server::GroupHost* const host = node.host();
   if (host == nullptr || node.state() != SimNode::State::kServing) return;
-  for (server::Replica* replica : host->replicas()) look_at_replica(node, *replica);
+  for (const server::Replica* replica : host->replicas()) look_at_replica(node, *replica);
 }
 
-void SafetyChecks::look_at_replica(SimNode& node, server::Replica& replica) {
+void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica) {
   const GroupId group = replica.group();
   const raft::Core& core = replica.core();
   Seen& seen = seen_.at(node.number())[group];
@@ -124,39 +122,23 @@ void SafetyChecks::look_at_log(SimNode& node, const server::Replica& replica, co
   }
 }
 
-void SafetyChecks::take_committed(SimNode& node, server::Replica& replica, Index from, Index to) {
-  Group& group = groups_[replica.group()];
-  group.committed_end = std::max(group.committed_end, to);
-  from = std::max(from, replica.log().first_index());
-  while (from <= to) {
-    const auto plan = replica.log().read(from, to, kReadBytes);
-    // What would have to be read from the disk was looked at when it was applied first.
-    if (!plan || !plan->in_memory()) return;
-    const auto entries = plan->run();
-    if (!entries || entries->empty()) return;
-    for (const Entry& entry : *entries) take_entry(node, replica.group(), entry);
-    from = entries->back().header.index.next();
-  }
-}
-
-void SafetyChecks::take_entry(SimNode& node, GroupId group, const Entry& entry) {
-  std::vector<Committed>& committed = groups_[group].committed;
-  const std::size_t at = entry.header.index.value();
-  if (committed.size() <= at) committed.resize(at + 1);
-  Committed& known = committed[at];
-  if (!known.known) {
-    ++counts_.committed_entries;
-    known = {.term = entry.header.term,
-             .previous_chain = entry.header.previous_chain,
-             .payload_crc = entry.header.payload_crc,
-             .known = true};
-    return;
-  }
-  if (known.term != entry.header.term || known.previous_chain != entry.header.previous_chain ||
-      known.payload_crc != entry.header.payload_crc) {
-    breach(node, group,
-           fmt::format("applied {}, where another replica applied an entry of term {}",
-                       show(entry.header.id()), known.term.value()));
+void SafetyChecks::take_committed(SimNode& node, const server::Replica& replica, Index from,
+                                  Index to) {
+  std::vector<std::optional<Term>>& committed = groups_[replica.group()].committed;
+  if (committed.size() <= to.value()) committed.resize(to.value() + 1);
+  for (Index index = from; index <= to; index = index.next()) {
+    // What lies before the log's first entry was looked at when it was applied.
+    const std::optional<Term> term = replica.core().term_at(index);
+    if (!term) continue;
+    std::optional<Term>& known = committed[index.value()];
+    if (!known) {
+      ++counts_.committed_entries;
+      known = term;
+    } else if (*known != *term) {
+      breach(node, replica.group(),
+             fmt::format("applied {}, where another replica applied an entry of term {}",
+                         show({.term = *term, .index = index}), known->value()));
+    }
   }
 }
 

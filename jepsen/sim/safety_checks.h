@@ -29,7 +29,6 @@
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
-#include "raft/entry.h"
 #include "raft/messages.h"
 #include "raft/random.h"
 #include "raft/types.h"
@@ -70,26 +69,17 @@ class SafetyChecks {
     // The highest log that it has promised to hold.
     LogId promised;
   };
-  // A committed entry, as the first replica that applied it has it.
-  struct Committed {
-    Term term;
-    Hash128 previous_chain;
-    std::uint32_t payload_crc = 0;
-    bool known = false;
-  };
   struct Group {
     std::map<Term, HostNumber> leaders;
     std::map<LogId, Hash128> chains;
-    std::vector<Committed> committed;
-    // Applied somewhere.
-    Index committed_end;
+    // Of each committed entry, as the first replica that applied it has it.
+    std::vector<std::optional<Term>> committed;
   };
 
-  void look_at_replica(SimNode& node, server::Replica& replica);
+  void look_at_replica(SimNode& node, const server::Replica& replica);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
   void look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen);
-  void take_committed(SimNode& node, server::Replica& replica, Index from, Index to);
-  void take_entry(SimNode& node, GroupId group, const Entry& entry);
+  void take_committed(SimNode& node, const server::Replica& replica, Index from, Index to);
   void probe_commit(SimNode& node, const server::Replica& replica);
   void check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote);
   void check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply);
