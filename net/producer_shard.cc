@@ -17,6 +17,7 @@
 #include "net/producer_stamp.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/record.h"
@@ -252,6 +253,7 @@ void ProducerShard::send(ProducerBatch& batch, Moment now, ProducerOutput& outpu
 }
 
 void ProducerShard::resend(Moment now, ProducerOutput& output) {
+  if (mutant(Mutant::kRetryUnderNewNumber)) return unstamp_from(0, next_sequence_);
   for (ProducerBatch& batch : sent_) {
     send(batch, now, output);
   }
@@ -345,7 +347,7 @@ void ProducerShard::recover(Moment now) {
 void ProducerShard::end_sent(std::size_t position, const Error& error, ProducerOutput& output) {
   ProducerBatch batch = std::move(sent_.at(position));
   sent_.erase(sent_.begin() + static_cast<std::ptrdiff_t>(position));
-  if (batch.maybe_admitted()) {
+  if (batch.maybe_admitted() && !mutant(Mutant::kClientCallsUnknownFailed)) {
     // Later batches may have been admitted as well: they go on under their numbers, and what turns
     // out not to follow comes back as out of sequence.
     session_ = Session::kLost;

@@ -15,6 +15,7 @@
 #include "net/proto/client.pb.h"
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 
@@ -149,7 +150,9 @@ TailShard::Effect TailShard::on_trouble(const Error& error, const wire::Response
   if (error.code() == Errc::kTrimmed && response.failure().has_start_offset()) {
     const Offset start(response.failure().start_offset());
     if (start > fetch_ && !gap_) {
-      gap_ = Gap{.stream = stream_, .shard = key_.shard, .from = fetch_, .to = start};
+      if (!mutant(Mutant::kTailJumpsAGap)) {
+        gap_ = Gap{.stream = stream_, .shard = key_.shard, .from = fetch_, .to = start};
+      }
       fetch_ = start;
       entry_ = start;
     }

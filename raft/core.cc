@@ -18,6 +18,7 @@
 #include "raft/invariants.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/options.h"
 #include "raft/output.h"
 #include "raft/progress.h"
@@ -78,6 +79,7 @@ void Core::State::push(Message message) {
 
 Core::Core(const Options& options, Boot boot)
     : state_(std::make_unique<State>(options, std::move(boot))) {}
+Core::Core(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Core::~Core() = default;
 Core::Core(Core&&) noexcept = default;
 Core& Core::operator=(Core&&) noexcept = default;
@@ -114,7 +116,8 @@ void Core::tick() {
 
 void Core::step(Message message) {
   State& state = *state_;
-  if (message.to != state.self || message.from == state.self || state.damaged) return;
+  if (message.to != state.self || message.from == state.self) return;
+  if (state.damaged && !mutant(Mutant::kDamagedReplicaVotes)) return;
   // What was said before a recovery from lost quorum is void. Of what comes from after one, only
   // the leader's own messages count for a replica that has not got there yet.
   const std::uint64_t recovery = state.membership().recovery;
@@ -135,6 +138,7 @@ void Core::State::dispatch(Message& message) {
     return;
   }
   if (term < hard_state.term) {
+    if (mutant(Mutant::kStaleLeaderAccepted)) return dispatch_current(message);
     answer_stale(message);
     return;
   }
@@ -299,6 +303,8 @@ Output Core::take_output() {
   state.commit_moved = false;
   return output;
 }
+
+Core Core::clone() const { return Core(std::make_unique<State>(*state_)); }
 
 ReplicaId Core::self() const { return state_->self; }
 Role Core::role() const { return state_->role_name(); }

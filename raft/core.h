@@ -156,10 +156,15 @@ class Core {
   // True while a transfer of leadership is under way.
   [[nodiscard]] bool transferring() const;
 
+  // A core of its own that is as this one is: for exploring what different events lead to.
+  [[nodiscard]] Core clone() const;
+
   // Defined in core_state.h, for raft/ alone.
   struct State;
+  [[nodiscard]] const State& state() const { return *state_; }
 
  private:
+  explicit Core(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

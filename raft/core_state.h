@@ -43,8 +43,9 @@ struct Candidate {
 struct Leader {
   // Index of the no-op that opened this leadership.
   Index start;
-  // Of every other member.
+  // Of every other member; of one that leaves, until that is committed.
   std::map<ReplicaId, Progress> progress;
+  bool members_leave = false;
   Ticks heartbeat_elapsed = 0;
   struct Transfer {
     ReplicaId to;
@@ -115,6 +116,7 @@ struct Core::State {
   void refresh_progress();
   // A configuration was committed: leaves a joint one, or leadership where it ends for this one.
   void on_membership_committed();
+  void let_members_go();
   void hand_over_and_step_down();
 
   // ---- reads.cc: linearizable reads (thesis 6.4).
@@ -138,6 +140,9 @@ struct Core::State {
   // Promises that everything accepted so far is durable.
   template <class Body>
   void send_when_durable(const ReplicaId& to, Body body);
+  // Promises nothing at all: only for the sake of mutants (raft/mutant.h).
+  template <class Body>
+  void send_at_once(const ReplicaId& to, Body body);
   void push(Message message);
   void note_role_change();
   void reset_election_timer();
@@ -191,6 +196,13 @@ void Core::State::send(const ReplicaId& to, Body body) {
   } else {
     writes.send_after(std::move(message));
   }
+}
+
+template <class Body>
+void Core::State::send_at_once(const ReplicaId& to, Body body) {
+  Message message = message_to(to);
+  message.body = std::move(body);
+  push(std::move(message));
 }
 
 template <class Body>

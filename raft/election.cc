@@ -13,6 +13,7 @@
 #include "raft/error.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/progress.h"
 #include "raft/quorum.h"
@@ -116,9 +117,10 @@ void Core::State::campaign(Campaign kind) {
       send_when_durable(voter, request);
     }
   }
-  if (asks)
+  if (asks || mutant(Mutant::kOwnVoteBeforeFlush)) {
     on_vote_reply(self,
                   {.term = hard_state.term, .candidacy = candidacy, .kind = kind, .granted = true});
+  }
 }
 
 void Core::State::on_own_vote_durable() {
@@ -133,7 +135,8 @@ void Core::State::on_own_vote_durable() {
 
 void Core::State::on_vote_reply(const ReplicaId& from, const RequestVoteReply& reply) {
   auto* const candidate = std::get_if<Candidate>(&role);
-  if (candidate == nullptr || reply.kind != candidate->kind) return;
+  const bool any_kind = mutant(Mutant::kPreVoteCountsAsVote);
+  if (candidate == nullptr || (reply.kind != candidate->kind && !any_kind)) return;
   const bool asks = candidate->kind == Campaign::kPreVote;
   if (reply.candidacy != (asks ? hard_state.term.next() : hard_state.term)) return;
   candidate->votes.emplace(from, reply.granted);
@@ -159,11 +162,11 @@ void Core::State::become_leader() {
   note_role_change();
   refresh_progress();
   // Lets entries of earlier terms commit (thesis 3.6.2): nothing of them counts before it does. It
-  // is in the log before the first follower is probed.
+  // is in the log before the first follower is probed. It is the announcement, too: a heartbeat
+  // beside it would have each answer repeat a probe that is still on its way.
   Entry no_op;
   no_op.header.kind = EntryKind::kNoOp;
   accept(std::move(no_op));
-  send_heartbeats();
 }
 
 void Core::State::on_vote_request(const ReplicaId& from, const RequestVote& request) {
@@ -186,16 +189,22 @@ void Core::State::on_vote_request(const ReplicaId& from, const RequestVote& requ
   if (!asks && request.term > hard_state.term) become_follower(request.term, std::nullopt);
   const bool free = hard_state.vote == from || (!hard_state.vote && !known_leader().has_value()) ||
                     (asks && request.term > hard_state.term);
+  bool up_to_date = request.last >= log.last();
+  if (mutant(Mutant::kVoteByIndexOnly)) up_to_date = request.last.index >= log.last().index;
+  if (mutant(Mutant::kVoteByDurableLog)) {
+    up_to_date = request.last >= LogId{.term = *log.term_at(log.durable()), .index = log.durable()};
+  }
   const RequestVoteReply reply{.term = hard_state.term,
                                .candidacy = request.term,
                                .kind = request.kind,
-                               .granted = free && request.last >= log.last()};
+                               .granted = free && up_to_date};
   if (asks || !reply.granted) {
     send(from, reply);
     return;
   }
   election_elapsed = 0;
   save_hard_state({.term = hard_state.term, .vote = from});
+  if (mutant(Mutant::kVoteBeforeFlush)) return send_at_once(from, reply);
   send_when_durable(from, reply);
 }
 

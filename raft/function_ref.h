@@ -22,8 +22,8 @@ class FunctionRef<R(Arguments...)> {
     requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> &&
              std::is_object_v<std::remove_reference_t<F>> &&
              std::is_invocable_r_v<R, F&, Arguments...>)
-  FunctionRef(
-      F&& callable)  // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
+  // NOLINTNEXTLINE(google-explicit-constructor,bugprone-forwarding-reference-overload)
+  FunctionRef(F&& callable)
       : callable_(std::addressof(callable)), call_([](const void* target, Arguments... arguments) {
           // Const was added above only to hold either kind.
           auto* typed = static_cast<std::remove_reference_t<F>*>(const_cast<void*>(target));

@@ -15,6 +15,7 @@
 #include "raft/log_view.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -72,16 +73,20 @@ void Core::State::on_append(const ReplicaId& from, AppendEntries& request) {
                     .conflict = std::nullopt};
   const Index last = request.previous.index + request.entries.size();
   // What lies below the log's first entry is committed, so it is the same everywhere.
-  const bool matches = request.previous.index < log.base().index || log.has(request.previous);
+  const bool matches =
+      request.previous.index < log.base().index || log.has(request.previous) ||
+      (mutant(Mutant::kPreviousTermIgnored) && request.previous.index <= log.last().index);
   if (!matches) {
     reply.conflict = log.last_not_above(request.previous.index, request.previous.term);
     send(from, std::move(reply));
     return;
   }
   if (!accept_entries(request.entries)) return;
-  commit_to(std::min(request.commit, last));
+  const bool over = mutant(Mutant::kFollowerOvercommit);
+  commit_to(std::min(request.commit, over ? log.last().index : last));
   // Not the own last index: what lies behind the leader's last entry is not verified.
-  reply.match = last;
+  reply.match = mutant(Mutant::kAckOwnLastIndex) ? log.last().index : last;
+  if (mutant(Mutant::kAckBeforeFlush)) return send_at_once(from, std::move(reply));
   send_when_durable(from, std::move(reply));
 }
 
@@ -90,7 +95,11 @@ bool Core::State::accept_entries(std::vector<Entry>& entries) {
     return entry.header.index > log.base().index &&
            log.term_at(entry.header.index) != entry.header.term;
   };
-  const auto first = std::ranges::find_if(entries, differs);
+  auto first = std::ranges::find_if(entries, differs);
+  if (mutant(Mutant::kTruncateWithoutConflict) && !entries.empty() &&
+      entries.front().header.index > commit) {
+    first = entries.begin();
+  }
   if (first == entries.end()) return true;
   const Index index = first->header.index;
   if (index <= commit) {
@@ -105,7 +114,7 @@ bool Core::State::accept_entries(std::vector<Entry>& entries) {
     const Index kept(index.value() - 1);
     log.truncate_after(kept);
     writes.truncate_after(kept);
-    configs.truncate_after(kept);
+    if (!mutant(Mutant::kConfigurationNotRolledBack)) configs.truncate_after(kept);
   }
   for (auto entry = first; entry != entries.end(); ++entry) {
     log.append(entry->header.id());
@@ -134,12 +143,15 @@ void Core::State::on_snapshot(const ReplicaId& from, const InstallSnapshot& inst
                     .previous = snapshot.id.index,
                     .match = snapshot.id.index,
                     .conflict = std::nullopt};
-  if (snapshot.id.index <= commit) {
+  if (snapshot.id.index <= commit && !mutant(Mutant::kSnapshotBelowCommit)) {
     reply.match = commit;
     send_when_durable(from, std::move(reply));
     return;
   }
-  if (log.has(snapshot.id)) {
+  const bool kept = mutant(Mutant::kSnapshotKeepsConflictingTail)
+                        ? snapshot.id.index <= log.last().index
+                        : log.has(snapshot.id);
+  if (kept && !mutant(Mutant::kSnapshotDropsMatchingTail)) {
     // The log reaches as far: it is kept, its tail, too.
     commit_to(snapshot.id.index);
     send_when_durable(from, std::move(reply));

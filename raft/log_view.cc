@@ -8,6 +8,7 @@
 #include <span>
 
 #include "raft/check.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -56,8 +57,8 @@ void LogView::append(LogId id) {
 
 void LogView::truncate_after(Index last_kept) {
   CHECK(last_kept >= base_.index && last_kept < last_.index);
-  last_ = {.term = *term_at(last_kept), .index = last_kept};
   while (!runs_.empty() && runs_.back().first > last_kept) runs_.pop_back();
+  last_ = {.term = runs_.empty() ? base_.term : runs_.back().term, .index = last_kept};
   submitted_ = std::min(submitted_, last_kept);
   durable_ = std::min(durable_, last_kept);
   ++truncation_;
@@ -78,11 +79,14 @@ void LogView::compact(LogId base) {
   base_ = base;
   // A run ends where the next one, or the log, does.
   while (runs_.size() > 1 && runs_[1].first <= base.index.next()) runs_.pop_front();
-  if (base == last_) runs_.clear();
 }
 
 void LogView::on_durable(std::uint64_t truncation, LogId last) {
   CHECK(truncation <= truncation_);
+  if (mutant(Mutant::kStaleFlushCounts)) {
+    durable_ = std::max(durable_, std::min(last.index, submitted_));
+    return;
+  }
   if (truncation != truncation_ || last.index <= durable_) return;
   CHECK(last.index <= submitted_ && has(last));
   durable_ = last.index;

@@ -1,7 +1,7 @@
 #include "raft/membership.h"
 
 #include <algorithm>
-#include <cstddef>
+#include <expected>
 #include <functional>
 #include <iterator>
 #include <span>

@@ -9,6 +9,7 @@
 #include "raft/check.h"
 #include "raft/inflights.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -27,6 +28,7 @@ void Progress::on_sent(std::uint64_t entries, std::size_t bytes, Index commit) {
   on_commit_sent(commit);
   if (state_ == ProgressState::kProbe) {
     waiting_ = true;
+    probe_out_ = true;
     return;
   }
   if (entries > 0) {
@@ -61,9 +63,11 @@ bool Progress::on_accepted(Index match, Index base) {
 }
 
 bool Progress::on_rejected(Index previous, Index retry_after) {
+  if (mutant(Mutant::kMatchFallsOnReject)) match_ = std::min(match_, retry_after);
   // Nothing that is out now has a previous entry outside [match, next).
   if (previous <= match_ || previous >= next_ || state_ == ProgressState::kSnapshot) return false;
-  if (state_ == ProgressState::kProbe && previous.next() != next_) return false;
+  // After a snapshot no probe is out yet, though next() may be where an old one began.
+  if (state_ == ProgressState::kProbe && (previous.next() != next_ || !probe_out_)) return false;
   become_probe();
   const Index below(previous.value() - 1);
   probe_from(std::max(std::min(retry_after, below), match_).next());
@@ -103,6 +107,7 @@ bool Progress::take_recently_active() { return std::exchange(recently_active_, f
 void Progress::reset(ProgressState state) {
   state_ = state;
   waiting_ = false;
+  probe_out_ = false;
   inflights_.clear();
 }
 

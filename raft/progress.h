@@ -98,6 +98,8 @@ class Progress {
   Index sent_commit_;
   // A probe is out, or the window was full after the last message.
   bool waiting_ = false;
+  // In kProbe: a message was sent that a rejection may answer.
+  bool probe_out_ = false;
   bool fetching_ = false;
   bool recently_active_ = false;
   Inflights inflights_;

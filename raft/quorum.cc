@@ -9,6 +9,7 @@
 
 #include "raft/check.h"
 #include "raft/membership.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -38,18 +39,21 @@ VoteResult vote_result(std::span<const ReplicaId> voters, const VoteOf& vote) {
       ++yes;
     }
   }
-  const std::size_t majority = majority_of(voters.size());
+  const std::size_t majority =
+      mutant(Mutant::kHalfIsAMajority) ? (voters.size() + 1) / 2 : majority_of(voters.size());
   if (yes >= majority) return VoteResult::kWon;
   return yes + open >= majority ? VoteResult::kPending : VoteResult::kLost;
 }
 
 Index committed_index(const Membership& membership, const MatchOf& match) {
+  if (mutant(Mutant::kCommitWithoutOldMajority)) return committed_index(membership.voters, match);
   return std::min(committed_index(membership.voters, match),
                   committed_index(membership.outgoing, match));
 }
 
 VoteResult vote_result(const Membership& membership, const VoteOf& vote) {
   const VoteResult incoming = vote_result(membership.voters, vote);
+  if (mutant(Mutant::kVoteWithoutOldMajority)) return incoming;
   const VoteResult outgoing = vote_result(membership.outgoing, vote);
   if (incoming == outgoing) return incoming;
   // One half lost cannot be made good by the other.

@@ -7,6 +7,7 @@
 #include "raft/core_state.h"
 #include "raft/error.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/read_tracker.h"
 #include "raft/types.h"
@@ -43,7 +44,8 @@ void Core::State::on_read_reply(const ReplicaId& from, const ReadReply& reply) {
 // does not know the commit index (the round waits for that).
 void Core::State::begin_read_round() {
   const Leader* const leader = leading();
-  if (leader == nullptr || !reads.gathering() || commit < leader->start) return;
+  if (leader == nullptr || !reads.gathering()) return;
+  if (commit < leader->start && !mutant(Mutant::kReadBeforeOwnCommit)) return;
   reads.begin_round(commit);
   send_heartbeats();
   release_reads();

@@ -14,6 +14,7 @@
 #include "raft/inflights.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/progress.h"
 #include "raft/types.h"
 
@@ -83,8 +84,14 @@ LogId Core::State::append_membership(const Membership& next) {
 void Core::State::refresh_progress() {
   Leader* const leader = leading();
   if (leader == nullptr) return;
-  std::erase_if(leader->progress,
-                [&](const auto& peer) { return !membership().contains(peer.first); });
+  // A member that leaves is sent the entry that says so, and that it is committed: else it would
+  // go on campaigning for a place that it has lost.
+  const Membership& committed = configs.at(std::max(commit, configs.oldest_index())).membership;
+  std::erase_if(leader->progress, [&](const auto& peer) {
+    return !membership().contains(peer.first) && !committed.contains(peer.first);
+  });
+  leader->members_leave = std::ranges::any_of(
+      leader->progress, [&](const auto& peer) { return !membership().contains(peer.first); });
   for (const ReplicaId& replica : membership().members()) {
     if (replica == self || leader->progress.contains(replica)) continue;
     leader->progress.emplace(
@@ -101,7 +108,8 @@ void Core::State::refresh_progress() {
 void Core::State::on_membership_committed() {
   Leader* const leader = leading();
   // Nothing of an earlier leader's membership is acted on before this one has committed.
-  if (leader == nullptr || commit < leader->start || configs.latest().index > commit) return;
+  const bool open = configs.latest().index > commit && !mutant(Mutant::kJointLeftUncommitted);
+  if (leader == nullptr || commit < leader->start || open) return;
   if (membership().joint()) {
     if (!membership().auto_leave) return;
     auto left = leave_joint(membership());
@@ -111,7 +119,18 @@ void Core::State::on_membership_committed() {
     advance_commit();
     return;
   }
+  if (leader->members_leave) let_members_go();
   if (!membership().is_voter(self)) hand_over_and_step_down();
+}
+
+void Core::State::let_members_go() {
+  Leader* const leader = leading();
+  leader->members_leave = false;
+  std::erase_if(leader->progress, [&](const auto& peer) {
+    if (membership().contains(peer.first)) return false;
+    send_heartbeat(peer.first, peer.second);
+    return true;
+  });
 }
 
 // Leads no longer than until the configuration without it is committed, and lets the others know

@@ -14,6 +14,7 @@
 #include "raft/log_view.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/progress.h"
 #include "raft/quorum.h"
@@ -84,7 +85,7 @@ void Core::State::send_append(const ReplicaId& to, Progress& progress, std::vect
   CHECK(term.has_value());
   const Index last = previous + entries.size();
   // Never above what this very message verifies: a follower's own tail may not be the leader's.
-  const Index known = std::min(commit, last);
+  const Index known = mutant(Mutant::kFollowerOvercommit) ? commit : std::min(commit, last);
   std::size_t bytes = 0;
   for (const Entry& entry : entries) bytes += kEntryOverheadBytes + entry.payload.size();
   progress.on_sent(entries.size(), bytes, known);
@@ -123,7 +124,9 @@ void Core::State::send_heartbeats() {
 void Core::State::send_heartbeat(const ReplicaId& to, const Progress& progress) {
   send(to, Heartbeat{.term = hard_state.term,
                      .session = progress.session(),
-                     .commit = std::min(commit, progress.match()),
+                     .commit = mutant(Mutant::kHeartbeatOvercommit)
+                                   ? commit
+                                   : std::min(commit, progress.match()),
                      .read_sequence = reads.sequence()});
 }
 
@@ -133,8 +136,10 @@ void Core::State::on_append_reply(const ReplicaId& from, const AppendReply& repl
   progress->set_recently_active();
   if (reply.conflict) {
     // At most one probe for each term: both sides skip what cannot match.
+    // (Below the own base nothing is known but what the follower said.)
     const LogId hint = log.last_not_above(reply.conflict->index, reply.conflict->term);
-    if (progress->on_rejected(reply.previous, hint.index)) sends_due = true;
+    const Index retry_after = std::min(hint.index, reply.conflict->index);
+    if (progress->on_rejected(reply.previous, retry_after)) sends_due = true;
     return;
   }
   if (reply.match > log.last().index) return;
@@ -165,14 +170,21 @@ void Core::State::on_heartbeat_reply(const ReplicaId& from, const HeartbeatReply
 void Core::State::advance_commit() {
   Leader* const leader = leading();
   if (leader == nullptr) return;
-  const Index held = committed_index(membership(), [&](const ReplicaId& replica) {
+  const auto match = [&](const ReplicaId& replica) {
     // A leader counts itself like everybody else: by what its disk holds.
-    if (replica == self) return std::optional<Index>(log.durable());
+    const bool early = mutant(Mutant::kLeaderCountsUnflushed);
+    if (replica == self) return std::optional<Index>(early ? log.last().index : log.durable());
     const auto found = leader->progress.find(replica);
     return found == leader->progress.end() ? std::nullopt
                                            : std::optional<Index>(found->second.match());
-  });
-  if (held <= commit || log.term_at(held) != hard_state.term) return;
+  };
+  Index held = committed_index(membership(), match);
+  if (mutant(Mutant::kLearnerCountsForCommit)) {
+    const std::vector<ReplicaId> members = membership().members();
+    held = committed_index(members, match);
+  }
+  const bool own = log.term_at(held) == hard_state.term || mutant(Mutant::kCommitOldTerm);
+  if (held <= commit || !own) return;
   commit = held;
   commit_moved = true;
   on_commit_advanced();

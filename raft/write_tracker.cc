@@ -73,7 +73,8 @@ void WriteTracker::send_after(Message message) {
 std::optional<PersistOp> WriteTracker::take(LogId last, std::uint64_t truncation) {
   if (!gathering_) return std::nullopt;
   CHECK(gathered_last().value_or(last.index) == last.index);
-  PersistOp op = *std::exchange(gathering_, std::nullopt);
+  PersistOp op = *std::move(gathering_);
+  gathering_.reset();
   op.token = {.sequence = ++last_sequence_,
               .truncation = truncation,
               .last = last,

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "raft/check.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -78,7 +79,7 @@ std::optional<HardStateBlock> decode_hard_state(Bytes block) {
                          .state = std::nullopt};
   if (load_le<std::uint8_t>(block, 16) != 0) {
     raft::HardState state{.term = Term(load_le<std::uint64_t>(block, 24)), .vote = std::nullopt};
-    if (load_le<std::uint8_t>(block, 17) != 0) {
+    if (load_le<std::uint8_t>(block, 17) != 0 && !mutant(Mutant::kVoteLostAtRestart)) {
       state.vote = ReplicaId{.node = NodeId(load_le<std::uint32_t>(block, 20)),
                              .incarnation = NodeIncarnation(load_le<std::uint64_t>(block, 32))};
     }

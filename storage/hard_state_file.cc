@@ -15,6 +15,7 @@
 
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/mutex.h"
 #include "raft/output.h"
 #include "raft/types.h"
@@ -201,7 +202,8 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
                                      std::to_string(group.value()) + ") are damaged");
     }
   }
-  const std::size_t number = slots[1].sequence() > slots[0].sequence() ? 1 : 0;
+  const bool second = slots[1].sequence() > slots[0].sequence();
+  const std::size_t number = second != mutant(Mutant::kOlderHardStateWins) ? 1 : 0;
   const Slot& newest = slots.at(number);
   const Slot& other = slots.at(1 - number);
   record.sequence = newest.sequence();
@@ -215,7 +217,9 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
   const HardStateBlock before{
       .group = group, .sequence = record.sequence - 1, .state = newest.best->state};
   for (std::size_t copy = 0; copy < kHardStateSlotCopies; ++copy) {
-    if (!newest.holds_best.at(copy)) {
+    // Good copies, too: a process that died of a failed sync leaves them in the page cache alone,
+    // and no later sync saves what is not written again.
+    if (!newest.holds_best.at(copy) || newest.best->state) {
       record.newest_repairs.push_back(
           {.position = hard_state_position(group, number, copy), .block = *newest.best});
     }
@@ -339,6 +343,7 @@ Result<void> HardStateFile::write_requests(const std::vector<Request>& requests)
       }
     }
   }
+  if (mutant(Mutant::kHardStateNotSynced)) return {};
   return file_->sync();
 }
 

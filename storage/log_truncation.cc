@@ -9,6 +9,7 @@
 
 #include "raft/check.h"
 #include "raft/entry.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 #include "storage/file.h"
 #include "storage/frame_codec.h"
@@ -79,7 +80,7 @@ void SegmentedLog::truncate_after(Index last_kept) {
   CHECK(flushes_out_ == 0 && staged_ == nullptr && !writer_->dirty());
   CHECK(last_kept.next() >= first_index());
   staged_ = std::make_unique<Flush>(directory_, manifest_);
-  cache_.clear();
+  if (!mutant(Mutant::kCacheSurvivesTruncation)) cache_.clear();
   durable_ = std::min(durable_, last_kept);
   ++truncation_;
   // From here on nothing is kept.
@@ -108,7 +109,8 @@ void SegmentedLog::truncate_after(Index last_kept) {
       return std::find(dropped.begin(), dropped.end(), record.id) != dropped.end();
     });
     for (SegmentRecord& listed : manifest.segments) {
-      if (cut && listed.id == cut->id) listed = *cut;
+      const bool told = !mutant(Mutant::kTruncationNotRecorded);
+      if (cut && told && listed.id == cut->id) listed = *cut;
     }
   });
   for (const SegmentId id : dropped) staged_->remove(segment_file_name(id));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/mutex.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -252,6 +253,7 @@ Result<void> ManifestFile::store(const Manifest& manifest) {
   TRY(file->write_at(0, bytes.bytes()));
   TRY(file->sync());
   TRY(directory_.rename(kManifestSpareName, kManifestName));
+  if (mutant(Mutant::kManifestRenameNotSynced)) return {};
   return directory_.sync();
 }
 

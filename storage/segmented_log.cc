@@ -17,6 +17,7 @@
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/aligned_buffer.h"
@@ -292,7 +293,7 @@ SegmentRecord SegmentedLog::seal_active(std::uint64_t frames_end) {
                   .position = record.footer_at,
                   .buffer = std::move(block),
                   .bytes = footer_bytes});
-  staged_->sync(writer_->file());
+  if (!mutant(Mutant::kSealedTailNotSynced)) staged_->sync(writer_->file());
   sealed->seal(record, std::move(index));
   staged_->sealed.push_back(sealed);
   return record;
@@ -356,7 +357,7 @@ std::unique_ptr<FlushJob> SegmentedLog::take_flush() {
   flush_bytes_ -= flush_bytes_ / kFlushAverage;
   if (writer_->dirty()) {
     job->write(writer_->take());
-    job->sync(writer_->file());
+    if (!mutant(Mutant::kLogNotSynced)) job->sync(writer_->file());
   }
   job->durable = mark_.id.index;
   job->active = segments_.back()->id();

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "raft/entry.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/byte_order.h"
@@ -52,7 +53,7 @@ bool take_entry(TailScan& scan, const Frame& frame, Bytes bytes, GroupIncarnatio
     return false;
   }
   const Bytes payload = bytes.subspan(scan.end + frame.payload_at(), header.payload_bytes);
-  if (!payload_intact(header, payload)) return false;
+  if (!payload_intact(header, payload) && !mutant(Mutant::kTornPayloadAccepted)) return false;
   scan.index.add(header, static_cast<std::uint32_t>(scan.end),
                  static_cast<std::uint32_t>(frame.bytes));
   scan.mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
@@ -79,6 +80,7 @@ void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnatio
 
 // Torn or damaged?
 std::string judge(const TailScan& scan, Bytes bytes, SegmentId segment) {
+  if (mutant(Mutant::kDamageTakenForTornTail)) return "";
   const auto later = evidence_behind(bytes, segment, scan.end);
   const bool flushed_past = later && later->flushed > scan.end;
   const bool too_far = later && later->position - scan.end > kInFlightWindowMax;

@@ -20,6 +20,7 @@
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
@@ -56,7 +57,7 @@ Payload with_base_offset(const Payload& batch, Offset base) {
 }
 
 Refusal not_applied(Fate fate) {
-  if (fate == Fate::kLost) {
+  if (fate == Fate::kLost || mutant(Mutant::kUnknownCalledFailed)) {
     return {.error = Error(Errc::kNotLeader, "the entry was replaced and never happened")};
   }
   return {.error = Error(Errc::kUnknownOutcome,
@@ -290,6 +291,7 @@ void DataGroup::refuse_when_applied(const Refused& refused, const AppendRequest&
     return refusal;
   };
   const std::int64_t deadline = request.deadline_monotonic_us;
+  if (mutant(Mutant::kRefusalNotConfirmed)) return reply(std::unexpected(answer()));
   if (!refused.rests_on || refused.rests_on->index <= replica_.applied().index) {
     return refuse_when_confirmed<AppendOutcome>(deadline, answer, std::move(reply));
   }

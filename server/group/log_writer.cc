@@ -12,6 +12,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/hard_state.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
@@ -118,12 +119,18 @@ void LogWriter::launch() {
       Pool::kFlush,
       [this, hard_state, job]() -> Result<void> {
         // Vote and term are durable before any entry of that term (rule B9).
-        if (hard_state) TRY(save_hard_state_(*hard_state));
+        const bool left_behind = job != nullptr && mutant(Mutant::kHardStateLeftBehind);
+        if (hard_state && !left_behind) TRY(save_hard_state_(*hard_state));
         return job == nullptr ? Result<void>{} : job->run();
       },
       [this, alive = alive_](const Result<void>& outcome) {
         if (*alive) flushed(outcome);
       });
+  if (mutant(Mutant::kPersistedBeforeFlush)) {
+    for (raft::PersistOp& operation : std::exchange(flights_.back().operations, {})) {
+      events_.on_persisted(std::move(operation));
+    }
+  }
 }
 
 void LogWriter::flushed(const Result<void>& outcome) {

@@ -11,6 +11,7 @@
 
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/types.h"
 
@@ -33,7 +34,7 @@ void ReadWaiters::answer(const raft::ReadReady& read, Index applied) {
   asked_.erase(found);
   if (!read.index) {
     waiter.callback(fail(Errc::kNotLeader, "leadership of the group changed"));
-  } else if (*read.index <= applied) {
+  } else if (*read.index <= applied || mutant(Mutant::kReadBeforeApplied)) {
     waiter.callback({});
   } else {
     ready_.emplace(*read.index, std::move(waiter));

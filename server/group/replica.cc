@@ -21,6 +21,7 @@
 #include "raft/error.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/append_clock.h"
@@ -383,7 +384,9 @@ void Replica::on_role_change(const raft::RoleChange& change) {
 // ---------------------------------------------------------------- apply
 
 void Replica::apply_committed() {
-  const Index target = std::min(core_.commit(), core_.durable());
+  const Index target = mutant(Mutant::kAppliedBeforeFlush)
+                           ? core_.commit()
+                           : std::min(core_.commit(), core_.durable());
   while (applied_.id.index < target && damage_.empty()) {
     const Index next = applied_.id.index.next();
     const RecentEntries::Item* const found = recent_.find(next);
@@ -398,7 +401,9 @@ void Replica::apply_committed() {
   }
   recent_.release(applied_.id.index, alone() ? 0 : kRecentBytes);
   const auto own_no_op = core_.leadership_start();
-  if (!admitting_ && own_no_op && applied_.id.index >= *own_no_op && damage_.empty()) {
+  const bool opened =
+      own_no_op && (applied_.id.index >= *own_no_op || mutant(Mutant::kAdmissionBeforeNoOp));
+  if (!admitting_ && opened && damage_.empty()) {
     admitting_ = true;
     owner_.on_admitting();
   }

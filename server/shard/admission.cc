@@ -13,6 +13,7 @@
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 #include "server/shard/producer_table.h"
 #include "server/shard/shard_state.h"
@@ -59,7 +60,8 @@ AdmissionVerdict Admission::decide(const AdmissionRequest& request) const {
   // A repeated conditional append is a duplicate first: its own success moved the offset.
   AdmissionVerdict verdict = decide_producer(*shard, lane, request, next);
   if (!std::holds_alternative<Admitted>(verdict)) return verdict;
-  if (request.expected_offset && *request.expected_offset != next) {
+  const Offset end = mutant(Mutant::kExpectedOffsetOfApplied) ? shard->next : next;
+  if (request.expected_offset && *request.expected_offset != end) {
     return Refused{
         .error = Error(Errc::kOffsetMismatch,
                        fmt::format("offset {} was expected; the shard's next offset is {}",
@@ -82,6 +84,7 @@ AdmissionVerdict Admission::decide_producer(const Shard& shard, const Lane* lane
       lane == nullptr ? std::span<const Stamped>() : lane->of(request.producer->id);
   for (const auto& [batch, stamp] : own) {
     if (stamp == *request.producer && batch.record_count == request.record_count) {
+      if (mutant(Mutant::kInFlightForgotten)) return Admitted{.base_offset = next};
       return DuplicateInFlight{.original = batch.id};
     }
     if (stamp.epoch != session.epoch) session.batches.clear();

@@ -9,6 +9,7 @@
 
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/types.h"
 #include "storage/record_batch.h"
 
@@ -38,7 +39,8 @@ std::int32_t sequence_after(std::int32_t sequence, std::uint32_t records) {
 ProducerVerdict judge_producer(const ProducerSession* session, const ProducerStamp& stamp,
                                std::uint32_t records) {
   if (session == nullptr) {
-    if (stamp.base_sequence != 0) return unknown_producer(stamp);
+    const bool known = stamp.base_sequence == 0 || mutant(Mutant::kUnknownProducerIsNew);
+    if (!known) return unknown_producer(stamp);
     return ProducerAccepts{};
   }
   if (stamp.epoch < session->epoch) {
@@ -54,6 +56,7 @@ ProducerVerdict judge_producer(const ProducerSession* session, const ProducerSta
   const std::int32_t last = last_sequence_of(stamp.base_sequence, records);
   for (const ProducedBatch& batch : session->batches) {
     if (batch.first_sequence == stamp.base_sequence && batch.last_sequence == last) {
+      if (mutant(Mutant::kDuplicateAccepted)) return ProducerAccepts{};
       return ProducerDuplicate{.original = batch};
     }
   }

@@ -17,6 +17,7 @@
 #include "net/proto/commands.pb.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/shard/producer_table.h"
@@ -148,7 +149,8 @@ Result<void> ShardState::apply_command(const Entry& entry) {
       const auto found = shards_.find(key_of(command.trim()));
       if (found == shards_.end()) return {};
       Shard& shard = found->second;
-      shard.start = std::max(shard.start, std::min(Offset(command.trim().start()), shard.next));
+      const Offset kept = mutant(Mutant::kTrimGoesBack) ? Offset() : shard.start;
+      shard.start = std::max(kept, std::min(Offset(command.trim().start()), shard.next));
       changed_shards_.insert(found->first);
       return {};
     }
@@ -197,6 +199,7 @@ std::vector<storage::StateWrite> ShardState::take_changes() {
          .value = shard == nullptr ? std::nullopt : std::optional(encode_shard_record(*shard))});
   }
   for (const auto& [key, producer] : std::exchange(changed_producers_, {})) {
+    if (mutant(Mutant::kSessionsNotCheckpointed)) continue;
     const Shard* shard = find(key);
     const ProducerSession* session = shard == nullptr ? nullptr : shard->producers.find(producer);
     writes.push_back({.key = producer_key_text(key, producer),
@@ -211,6 +214,7 @@ void ShardState::for_each(
     const std::function<void(std::string_view, std::string_view)>& visit) const {
   for (const auto& [key, shard] : shards_) {
     visit(shard_key_text(key), encode_shard_record(shard));
+    if (mutant(Mutant::kSessionsNotInImage)) continue;
     for (const auto& [producer, session] : shard.producers.sessions()) {
       visit(producer_key_text(key, producer), encode_producer_record(session));
     }

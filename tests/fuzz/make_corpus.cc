@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +22,7 @@
 #include "net/server_session.h"
 #include "raft/check.h"
 #include "raft/entry.h"
+#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -250,6 +252,23 @@ void add_states(const std::filesystem::path& root) {
                     bytes_of("\x10\x00"sv), byte(2), bytes_of("\x03"sv), bytes_of("app")});
 }
 
+void add_memberships(const std::filesystem::path& root) {
+  const Corpus memberships(root, "membership");
+  const auto member = [](std::uint32_t node) {
+    return ReplicaId{.node = NodeId(node), .incarnation = NodeIncarnation(7)};
+  };
+  const Payload one = raft::encode({.voters = {member(1)}});
+  const Payload joint = raft::encode({.voters = {member(2), member(3)},
+                                      .outgoing = {member(1), member(2)},
+                                      .learners = {member(4)},
+                                      .learners_next = {member(1)},
+                                      .auto_leave = true,
+                                      .recovery = 2});
+  memberships.add("one", {byte(0), one.bytes()});
+  memberships.add("joint", {byte(0), joint.bytes()});
+  memberships.add("joint-repaired", {byte(1), joint.bytes()});
+}
+
 void add_texts(const std::filesystem::path& root) {
   const Corpus options(root, "options");
   options.add("toml", {byte(0), bytes_of("listen = \"127.0.0.1:7400\"\ngroups = 4\n[log]\n"
@@ -280,6 +299,7 @@ int main(int argc, char** argv) {
   fuzz::add_log(root);
   fuzz::add_node_files(root);
   fuzz::add_states(root);
+  fuzz::add_memberships(root);
   fuzz::add_texts(root);
   return 0;
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <random>
@@ -158,12 +159,17 @@ inline void ManualWorld::advance(std::int64_t microseconds) {
   const std::int64_t end = now.monotonic_us + microseconds;
   run();
   while (!dead) {
+    // The earliest; of several at one time the first.
     ManualPorts* next = nullptr;
+    std::int64_t until = end;
     for (ManualPorts* each : ports_) {
-      if (!each->wake_ || *each->wake_ > end) continue;
-      if (next == nullptr || *each->wake_ < *next->wake_) next = each;
+      const std::int64_t at = each->wake_.value_or(std::numeric_limits<std::int64_t>::max());
+      if (at < until || (next == nullptr && at == end)) {
+        next = each;
+        until = at;
+      }
     }
-    const std::int64_t until = next == nullptr ? end : std::max(*next->wake_, now.monotonic_us);
+    until = std::max(until, now.monotonic_us);
     now.wall_us += until - now.monotonic_us;
     now.monotonic_us = until;
     if (next == nullptr) return;
