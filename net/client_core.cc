@@ -27,6 +27,19 @@ namespace {
 constexpr std::uint64_t kStartToken = 0;
 constexpr Moment kRefreshTimeout = 5 * kSecond;
 
+// Decided by group 0.
+bool wants_meta_leader(const wire::Request& request) {
+  return request.has_create_stream() || request.has_delete_stream() || request.has_init_producer();
+}
+
+// Where the answer says that the leader is.
+std::optional<std::string> leader_hint(const CallResult& result) {
+  if (result.response.failure().leader().empty()) {
+    return std::nullopt;
+  }
+  return result.response.failure().leader();
+}
+
 bool suggests_stale_routing(Errc code) {
   return code == Errc::kNotLeader || code == Errc::kUnavailable || code == Errc::kNotFound;
 }
@@ -141,12 +154,16 @@ std::optional<ClientCore::ConnectionId> ClientCore::any_connection() {
 }
 
 std::optional<ClientCore::ConnectionId> ClientCore::connection_for(const Call& call) {
+  std::optional<std::string_view> leader;
   if (call.shard) {
-    if (const auto leader = routing_.leader_of(*call.shard)) {
-      const auto id = connection_to(*leader);
-      if (id && connections_.at(*id)->usable()) {
-        return id;
-      }
+    leader = routing_.leader_of(*call.shard);
+  } else if (routing_.meta_leader() && wants_meta_leader(call.request)) {
+    leader = *routing_.meta_leader();
+  }
+  if (leader) {
+    const auto id = connection_to(*leader);
+    if (id && connections_.at(*id)->usable()) {
+      return id;
     }
   }
   return any_connection();
@@ -228,8 +245,18 @@ void ClientCore::on_result(std::uint64_t token, CallResult result, Moment now) {
 void ClientCore::learn(const Pending& pending, const CallResult& result, Moment now) {
   if (!result.error) {
     routing_.observe(result.response);
-  } else if (pending.call.shard && suggests_stale_routing(result.error->code())) {
-    routing_.forget_leader(*pending.call.shard);
+    return;
+  }
+  const bool meta = !pending.call.shard && result.error->code() == Errc::kNotLeader;
+  if (!meta && !(pending.call.shard && suggests_stale_routing(result.error->code()))) {
+    return;
+  }
+  auto hint = leader_hint(result);
+  const bool known = hint.has_value();
+  routing_.correct_leader(pending.call.shard, std::move(hint));
+  if (!known) {
+    // Another node may know more.
+    current_endpoint_ = (current_endpoint_ + 1) % options_.endpoints.size();
     refresh_routing(now);
   }
 }

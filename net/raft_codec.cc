@@ -265,8 +265,7 @@ Result<RaftBody> decode_vote(const peer::PeerHeader& header) {
     const peer::RequestVote& in = header.request_vote();
     const auto kind = campaign_of(in.kind());
     if (!kind) return broken("an unknown kind of campaign");
-    return raft::RequestVote{
-        .term = Term(in.term()), .last = log_id_of(in.last()), .kind = *kind};
+    return raft::RequestVote{.term = Term(in.term()), .last = log_id_of(in.last()), .kind = *kind};
   }
   const peer::RequestVoteReply& in = header.request_vote_reply();
   const auto kind = campaign_of(in.kind());
@@ -290,8 +289,8 @@ raft::AppendReply append_reply_of(const peer::AppendReply& in) {
 Result<RaftBody> decode_body(const peer::PeerHeader& header, const Payload& payload) {
   using Body = peer::PeerHeader::BodyCase;
   if (header.body_case() == Body::kAppendEntries) {
-    TRY_ASSIGN(out, decode(header.append_entries(), GroupIncarnation(header.incarnation()),
-                           payload));
+    TRY_ASSIGN(out,
+               decode(header.append_entries(), GroupIncarnation(header.incarnation()), payload));
     return out;
   }
   if (!payload.empty()) return broken("payload that belongs to no entry");
@@ -312,11 +311,10 @@ Result<RaftBody> decode_body(const peer::PeerHeader& header, const Payload& payl
                                   .read_sequence = header.heartbeat_reply().read_sequence()};
     case Body::kInstallSnapshot: {
       TRY_ASSIGN(membership, decode(header.install_snapshot().membership()));
-      return raft::InstallSnapshot{
-          .term = Term(header.install_snapshot().term()),
-          .session = header.install_snapshot().session(),
-          .snapshot = {.id = log_id_of(header.install_snapshot().last()),
-                       .membership = std::move(membership)}};
+      return raft::InstallSnapshot{.term = Term(header.install_snapshot().term()),
+                                   .session = header.install_snapshot().session(),
+                                   .snapshot = {.id = log_id_of(header.install_snapshot().last()),
+                                                .membership = std::move(membership)}};
     }
     case Body::kTimeoutNow:
       return raft::TimeoutNow{.term = Term(header.timeout_now().term())};

@@ -1,7 +1,9 @@
 #include "net/routing_cache.h"
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "net/proto/client.pb.h"
 #include "raft/types.h"
@@ -39,6 +41,10 @@ void RoutingCache::observe_table(const wire::RoutingReply& table) {
   }
   epoch_ = Epoch(table.epoch());
   leaders_.clear();
+  meta_leader_.reset();
+  if (!table.meta_leader().empty()) {
+    meta_leader_ = table.meta_leader();
+  }
   for (const wire::GroupRoute& route : table.groups()) {
     if (route.has_leader() && !route.leader().empty()) {
       leaders_.insert_or_assign(GroupId(route.group()), route.leader());
@@ -55,8 +61,18 @@ std::optional<std::string_view> RoutingCache::leader_of(ShardKey shard) const {
   return leader == leaders_.end() ? std::nullopt : std::optional<std::string_view>(leader->second);
 }
 
-void RoutingCache::forget_leader(ShardKey shard) {
-  if (const auto group = groups_.find(shard); group != groups_.end()) {
+void RoutingCache::correct_leader(std::optional<ShardKey> shard, std::optional<std::string> hint) {
+  if (!shard) {
+    meta_leader_ = std::move(hint);
+    return;
+  }
+  const auto group = groups_.find(*shard);
+  if (group == groups_.end()) {
+    return;
+  }
+  if (hint) {
+    leaders_.insert_or_assign(group->second, *std::move(hint));
+  } else {
     leaders_.erase(group->second);
   }
 }

@@ -30,9 +30,13 @@ class RoutingCache {
   // host:port of the leader of the shard's group; none where the group, or its leader, is unknown.
   [[nodiscard]] std::optional<std::string_view> leader_of(ShardKey shard) const;
 
-  // The leader of this shard is not where the cache says: any node will be asked until the next
-  // observed routing table.
-  void forget_leader(ShardKey shard);
+  // host:port of the leader of group 0, which makes and deletes streams; none where unknown.
+  [[nodiscard]] const std::optional<std::string>& meta_leader() const { return meta_leader_; }
+
+  // The leader of this shard, or of group 0 without one, is not where the cache says, but at `hint`
+  // according to whoever was asked. Without a hint any node will be asked until the next observed
+  // routing table.
+  void correct_leader(std::optional<ShardKey> shard, std::optional<std::string> hint);
 
   [[nodiscard]] Epoch epoch() const { return epoch_; }
 
@@ -43,6 +47,7 @@ class RoutingCache {
   Epoch epoch_;
   std::unordered_map<ShardKey, GroupId> groups_;
   std::map<GroupId, std::string> leaders_;
+  std::optional<std::string> meta_leader_;
 };
 
 }  // namespace lignum::net

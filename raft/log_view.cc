@@ -79,7 +79,6 @@ void LogView::compact(LogId base) {
   base_ = base;
   // A run ends where the next one, or the log, does.
   while (runs_.size() > 1 && runs_[1].first <= base.index.next()) runs_.pop_front();
-  if (base == last_) runs_.clear();
 }
 
 void LogView::on_durable(std::uint64_t truncation, LogId last) {

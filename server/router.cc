@@ -8,7 +8,6 @@
 #include "raft/error.h"
 #include "raft/mutex.h"
 #include "raft/types.h"
-#include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
 

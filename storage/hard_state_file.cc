@@ -217,7 +217,9 @@ Result<HardStateFile::GroupRecord> HardStateFile::read_group(GroupId group) cons
   const HardStateBlock before{
       .group = group, .sequence = record.sequence - 1, .state = newest.best->state};
   for (std::size_t copy = 0; copy < kHardStateSlotCopies; ++copy) {
-    if (!newest.holds_best.at(copy)) {
+    // Good copies, too: a process that died of a failed sync leaves them in the page cache alone,
+    // and no later sync saves what is not written again.
+    if (!newest.holds_best.at(copy) || newest.best->state) {
       record.newest_repairs.push_back(
           {.position = hard_state_position(group, number, copy), .block = *newest.best});
     }

@@ -16,7 +16,8 @@
 //   both copies bad    a copy bad          kCorrupt: no torn write does this; the replica rejoins
 //                                          as a new incarnation
 //
-// open() heals: bad and stale copies of the newest slot are rewritten first, then the other slot,
+// open() heals: the newest slot is rewritten first (bad copies, stale ones, and good ones that may
+// lie in the page cache alone after a sync that failed), then what is bad of the other slot,
 // so that the table holds after a crash in the middle of healing too.
 //
 // Owned by the node's storage. store() may be called for different groups from different threads

@@ -66,7 +66,8 @@ struct IdentityRead {
 // other, through a new file.
 [[nodiscard]] Result<std::optional<NodeIdentity>> load_identity(Directory& directory);
 
-// Makes the identity durable, in the format version that it needs. kAlreadyExists when there is one; kNoSpace and kIo as the directory.
+// Makes the identity durable, in the format version that it needs. kAlreadyExists when there is
+// one; kNoSpace and kIo as the directory.
 [[nodiscard]] Result<void> store_identity(Directory& directory, const NodeIdentity& identity);
 
 }  // namespace lignum::storage

@@ -34,6 +34,7 @@ namespace lignum::storage {
 namespace {
 
 constexpr std::size_t kZeroBytes = std::size_t{1} << 20;
+constexpr std::size_t kRewriteBytes = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -171,13 +172,30 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
                       active_path_));
     }
   }
-  // What was read is what will be built on: it must be on the disk, not only in the page cache.
-  TRY(file->sync());
+  TRY(write_again(*file, bytes, scan));
   const std::uint64_t block = end / kBlockBytes * kBlockBytes;
   log_->writer_ = std::make_unique<SegmentWriter>(std::move(file), end,
                                                   Bytes(bytes).subspan(block, end - block));
   log_->flushed_end_ = end;
   return {};
+}
+
+// What was read is what will be built on, so it must be on the disk and not only in the page cache.
+// Where the process before this one died of a failed sync, the kernel has marked those pages clean:
+// another sync would succeed and save nothing. So all that no frame says was flushed is written
+// once more.
+Result<void> LogRecovery::write_again(File& file, Bytes bytes, const TailScan& scan) {
+  std::uint64_t at = std::min(scan.flushed, scan.end) / kBlockBytes * kBlockBytes;
+  AlignedBuffer buffer(kRewriteBytes);
+  while (at < scan.end) {
+    const std::size_t kept = std::min<std::uint64_t>(kRewriteBytes, scan.end - at);
+    const std::size_t whole = (kept + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    std::ranges::fill(buffer.span(), std::byte{0});
+    std::ranges::copy(bytes.subspan(at, kept), buffer.span().begin());
+    TRY(file.write_at(at, buffer.bytes().first(whole)));
+    at += whole;
+  }
+  return file.sync();
 }
 
 Result<void> LogRecovery::judge(const TailScan& scan) const {

@@ -40,6 +40,7 @@ class LogRecovery {
   // Whether what follows the last good frame may be cut, or be missing.
   Result<void> judge(const TailScan& scan) const;
   Result<void> cut(const TailScan& scan);
+  static Result<void> write_again(File& file, Bytes bytes, const TailScan& scan);
   Result<void> remove_debris(const Manifest& manifest);
 
   Directory& directory_;

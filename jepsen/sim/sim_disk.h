@@ -94,6 +94,8 @@ struct SimDiskOptions {
   std::uint64_t capacity_bytes = std::uint64_t{1} << 40;
   // False: kWriteDirect yields buffered files.
   bool direct = true;
+  // True: a disk that lies. Syncs report success and make nothing durable.
+  bool lies = false;
 };
 
 class SimDisk {

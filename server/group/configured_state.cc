@@ -65,8 +65,7 @@ Result<void> ConfiguredState::restore(std::string_view key, std::string_view val
   const Bytes bytes = std::as_bytes(std::span(value));
   if (bytes.size() < kIndexBytes) return fail(Errc::kCorrupt, "a configuration cut short");
   TRY_ASSIGN(membership, raft::decode_membership(bytes.subspan(kIndexBytes)));
-  config_ = {.index = Index(load_le<std::uint64_t>(bytes, 0)),
-             .membership = std::move(membership)};
+  config_ = {.index = Index(load_le<std::uint64_t>(bytes, 0)), .membership = std::move(membership)};
   return {};
 }
 

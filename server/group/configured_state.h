@@ -2,9 +2,10 @@
 
 // A state machine together with the configuration in force at its last applied entry.
 //
-// Who belongs to a group is decided by its log, so the answer must survive the log's beginning being
-// forgotten: it goes wherever the state goes, into checkpoint and image, as one more pair under a
-// key that no state machine uses. Owned by a replica, or by the host at boot; called from that lane.
+// Who belongs to a group is decided by its log, so the answer must survive the log's beginning
+// being forgotten: it goes wherever the state goes, into checkpoint and image, as one more pair
+// under a key that no state machine uses. Owned by a replica, or by the host at boot; called from
+// that lane.
 
 #include <functional>
 #include <string>

@@ -312,14 +312,13 @@ void DataGroup::refuse_when_confirmed(std::int64_t deadline_monotonic_us,
                                       std::function<Refusal()> answer, Reply<T> reply) {
   // Alone, nobody else can have led.
   if (replica_.alone()) return reply(std::unexpected(answer()));
-  replica_.confirm_read(deadline_monotonic_us,
-                        [this, answer = std::move(answer),
-                         reply = std::move(reply)](const Result<void>& confirmed) mutable {
-                          if (confirmed) return reply(std::unexpected(answer()));
-                          // It was never admitted, and may be tried elsewhere.
-                          reply(std::unexpected(Refusal{.error = confirmed.error(),
-                                                        .leader = replica_.other_leader()}));
-                        });
+  replica_.confirm_read(deadline_monotonic_us, [this, answer = std::move(answer),
+                                                reply = std::move(reply)](
+                                                   const Result<void>& confirmed) mutable {
+    if (confirmed) return reply(std::unexpected(answer()));
+    // It was never admitted, and may be tried elsewhere.
+    reply(std::unexpected(Refusal{.error = confirmed.error(), .leader = replica_.other_leader()}));
+  });
 }
 
 void DataGroup::read(const ReadRequest& request, Reply<ReadOutcome> reply) {

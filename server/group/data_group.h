@@ -54,8 +54,9 @@ class DataGroup final : public ReplicaOwner {
 
   // `state` was restored to `applied`. `leads` is called whenever this replica begins to admit, on
   // this lane: somebody has to see that the shards are those of the catalogue.
-  DataGroup(ReplicaParts parts, const AppliedMark& applied, std::unique_ptr<ShardState> state,
-            Ports& ports, std::function<void()> leads = [] {});
+  DataGroup(
+      ReplicaParts parts, const AppliedMark& applied, std::unique_ptr<ShardState> state,
+      Ports& ports, std::function<void()> leads = [] {});
   ~DataGroup() override;
   DataGroup(const DataGroup&) = delete;
   DataGroup& operator=(const DataGroup&) = delete;
@@ -79,8 +80,8 @@ class DataGroup final : public ReplicaOwner {
             Reply<TrimOutcome> reply);
 
   // Makes the shards held here those of `wanted`: opens what is missing, drops what is not in it
-  // and whose stream has an id below `next_stream`: the list does not know of streams from there on.
-  // Idempotent; answered when all of it is applied, at once where nothing is to be done.
+  // and whose stream has an id below `next_stream`: the list does not know of streams from there
+  // on. Idempotent; answered when all of it is applied, at once where nothing is to be done.
   void reconcile(const std::vector<ShardSettings>& wanted, StreamId next_stream,
                  std::int64_t deadline_monotonic_us, Reply<Done> reply);
   // Opens what is missing of `wanted`, drops nothing.
@@ -88,6 +89,7 @@ class DataGroup final : public ReplicaOwner {
                    Reply<Done> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
+  [[nodiscard]] const Replica& replica() const { return replica_; }
   // Who leads, as far as is known here. From any thread.
   [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
   [[nodiscard]] std::size_t shard_count() const { return state_->shards().size(); }
@@ -120,8 +122,8 @@ class DataGroup final : public ReplicaOwner {
   [[nodiscard]] OffsetsOutcome offsets_now(const Shard& shard, const OffsetsRequest& request) const;
   // Sends `answer()` once it is certain that no other leader could answer differently (rule A3).
   template <class T>
-  void refuse_when_confirmed(std::int64_t deadline_monotonic_us,
-                             std::function<Refusal()> answer, Reply<T> reply);
+  void refuse_when_confirmed(std::int64_t deadline_monotonic_us, std::function<Refusal()> answer,
+                             Reply<T> reply);
   void await_original(LogId original, const AppendRequest& request, Reply<AppendOutcome> reply);
   [[nodiscard]] Result<LogId> propose_command(Payload command, EntryUse use);
   // Answers when the last of what was proposed is applied.

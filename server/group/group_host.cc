@@ -177,20 +177,19 @@ Result<void> GroupHost::seat(Prepared prepared) {
   }
   storage::HardStateFile* const hard_state = directory_.hard_state.get();
   raft::Options tuning = parts_.raft;
-  tuning.seed = Random(tuning.seed, fmt::format("{}/{}", directory_.identity.incarnation.value(),
-                                                group.value()))
+  tuning.seed = Random(tuning.seed,
+                       fmt::format("{}/{}", directory_.identity.incarnation.value(), group.value()))
                     .next();
-  ReplicaParts parts{
-      .group = group,
-      .boot = std::move(prepared.boot),
-      .log = std::move(prepared.log),
-      .save_hard_state =
-          [hard_state, group](const raft::HardState& state) {
-            return hard_state->store(group, state);
-          },
-      .checkpoints = std::move(prepared.checkpoints),
-      .raft = tuning,
-      .tick_us = parts_.tick_us};
+  ReplicaParts parts{.group = group,
+                     .boot = std::move(prepared.boot),
+                     .log = std::move(prepared.log),
+                     .save_hard_state =
+                         [hard_state, group](const raft::HardState& state) {
+                           return hard_state->store(group, state);
+                         },
+                     .checkpoints = std::move(prepared.checkpoints),
+                     .raft = tuning,
+                     .tick_us = parts_.tick_us};
   Ports& ports = *prepared.ports;
   ports_[group] = std::move(prepared.ports);
   if (group == kMetaGroup) {
@@ -211,6 +210,13 @@ Result<void> GroupHost::seat(Prepared prepared) {
   router_.add_group(group, {.ports = &ports, .group = data.get(), .damage = {}});
   data_.push_back(std::move(data));
   return {};
+}
+
+std::vector<Replica*> GroupHost::replicas() {
+  std::vector<Replica*> all;
+  if (meta_) all.push_back(&meta_->replica());
+  for (const auto& data : data_) all.push_back(&data->replica());
+  return all;
 }
 
 void GroupHost::start(Task serving) {
@@ -244,6 +250,12 @@ void GroupHost::receive(net::PeerMessage message) {
   (void)router_.on_group(group, [message = std::move(message)](DataGroup& data) mutable {
     data.receive(std::move(message));
   });
+}
+
+std::vector<const Replica*> GroupHost::replicas() const {
+  std::vector<const Replica*> replicas = {&meta_->replica()};
+  for (const auto& data : data_) replicas.push_back(&data->replica());
+  return replicas;
 }
 
 void GroupHost::unreachable(ReplicaId peer) {

@@ -25,6 +25,7 @@
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
+#include "server/group/replica.h"
 #include "server/router.h"
 #include "storage/file.h"
 #include "storage/log.h"
@@ -99,7 +100,14 @@ class GroupHost {
   // The connection to `peer` was lost. From any thread.
   void unreachable(ReplicaId peer);
 
+  // Of the groups that are not halted at boot, for whoever checks them from outside while no lane
+  // runs.
+  [[nodiscard]] std::vector<const Replica*> replicas() const;
+
   [[nodiscard]] Router& router() { return router_; }
+  // The replicas that were opened, the meta group's first; for who watches from outside, on the one
+  // lane that all groups share there.
+  [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
  private:

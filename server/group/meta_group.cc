@@ -115,11 +115,10 @@ void MetaGroup::on_admitting() {
               [this](const std::expected<Done, Refusal>& /*outcome*/) { settle(); });
   };
   if (state_->cluster()) return begin(Done{});
-  InitClusterCommand command{
-      .cluster = identity_.cluster.bytes,
-      .node = {.node = identity_.node, .incarnation = identity_.incarnation},
-      .data_groups = data_groups_,
-      .others = {}};
+  InitClusterCommand command{.cluster = identity_.cluster.bytes,
+                             .node = {.node = identity_.node, .incarnation = identity_.incarnation},
+                             .data_groups = data_groups_,
+                             .others = {}};
   for (const ReplicaId& member : identity_.members) {
     if (member.node == identity_.node) continue;
     command.others.push_back({.node = member.node, .incarnation = member.incarnation});
@@ -143,9 +142,7 @@ void MetaGroup::on_applied(const Entry& entry) {
   if (!replica_.alone()) reconcile_soon();
 }
 
-void MetaGroup::reconcile_soon() {
-  reconcile_at(ports_.now().monotonic_us + kReconcileSoonUs);
-}
+void MetaGroup::reconcile_soon() { reconcile_at(ports_.now().monotonic_us + kReconcileSoonUs); }
 
 void MetaGroup::reconcile_at(std::int64_t monotonic_us) {
   next_reconcile_ = dirty_ ? std::min(next_reconcile_, monotonic_us) : monotonic_us;
@@ -230,13 +227,13 @@ void MetaGroup::reconcile(std::int64_t deadline_monotonic_us, Reply<Done> done) 
   reconciling_ = true;
   // What changes from here on asks for another round.
   dirty_ = false;
-  when_current(deadline_monotonic_us, [this, deadline_monotonic_us,
-                                       done = std::move(done)](Result<void> current) mutable {
-    if (current) return reconcile_now(deadline_monotonic_us, std::move(done));
-    reconciling_ = false;
-    reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
-    done(refuse(std::move(current).error()));
-  });
+  when_current(deadline_monotonic_us,
+               [this, deadline_monotonic_us, done = std::move(done)](Result<void> current) mutable {
+                 if (current) return reconcile_now(deadline_monotonic_us, std::move(done));
+                 reconciling_ = false;
+                 reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
+                 done(refuse(std::move(current).error()));
+               });
 }
 
 void MetaGroup::reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> done) {
@@ -253,7 +250,8 @@ void MetaGroup::reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> do
       shards,
       [deadline_monotonic_us, next_stream = state_->next_stream()](
           DataGroup& group, const std::vector<ShardSettings>& wanted, Reply<Done> reply) {
-        group.reconcile(wanted, next_stream, deadline_monotonic_us, led_elsewhere_is_fine(std::move(reply)));
+        group.reconcile(wanted, next_stream, deadline_monotonic_us,
+                        led_elsewhere_is_fine(std::move(reply)));
       },
       [this, epoch = table->epoch(),
        done = std::move(done)](const std::expected<Done, Refusal>& outcome) mutable {

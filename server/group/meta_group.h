@@ -13,9 +13,9 @@
 // idempotent. A group that was halted is left alone.
 //
 // With several nodes, each reconciles the data groups that it leads, from its own copy of the
-// catalogue, once a read index has confirmed that it is the newest: so a group is changed by whoever
-// leads it, and group 0 need not know who that is. The maker of a stream may be answered before
-// the shards of groups led elsewhere are open; until then they are answered kUnavailable.
+// catalogue, once a read index has confirmed that it is the newest: so a group is changed by
+// whoever leads it, and group 0 need not know who that is. The maker of a stream may be answered
+// before the shards of groups led elsewhere are open; until then they are answered kUnavailable.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,8 +29,8 @@
 #include <utility>
 #include <vector>
 
-#include "net/routing_table.h"
 #include "net/peer_message.h"
+#include "net/routing_table.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -114,6 +114,7 @@ class MetaGroup final : public ReplicaOwner {
   void new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
+  [[nodiscard]] const Replica& replica() const { return replica_; }
   // Who leads, as far as is known here. From any thread.
   [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
 

@@ -80,6 +80,7 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                .machine = machine_,
                .applied = applied_,
                .checkpoints = std::move(parts.checkpoints),
+               .may_clean = [this] { return alone(); },
                .ended = [this] { on_upkeep_ended(); }}),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);

@@ -8,7 +8,8 @@
 //
 //     propose ─┐                       ┌─ stage ─ log_writer.h ─ one flush out ── worker
 //     receive ─┼─ core ─ Output ─ drain┼─ fetch ─ catch_up.h ─ supply ─ core
-//     tick ────┘                       └─ send ─ Ports::send        │ meanwhile later entries gather
+//     tick ────┘                       └─ send ─ Ports::send        │ meanwhile later entries
+//     gather
 //                                                                   │
 //        waiters ◄── apply ◄── commit ◄── on_persisted ◄─ promises leave ◄─ flushed
 //
@@ -157,7 +158,8 @@ class Replica final : private LogWriter::Events {
 
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
   void checkpoint() { upkeep_.checkpoint(); }
-  // Frees what nobody needs any more, unless that is on its way already.
+  // Frees what nobody needs any more, unless that is on its way already. With other members the log
+  // is kept whole: a follower is brought up from entries alone.
   void clean() { upkeep_.clean(); }
 
   [[nodiscard]] GroupId group() const { return group_; }

@@ -77,11 +77,11 @@ Result<raft::Boot> read_boot(storage::Log& log, const BootFacts& facts) {
   TRY_ASSIGN(base, id_at(log, Index(first.value() - 1)));
   TRY_ASSIGN(applied, id_at(log, facts.applied.index));
   if (applied != facts.applied) {
-    return fail(Errc::kCorrupt,
-                fmt::format("entry {} has term {} in the log, but the state was made by one of "
-                            "term {}",
-                            applied.index.value(), applied.term.value(),
-                            facts.applied.term.value()));
+    return fail(
+        Errc::kCorrupt,
+        fmt::format("entry {} has term {} in the log, but the state was made by one of "
+                    "term {}",
+                    applied.index.value(), applied.term.value(), facts.applied.term.value()));
   }
   TRY_ASSIGN(terms, term_runs(log, first));
   raft::Boot boot{.self = facts.self,

@@ -65,8 +65,7 @@ void ShardReader::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
   }
   if (request.from > bounds->next && !replica_.admitting() && !replica_.alone()) {
     // It may well exist already, where the leader is.
-    reply(std::unexpected(
-        Refusal{.error = replica_.refusal(), .leader = replica_.other_leader()}));
+    reply(std::unexpected(Refusal{.error = replica_.refusal(), .leader = replica_.other_leader()}));
     return;
   }
   if (request.from > bounds->next) {

@@ -20,6 +20,7 @@ Upkeep::Upkeep(Parts parts)
       machine_(parts.machine),
       applied_(parts.applied),
       checkpoints_(std::move(parts.checkpoints)),
+      may_clean_(std::move(parts.may_clean)),
       ended_(std::move(parts.ended)),
       alive_(std::make_shared<bool>(true)) {}
 
@@ -78,7 +79,7 @@ void Upkeep::checkpoint() {
 }
 
 void Upkeep::clean() {
-  if (clean_job_ != nullptr || stopping_ || halted_) return;
+  if (clean_job_ != nullptr || stopping_ || halted_ || !may_clean_()) return;
   clean_job_ = log_.take_clean(checkpoints_->durable_image());
   if (clean_job_ == nullptr) return;
   ports_.run(

@@ -40,6 +40,8 @@ class Upkeep {
     // Of `machine`; read whenever a checkpoint begins.
     const AppliedMark& applied;
     std::unique_ptr<Checkpoints> checkpoints;
+    // False while the log has to be kept whole.
+    std::function<bool()> may_clean;
     // Told on the lane whenever a piece of work has ended.
     std::function<void()> ended;
   };
@@ -82,6 +84,7 @@ class Upkeep {
   StateMachine& machine_;
   const AppliedMark& applied_;
   std::unique_ptr<Checkpoints> checkpoints_;
+  std::function<bool()> may_clean_;
   std::function<void()> ended_;
   // Of log applied since the last checkpoint began; since the last durable one; and of those, what
   // the one that is being written holds.

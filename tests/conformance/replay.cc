@@ -217,7 +217,7 @@ std::string compare_state(RaftWorld& world, const GoldenDirective& golden) {
   return text;
 }
 
-std::string compare_settled(RaftWorld& world, const GoldenDirective& golden) {
+std::string compare_settled(RaftWorld& world, const GoldenDirective& golden, LogStart start) {
   std::string text = compare_count(world, golden);
   for (const GoldenNode& node : golden.nodes) {
     const RaftHost& host = world.host(static_cast<Node>(node.id));
@@ -227,7 +227,17 @@ std::string compare_settled(RaftWorld& world, const GoldenDirective& golden) {
     differences.add("term", core.term().value() - kTermShift, node.term);
     differences.add("leader", id_of(core.leader()), node.lead);
     differences.add("commit", core.commit().value(), node.commit);
-    differences.add("log", entries_of(host), without_configurations(node.log));
+    std::vector<GoldenEntry> ours = entries_of(host);
+    std::vector<GoldenEntry> theirs = without_configurations(node.log);
+    if (start == LogStart::kAnywhere) {
+      const std::uint64_t first = std::max(core.base().index.value() + 1, node.first);
+      const auto early = [&](const GoldenEntry& entry) { return entry.index < first; };
+      std::erase_if(ours, early);
+      std::erase_if(theirs, early);
+      differences.add("last index", core.last().index.value(),
+                      node.log.empty() ? node.first - 1 : node.log.back().index);
+    }
+    differences.add("log", ours, theirs);
     differences.add("voters", ids_of(core.membership().voters), node.voters);
     differences.add("outgoing", ids_of(core.membership().outgoing), node.outgoing);
     differences.add("learners", ids_of(core.membership().learners), node.learners);
@@ -297,6 +307,7 @@ world::ScriptSettings oracle_settings(world::Taking taking) {
           .election_ticks = 3,
           .first_term = Term(kTermShift),
           .refused_change = world::RefusedChange::kEmptyEntry,
+          .early_change = world::EarlyChange::kAfterOwnEntry,
           .taking = taking,
           .seeds = {}};
 }

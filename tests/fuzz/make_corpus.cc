@@ -148,19 +148,19 @@ void add_peers(const std::filesystem::path& root) {
                   .kind = EntryKind::kBatch,
                   .payload_bytes = 20,
                   .payload_crc = crc32c(Buffer(20))};
-  add_peer_message(corpus, "append",
-                   {.body = raft::AppendEntries{.term = Term(3),
-                                                .previous = {.term = Term(2), .index = Index(4)},
-                                                .entries = {entry}}});
+  add_peer_message(
+      corpus, "append",
+      {.body = raft::AppendEntries{
+           .term = Term(3), .previous = {.term = Term(2), .index = Index(4)}, .entries = {entry}}});
   add_peer_message(corpus, "vote", {.body = raft::RequestVote{.term = Term(3)}});
   add_peer_message(corpus, "rejected", {.body = raft::AppendReply{.conflict = LogId{}}});
   add_peer_message(corpus, "heartbeat", {.body = raft::Heartbeat{.term = Term(3)}});
   const ReplicaId voter{.node = NodeId(1), .incarnation = NodeIncarnation(2)};
   add_peer_message(
       corpus, "snapshot",
-      {.body = raft::InstallSnapshot{
-           .term = Term(3), .snapshot = {.id = {.term = Term(2), .index = Index(4)},
-                                         .membership = {.voters = {voter}}}}});
+      {.body = raft::InstallSnapshot{.term = Term(3),
+                                     .snapshot = {.id = {.term = Term(2), .index = Index(4)},
+                                                  .membership = {.voters = {voter}}}}});
 }
 
 void add_batches(const std::filesystem::path& root) {

@@ -394,7 +394,7 @@ TEST(RoutingCacheTest, OlderTablesAreIgnored) {
   cache.observe(table(5, "new:1"));
   cache.observe(table(4, "old:1"));
   EXPECT_EQ(cache.leader_of(shard_zero()), "new:1");
-  cache.forget_leader(shard_zero());
+  cache.correct_leader(shard_zero(), std::nullopt);
   EXPECT_FALSE(cache.leader_of(shard_zero()));
 }
 

@@ -36,8 +36,7 @@ using Body = decltype(raft::Message::body);
 PeerMessage message(Body body) {
   return {.group = GroupId(3),
           .incarnation = kGroup,
-          .body =
-              raft::Message{.from = kOne, .to = kTwo, .recovery = 5, .body = std::move(body)}};
+          .body = raft::Message{.from = kOne, .to = kTwo, .recovery = 5, .body = std::move(body)}};
 }
 
 Entry entry(std::uint64_t index, std::uint64_t term, std::string_view payload) {
@@ -102,12 +101,12 @@ T back(Body body) {
 }
 
 TEST(RaftCodecTest, EntriesComeBackWhole) {
-  const raft::AppendEntries sent{.term = Term(4),
-                                 .session = 9,
-                                 .previous = {.term = Term(2), .index = Index(40)},
-                                 .commit = Index(42),
-                                 .entries = {entry(41, 2, "one"), entry(42, 3, ""),
-                                             entry(43, 4, "three")}};
+  const raft::AppendEntries sent{
+      .term = Term(4),
+      .session = 9,
+      .previous = {.term = Term(2), .index = Index(40)},
+      .commit = Index(42),
+      .entries = {entry(41, 2, "one"), entry(42, 3, ""), entry(43, 4, "three")}};
   const auto received = back<raft::AppendEntries>(sent);
   EXPECT_EQ(received.term, sent.term);
   EXPECT_EQ(received.session, sent.session);
@@ -116,8 +115,8 @@ TEST(RaftCodecTest, EntriesComeBackWhole) {
   ASSERT_EQ(received.entries.size(), 3U);
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(received.entries[i].header, sent.entries[i].header);
-    EXPECT_TRUE(std::ranges::equal(received.entries[i].payload.bytes(),
-                                   sent.entries[i].payload.bytes()));
+    EXPECT_TRUE(
+        std::ranges::equal(received.entries[i].payload.bytes(), sent.entries[i].payload.bytes()));
   }
 }
 

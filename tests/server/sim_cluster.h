@@ -202,19 +202,22 @@ class SimCluster {
     if (!up(parcel.to) || cut_.contains({parcel.from, parcel.to})) return;
     net::MessageReader reader(net::kPeerLimits);
     Bytes rest = parcel.bytes;
-    while (!rest.empty()) {
+    while (true) {
       const std::span<std::byte> room = reader.prepare();
       const std::size_t n = std::min(room.size(), rest.size());
+      CHECK(n > 0);
       std::ranges::copy(rest.first(n), room.begin());
       reader.commit(n);
       rest = rest.subspan(n);
+      const auto cut_out = reader.next();
+      CHECK(cut_out.has_value());
+      if (!*cut_out) continue;
+      auto message = net::decode_peer_message((*cut_out)->header, (*cut_out)->payload);
+      CHECK(message.has_value());
+      ++delivered_;
+      nodes_[parcel.to]->host().receive(std::move(*message));
+      return;
     }
-    const auto cut_out = reader.next();
-    CHECK(cut_out && *cut_out);
-    auto message = net::decode_peer_message((*cut_out)->header, (*cut_out)->payload);
-    CHECK(message.has_value());
-    ++delivered_;
-    nodes_[parcel.to]->host().receive(std::move(*message));
   }
 
   std::vector<Cell> cells_;

@@ -90,10 +90,10 @@ class SimNode {
       return false;
     }
     report = *opened;
-    context_.emplace(ServiceContext{
-        .router = host_->router(),
-        .facts = {},
-        .address_of = [](NodeId node) { return "sim:" + std::to_string(node.value()); }});
+    context_.emplace(
+        ServiceContext{.router = host_->router(), .facts = {}, .address_of = [](NodeId node) {
+                         return "sim:" + std::to_string(node.value());
+                       }});
     bool serving = false;
     host_->start([&serving] { serving = true; });
     world.run();

@@ -133,6 +133,25 @@ TEST(HardStateFile, NoCrashLosesAnAcknowledgedState) {
   }
 }
 
+// A sync that failed leaves bytes in the page cache that no later sync saves.
+TEST(HardStateFile, WhatARestartReadAfterAFailedSyncSurvivesTheNextPowerCut) {
+  SimDisk disk;
+  {
+    const auto root = disk.root();
+    const auto file = *HardStateFile::create(*root);
+    ASSERT_TRUE(file->store(GroupId(1), state_of(1)));
+    disk.fail({.op = jepsen::DiskOp::kSync});
+    ASSERT_FALSE(file->store(GroupId(1), state_of(2)));
+  }
+  disk.restart();
+  const auto root = disk.root();
+  const auto seen = (*HardStateFile::open(*root))->load(GroupId(1))->state;
+  ASSERT_EQ(seen, state_of(2));
+  for_each_crash_image(disk, [&](std::unique_ptr<SimDisk> after) {
+    ASSERT_EQ((*HardStateFile::open(*after->root()))->load(GroupId(1))->state, seen);
+  });
+}
+
 // kill -9 leaves bytes that no disk has yet. Whoever reads them builds on them.
 TEST(HardStateFile, WhatARestartReadSurvivesTheNextPowerCut) {
   for (std::uint64_t calls = 1; calls <= 3; ++calls) {

@@ -253,6 +253,34 @@ TEST(LogCrash, PowerLossAfterAKilledProcess) {
   EXPECT_THAT(tally.wrong, ::testing::IsEmpty());
 }
 
+// A sync fails and the process dies of it. The kernel has marked the pages clean, so the next
+// process reads bytes there that no later sync will save; it builds on them, and the power goes.
+TEST(LogCrash, PowerLossAfterAProcessThatDiedOfAFailedSync) {
+  Tally tally;
+  for (std::uint64_t nth = 1; nth <= 60; ++nth) {
+    ScriptRun run;
+    LogWorld world(directory_of(*run.disk, Sabotage::kNone), 42);
+    ASSERT_TRUE(world.create().has_value());
+    run.disk->fail({.op = jepsen::DiskOp::kSync, .nth = nth, .path_part = ".seg"});
+    if (world.open()) (void)run_script(world, *run.disk);
+    if (run.disk->faults_struck() == 0) break;
+    run.disk->restart();
+    LogWorld next(directory_of(*run.disk, Sabotage::kNone), 11);
+    next.model = world.model;
+    ASSERT_TRUE(next.open().has_value());
+    next.set_term(world.term() + 1);
+    ASSERT_TRUE(next.adopt_found().has_value());
+    next.append(300);
+    ASSERT_TRUE(next.flush().has_value());
+    run.model = next.model;
+    run.term = next.term();
+    ++tally.points;
+    judge_images(*run.disk, run, tally, "sync " + std::to_string(nth));
+  }
+  EXPECT_THAT(tally.wrong, ::testing::IsEmpty());
+  EXPECT_GT(tally.points, 20U);
+}
+
 TEST(LogCrash, TheProofSeesAnAckBeforeTheFlush) {
   EXPECT_THAT(crash_everywhere(Sabotage::kAckBeforeFlush, 9).wrong,
               ::testing::Not(::testing::IsEmpty()));

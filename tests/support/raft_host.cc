@@ -9,7 +9,12 @@
 
 #include "raft/check.h"
 #include "raft/entry.h"
+#include "raft/messages.h"
+#include "raft/options.h"
+#include "raft/output.h"
+#include "raft/types.h"
 #include "tests/support/raft_text.h"
+#include "tests/support/replica_log.h"
 
 namespace lignum::world {
 
@@ -20,8 +25,8 @@ constexpr std::size_t kOutputsMax = 10'000;
 
 }  // namespace
 
-RaftHost::RaftHost(HostSettings settings, ReplicaLog disk, Index commit, Notes notes)
-    : settings_(std::move(settings)),
+RaftHost::RaftHost(const HostSettings& settings, ReplicaLog disk, Index commit, Notes notes)
+    : settings_(settings),
       disk_(std::move(disk)),
       log_(disk_),
       applied_(commit),
@@ -34,29 +39,13 @@ void RaftHost::pump() {
     CHECK(outputs < kOutputsMax);
     raft::Output output = core_.take_output();
     if (output.persist) {
-      if (output.persist->restore) {
-        notes_(describe(self()) + " installs " + describe(output.persist->restore->id));
-      }
-      if (output.persist->truncate_after) {
-        notes_(describe(self()) + " cuts its log after " +
-               std::to_string(output.persist->truncate_after->value()));
-      }
-      log_.perform(*output.persist);
-      ready_.writes.push_back(*std::move(output.persist));
+      accept(*std::move(output.persist));
     }
     for (const raft::Fetch& fetch : output.fetch) {
       answer(fetch);
     }
     for (const raft::SendSnapshot& request : output.send_snapshot) {
-      raft::InstallSnapshot body{
-          .term = core_.term(), .session = request.session, .snapshot = snapshot()};
-      add_letter({.from = self(),
-                  .to = request.to,
-                  .body = raft::Message{.from = self(),
-                                        .to = request.to,
-                                        .recovery = core_.membership().recovery,
-                                        .body = std::move(body)},
-                  .request = request});
+      add_snapshot(request);
     }
     for (raft::Message& message : output.send_now) {
       const ReplicaId to = message.to;
@@ -70,6 +59,29 @@ void RaftHost::pump() {
       note_role(*output.role_change);
     }
   }
+}
+
+void RaftHost::accept(raft::PersistOp op) {
+  if (op.restore) {
+    notes_(describe(self()) + " installs " + describe(op.restore->id));
+  }
+  if (op.truncate_after) {
+    notes_(describe(self()) + " cuts its log after " + std::to_string(op.truncate_after->value()));
+  }
+  log_.perform(op);
+  ready_.writes.push_back(std::move(op));
+}
+
+void RaftHost::add_snapshot(const raft::SendSnapshot& request) {
+  raft::InstallSnapshot body{
+      .term = core_.term(), .session = request.session, .snapshot = snapshot()};
+  add_letter({.from = self(),
+              .to = request.to,
+              .body = raft::Message{.from = self(),
+                                    .to = request.to,
+                                    .recovery = core_.membership().recovery,
+                                    .body = std::move(body)},
+              .request = request});
 }
 
 void RaftHost::note_role(const raft::RoleChange& change) {
@@ -103,8 +115,7 @@ void RaftHost::answer(const raft::Fetch& fetch) {
 }
 
 bool RaftHost::has_ready() const {
-  return !ready_.letters.empty() || !ready_.writes.empty() || core_.has_output() ||
-         commit_moved();
+  return !ready_.letters.empty() || !ready_.writes.empty() || core_.has_output() || commit_moved();
 }
 
 Ready RaftHost::take_ready() {

@@ -1,7 +1,7 @@
 #pragma once
 
-// One real core with a log in memory: does in the right order what the core asks for (raft/output.h)
-// and leaves to its owner when each step happens.
+// One real core with a log in memory: does in the right order what the core asks for
+// (raft/output.h) and leaves to its owner when each step happens.
 //
 //     inputs on core() -> pump() -> ready: letters, writes -> flush(), apply() -> persisted()
 //
@@ -48,7 +48,7 @@ class RaftHost {
   using Notes = std::function<void(std::string)>;
 
   // Boots a core on `disk`, of which entries up to `commit` are applied.
-  RaftHost(HostSettings settings, ReplicaLog disk, Index commit, Notes notes);
+  RaftHost(const HostSettings& settings, ReplicaLog disk, Index commit, Notes notes);
 
   [[nodiscard]] raft::Core& core() { return core_; }
   [[nodiscard]] const raft::Core& core() const { return core_; }
@@ -88,7 +88,10 @@ class RaftHost {
   std::deque<Index> apply_queue;
 
  private:
+  // The write is in the log that the core sees, and waits for its flush.
+  void accept(raft::PersistOp op);
   void answer(const raft::Fetch& fetch);
+  void add_snapshot(const raft::SendSnapshot& request);
   void note_role(const raft::RoleChange& change);
 
   HostSettings settings_;

@@ -1,13 +1,20 @@
 #include "tests/support/raft_text.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <variant>
 #include <vector>
 
 #include "raft/check.h"
+#include "raft/entry.h"
+#include "raft/membership.h"
+#include "raft/messages.h"
+#include "raft/output.h"
+#include "raft/progress.h"
+#include "raft/types.h"
+#include "tests/support/letter.h"
 #include "tests/support/replica_log.h"
 
 namespace lignum::world {
@@ -63,8 +70,7 @@ std::string body_of(const raft::Message& message) {
           },
           [](const raft::RequestVoteReply& body) {
             return field("term", body.term.value()) + field("candidacy", body.candidacy.value()) +
-                   " " + std::string(name_of(body.kind)) +
-                   (body.granted ? " granted" : " refused");
+                   " " + std::string(name_of(body.kind)) + (body.granted ? " granted" : " refused");
           },
           [](const raft::AppendEntries& body) {
             return field("term", body.term.value()) + " previous=" + describe(body.previous) +
@@ -124,12 +130,12 @@ std::string describe(const Entry& entry) {
 }
 
 std::string describe(const raft::Membership& membership) {
-  const std::string text =
-      replicas("voters", membership.voters) + replicas("outgoing", membership.outgoing) +
-      replicas("learners", membership.learners) +
-      replicas("learners-next", membership.learners_next) +
-      (membership.joint() && membership.auto_leave ? " auto-leave" : "") +
-      (membership.recovery > 0 ? field("recovery", membership.recovery) : "");
+  const std::string text = replicas("voters", membership.voters) +
+                           replicas("outgoing", membership.outgoing) +
+                           replicas("learners", membership.learners) +
+                           replicas("learners-next", membership.learners_next) +
+                           (membership.joint() && membership.auto_leave ? " auto-leave" : "") +
+                           (membership.recovery > 0 ? field("recovery", membership.recovery) : "");
   return text.empty() ? "nobody" : text.substr(1);
 }
 
@@ -168,18 +174,17 @@ std::string_view describe(raft::ProgressState state) {
 }
 
 std::string_view kind_of(const raft::Message& message) {
-  return std::visit(
-      Overloaded{[](const raft::RequestVote&) { return "RequestVote"; },
-                 [](const raft::RequestVoteReply&) { return "RequestVoteReply"; },
-                 [](const raft::AppendEntries&) { return "AppendEntries"; },
-                 [](const raft::AppendReply&) { return "AppendReply"; },
-                 [](const raft::Heartbeat&) { return "Heartbeat"; },
-                 [](const raft::HeartbeatReply&) { return "HeartbeatReply"; },
-                 [](const raft::InstallSnapshot&) { return "InstallSnapshot"; },
-                 [](const raft::TimeoutNow&) { return "TimeoutNow"; },
-                 [](const raft::ReadRequest&) { return "ReadRequest"; },
-                 [](const raft::ReadReply&) { return "ReadReply"; }},
-      message.body);
+  return std::visit(Overloaded{[](const raft::RequestVote&) { return "RequestVote"; },
+                               [](const raft::RequestVoteReply&) { return "RequestVoteReply"; },
+                               [](const raft::AppendEntries&) { return "AppendEntries"; },
+                               [](const raft::AppendReply&) { return "AppendReply"; },
+                               [](const raft::Heartbeat&) { return "Heartbeat"; },
+                               [](const raft::HeartbeatReply&) { return "HeartbeatReply"; },
+                               [](const raft::InstallSnapshot&) { return "InstallSnapshot"; },
+                               [](const raft::TimeoutNow&) { return "TimeoutNow"; },
+                               [](const raft::ReadRequest&) { return "ReadRequest"; },
+                               [](const raft::ReadReply&) { return "ReadReply"; }},
+                    message.body);
 }
 
 }  // namespace lignum::world

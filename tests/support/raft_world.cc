@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -15,9 +16,15 @@
 
 #include "raft/check.h"
 #include "raft/core.h"
+#include "raft/error.h"
 #include "raft/messages.h"
 #include "raft/output.h"
+#include "raft/types.h"
+#include "tests/support/letter.h"
+#include "tests/support/raft_host.h"
 #include "tests/support/raft_text.h"
+#include "tests/support/replica_log.h"
+#include "tests/support/world_check.h"
 
 namespace lignum::world {
 
@@ -51,11 +58,11 @@ Result<LogId> propose_to(raft::Core& core, const Proposal& proposal) {
 
 }  // namespace
 
-RaftHost& RaftWorld::add(HostSettings settings, const ReplicaLog& disk, Index commit) {
+RaftHost& RaftWorld::add(const HostSettings& settings, const ReplicaLog& disk, Index commit) {
   const Node node = node_of(settings.self);
   corpses_.erase(node);
   auto& host = hosts_[node];
-  host = std::make_unique<RaftHost>(std::move(settings), disk, commit,
+  host = std::make_unique<RaftHost>(settings, disk, commit,
                                     [this](std::string text) { note(std::move(text)); });
   return *host;
 }
@@ -76,8 +83,7 @@ std::vector<Node> RaftWorld::nodes() const {
 
 void RaftWorld::crash(Node node) {
   const RaftHost& victim = host(node);
-  corpses_.insert_or_assign(node,
-                            Corpse{.settings = victim.settings(), .disk = victim.disk()});
+  corpses_.insert_or_assign(node, Corpse{.settings = victim.settings(), .disk = victim.disk()});
   std::erase_if(letters_, [&](const Letter& letter) { return node_of(letter.to) == node; });
   hosts_.erase(node);
 }
@@ -87,7 +93,7 @@ RaftHost& RaftWorld::restart(Node node) {
   CHECK(found != corpses_.end());
   Corpse corpse = found->second;
   ++corpse.settings.options.seed;
-  return add(std::move(corpse.settings), corpse.disk, corpse.disk.base().index);
+  return add(corpse.settings, corpse.disk, corpse.disk.base().index);
 }
 
 bool RaftWorld::process_ready(Node node) {
@@ -212,8 +218,8 @@ bool RaftWorld::deliver(Node node, std::optional<std::string_view> kind) {
 void RaftWorld::drop(Node node, std::optional<std::string_view> kind) {
   std::vector<Letter> dropped;
   std::erase_if(letters_, [&](const Letter& letter) {
-    const bool goes = letter.message() != nullptr && node_of(letter.to) == node &&
-                      fits(letter, kind);
+    const bool goes =
+        letter.message() != nullptr && node_of(letter.to) == node && fits(letter, kind);
     if (goes) {
       dropped.push_back(letter);
     }

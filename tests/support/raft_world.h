@@ -49,7 +49,7 @@ class RaftWorld {
   explicit RaftWorld(WorldSettings settings = {}) : settings_(settings) {}
 
   // Replaces a host of the same number.
-  RaftHost& add(HostSettings settings, const ReplicaLog& disk, Index commit);
+  RaftHost& add(const HostSettings& settings, const ReplicaLog& disk, Index commit);
   // CHECKs that it is up.
   [[nodiscard]] RaftHost& host(Node node);
   [[nodiscard]] bool is_up(Node node) const { return hosts_.contains(node); }

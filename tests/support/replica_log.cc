@@ -1,7 +1,7 @@
 #include "tests/support/replica_log.h"
 
-#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "raft/check.h"
-#include "raft/config_history.h"
-#include "raft/log_view.h"
+#include "raft/core.h"
+#include "raft/entry.h"
+#include "raft/membership.h"
+#include "raft/output.h"
 #include "raft/payload.h"
+#include "raft/types.h"
 
 namespace lignum::world {
 

@@ -2,20 +2,32 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "raft/check.h"
 #include "raft/core.h"
+#include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/membership.h"
 #include "raft/messages.h"
+#include "raft/options.h"
+#include "raft/output.h"
+#include "raft/types.h"
+#include "tests/conformance/datadriven.h"
+#include "tests/support/letter.h"
+#include "tests/support/raft_host.h"
 #include "tests/support/raft_text.h"
+#include "tests/support/raft_world.h"
+#include "tests/support/replica_log.h"
 
 namespace lignum::world {
 
@@ -292,7 +304,7 @@ WorldScript::Lines WorldScript::propose(const Block& block) {
 WorldScript::Lines WorldScript::propose_change(const Block& block) {
   Change change;
   change.leave = block.value("transition") == "explicit" ? raft::LeaveJoint::kExplicit
-                                                          : raft::LeaveJoint::kAutomatic;
+                                                         : raft::LeaveJoint::kAutomatic;
   for (std::string_view line : block.body) {
     while (!line.empty()) {
       const std::string_view word = line.substr(0, line.find(' '));
@@ -304,6 +316,11 @@ WorldScript::Lines WorldScript::propose_change(const Block& block) {
     }
   }
   const Node node = first_node(block);
+  const raft::Core& core = world_.host(node).core();
+  if (settings_.early_change == EarlyChange::kAfterOwnEntry && core.role() == raft::Role::kLeader &&
+      core.commit() < core.leadership_start()) {
+    world_.process_ready(node);
+  }
   const auto outcome = world_.propose(node, {.what = std::move(change)});
   if (outcome) {
     return {};
@@ -349,11 +366,10 @@ WorldScript::Lines WorldScript::deliver(const Block& block) {
 }
 
 WorldScript::Lines WorldScript::replay(const Block& block) {
-  const bool found =
-      world_.replay({.from = node_named(*block.value("from")),
-                     .to = node_named(*block.value("to")),
-                     .kind = *kind_named(block),
-                     .nth = number_of(block, "nth").value_or(1)});
+  const bool found = world_.replay({.from = node_named(*block.value("from")),
+                                    .to = node_named(*block.value("to")),
+                                    .kind = *kind_named(block),
+                                    .nth = number_of(block, "nth").value_or(1)});
   return found ? Lines{} : Lines{"error: no such message was sent"};
 }
 

@@ -41,6 +41,11 @@ namespace lignum::world {
 // indexes of a log level with those of a core that puts one in its place.
 enum class RefusedChange : std::uint8_t { kNothing, kEmptyEntry };
 
+// What becomes of a change that comes before the leader has committed an entry of its own term: it
+// is refused, or the leader's host acts once, which in a group of one commits that entry, and it is
+// asked again.
+enum class EarlyChange : std::uint8_t { kRefused, kAfterOwnEntry };
+
 struct ScriptSettings {
   WorldSettings world;
   // Where a script does not say.
@@ -49,6 +54,7 @@ struct ScriptSettings {
   raft::Ticks election_ticks = 10;
   Term first_term;
   RefusedChange refused_change = RefusedChange::kNothing;
+  EarlyChange early_change = EarlyChange::kRefused;
   Taking taking = Taking::kEager;
   // Of a node's options; others get its number.
   std::map<Node, std::uint64_t> seeds;

@@ -26,7 +26,7 @@ const Names kNetEdges = {"net/client.cc",        "net/client_shell", "net/client
                          "net/connection_census"};
 const Names kServerEdges = {"server/app", "server/main", "server/lane_", "server/work_pool",
                             "server/logging"};
-const Names kOutside = {"cli/", "jepsen/live/", "tests/"};
+const Names kOutside = {"cli/", "jepsen/live/", "jepsen/seed_farm.", "tests/"};
 
 Names operator+(Names left, const Names& right) {
   left.insert(left.end(), right.begin(), right.end());

@@ -1,0 +1,298 @@
+#include "jepsen/seed_farm.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/sim/run.h"
+#include "jepsen/sim/run_plan.h"
+#include "jepsen/sim/world.h"
+#include "net/moment.h"
+#include "raft/check.h"
+#include "raft/mutant.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+// What goes through a worker's pipe: "begin SEED", then one line of numbers and words.
+std::string encode(const RunReport& report) {
+  const WorkloadCounts& counts = report.counts;
+  std::string line = fmt::format(
+      "end {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
+      static_cast<int>(report.verdict), report.trace_hash, report.simulated, report.steps,
+      counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
+      counts.tailed, counts.killed, report.faults.size());
+  for (const auto& [kind, count] : report.faults) {
+    std::string word(kind);
+    std::ranges::replace(word, ' ', '_');
+    line += fmt::format(" {} {}", word, count);
+  }
+  std::string what = report.what;
+  std::ranges::replace(what, '\n', ' ');
+  return line + " " + what + "\n";
+}
+
+struct Decoded {
+  std::uint64_t seed = 0;
+  int verdict = 0;
+  std::uint64_t hash = 0;
+  Moment simulated = 0;
+  std::uint64_t steps = 0;
+  WorkloadCounts counts;
+  std::map<std::string, std::uint64_t> faults;
+  std::string what;
+};
+
+Decoded decode(const std::string& line) {
+  std::istringstream in(line);
+  std::string word;
+  Decoded report;
+  std::size_t kinds = 0;
+  WorkloadCounts& counts = report.counts;
+  in >> word >> report.seed >> report.verdict >> report.hash >> report.simulated >> report.steps >>
+      counts.acked >> counts.records >> counts.unknown >> counts.failed >> counts.mismatches >>
+      counts.reads >> counts.tailed >> counts.killed >> kinds;
+  for (std::size_t i = 0; i < kinds; ++i) {
+    std::uint64_t count = 0;
+    in >> word >> count;
+    std::ranges::replace(word, '_', ' ');
+    report.faults[word] += count;
+  }
+  std::getline(in >> std::ws, report.what);
+  CHECK(!in.bad());
+  return report;
+}
+
+void write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const auto written = ::write(file, text.data(), text.size());
+    if (written <= 0) ::_exit(1);
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+struct Worker {
+  pid_t pid = 0;
+  int pipe = -1;
+  // Position in the list of the next seed to begin; then every `jobs`-th.
+  std::size_t next = 0;
+  std::string unread;
+  std::optional<std::uint64_t> running;
+};
+
+class Farm {
+ public:
+  Farm(const std::vector<std::uint64_t>& seeds, const FarmOptions& options)
+      : seeds_(seeds),
+        options_(options),
+        jobs_(std::max<unsigned>(options.jobs, 1)),
+        hashes_(seeds.size()) {}
+
+  FarmReport run() {
+    const auto begun = std::chrono::steady_clock::now();
+    for (std::size_t slot = 0; slot < jobs_; ++slot) start(slot);
+    while (!workers_.empty()) turn();
+    if (progress_) fmt::print(stderr, "\r{:70}\r", "");
+    report_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    report_.jobs = jobs_;
+    for (const std::uint64_t hash : hashes_) {
+      report_.hash = (report_.hash ^ hash) * 0x9FB21C651E98DF25ULL;
+    }
+    std::ranges::sort(report_.failed, {}, &FailedSeed::seed);
+    return std::move(report_);
+  }
+
+ private:
+  void start(std::size_t next) {
+    if (next >= seeds_.size()) return;
+    std::array<int, 2> ends{};
+    CHECK(::pipe(ends.data()) == 0);
+    std::fflush(nullptr);
+    const pid_t pid = ::fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+      ::close(ends[0]);
+      work(next, ends[1]);
+    }
+    ::close(ends[1]);
+    workers_.push_back({.pid = pid, .pipe = ends[0], .next = next, .unread = {}, .running = {}});
+  }
+
+  [[noreturn]] void work(std::size_t next, int pipe) const {
+#ifdef LIGNUM_MUTANTS
+    selected_mutant() = options_.mutant;
+    // What a CHECK says about a bug that was put there is no news.
+    std::fclose(stderr);
+#endif
+    for (; next < seeds_.size(); next += jobs_) {
+      write_all(pipe, fmt::format("begin {}\n", seeds_[next]));
+      write_all(pipe, encode(run_plan(draw_plan(seeds_[next]), nullptr)));
+    }
+    ::_exit(0);
+  }
+
+  void turn() {
+    std::vector<pollfd> files;
+    for (const Worker& worker : workers_) files.push_back({.fd = worker.pipe, .events = POLLIN});
+    CHECK(::poll(files.data(), files.size(), -1) > 0);
+    for (std::size_t i = files.size(); i-- > 0;) {
+      if (files[i].revents != 0) read(i);
+    }
+    if (progress_) {
+      fmt::print(stderr, "\r{} of {} seeds, {} failed, {} s simulated ", report_.seeds,
+                 seeds_.size(), report_.failed.size(), report_.simulated / net::kSecond);
+    }
+  }
+
+  void read(std::size_t index) {
+    Worker& worker = workers_[index];
+    std::array<char, 4096> bytes{};
+    const auto count = ::read(worker.pipe, bytes.data(), bytes.size());
+    if (count <= 0) {
+      end(index);
+      return;
+    }
+    worker.unread.append(bytes.data(), static_cast<std::size_t>(count));
+    for (std::size_t end = worker.unread.find('\n'); end != std::string::npos;
+         end = worker.unread.find('\n')) {
+      take(worker, worker.unread.substr(0, end));
+      worker.unread.erase(0, end + 1);
+    }
+  }
+
+  void take(Worker& worker, const std::string& line) {
+    if (line.starts_with("begin ")) {
+      worker.running = std::strtoull(line.c_str() + 6, nullptr, 10);
+      return;
+    }
+    const Decoded decoded = decode(line);
+    worker.running.reset();
+    hashes_[worker.next] = decoded.hash;
+    worker.next += jobs_;
+    add(decoded);
+  }
+
+  void add(const Decoded& decoded) {
+    ++report_.seeds;
+    report_.simulated += decoded.simulated;
+    report_.steps += decoded.steps;
+    WorkloadCounts& sum = report_.counts;
+    sum.acked += decoded.counts.acked;
+    sum.records += decoded.counts.records;
+    sum.unknown += decoded.counts.unknown;
+    sum.failed += decoded.counts.failed;
+    sum.mismatches += decoded.counts.mismatches;
+    sum.reads += decoded.counts.reads;
+    sum.tailed += decoded.counts.tailed;
+    sum.killed += decoded.counts.killed;
+    for (const auto& [kind, count] : decoded.faults) report_.faults[kind] += count;
+    if (decoded.verdict != 0) {
+      fail({.seed = decoded.seed,
+            .verdict = static_cast<Verdict>(decoded.verdict),
+            .what = decoded.what});
+    }
+  }
+
+  void fail(FailedSeed failed) {
+    if (stopping_) return;
+    fmt::print("seed {}: {}: {}\n", failed.seed, verdict_name(failed.verdict), failed.what);
+    std::fflush(stdout);
+    report_.failed.push_back(std::move(failed));
+    if (!options_.stop_at_failure) return;
+    stopping_ = true;
+    for (const Worker& worker : workers_) ::kill(worker.pid, SIGTERM);
+  }
+
+  void end(std::size_t index) {
+    const Worker worker = std::move(workers_[index]);
+    workers_.erase(workers_.begin() + static_cast<std::ptrdiff_t>(index));
+    ::close(worker.pipe);
+    int status = 0;
+    CHECK(::waitpid(worker.pid, &status, 0) == worker.pid);
+    if (!worker.running || stopping_) return;
+    ++report_.seeds;
+    fail({.seed = *worker.running,
+          .verdict = Verdict::kCrash,
+          .what = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                                      : fmt::format("exit code {}", WEXITSTATUS(status))});
+    start(worker.next + jobs_);
+  }
+
+  const std::vector<std::uint64_t>& seeds_;
+  const FarmOptions options_;
+  const unsigned jobs_;
+  bool stopping_ = false;
+  std::vector<std::uint64_t> hashes_;
+  std::vector<Worker> workers_;
+  FarmReport report_;
+  const bool progress_ = ::isatty(STDERR_FILENO) == 1;
+};
+
+void print_counts(const WorkloadCounts& counts) {
+  fmt::print(
+      "  acked appends {}, records {}, unknown {}, refused {}, mismatches {}, reads {}, "
+      "tailed records {}, clients killed {}\n",
+      counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
+      counts.tailed, counts.killed);
+}
+
+template <class Faults>
+void print_faults(const Faults& faults) {
+  fmt::print("  faults:");
+  for (const auto& [kind, count] : faults) fmt::print(" {} {},", kind, count);
+  fmt::print("\n");
+}
+
+}  // namespace
+
+Verdict FarmReport::worst() const {
+  for (const Verdict verdict : {Verdict::kSafety, Verdict::kCrash, Verdict::kLiveness}) {
+    if (std::ranges::find(failed, verdict, &FailedSeed::verdict) != failed.end()) return verdict;
+  }
+  return Verdict::kClean;
+}
+
+FarmReport run_seeds(const std::vector<std::uint64_t>& seeds, const FarmOptions& options) {
+  return Farm(seeds, options).run();
+}
+
+void print_report(const RunReport& report) {
+  fmt::print("  {}{}{}\n", verdict_name(report.verdict), report.what.empty() ? "" : ": ",
+             report.what);
+  fmt::print("  simulated {:.3f} s in {} events, trace {:016x}\n",
+             static_cast<double>(report.simulated) / 1e6, report.steps, report.trace_hash);
+  print_counts(report.counts);
+  print_faults(report.faults);
+}
+
+void print_summary(const FarmReport& report) {
+  const double simulated = static_cast<double>(report.simulated) / 1e6;
+  fmt::print("{} seeds, {} failed, {:.0f} s simulated in {:.1f} s by {} processes: ", report.seeds,
+             report.failed.size(), simulated, report.seconds, report.jobs);
+  fmt::print("{:.0f} simulated seconds a second and process, {} events, traces {:016x}\n",
+             simulated / report.seconds / report.jobs, report.steps, report.hash);
+  print_counts(report.counts);
+  print_faults(report.faults);
+}
+
+}  // namespace lignum::jepsen

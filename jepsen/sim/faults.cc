@@ -1,0 +1,235 @@
+#include "jepsen/sim/faults.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "jepsen/sim/partitions.h"
+#include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/sim_pools.h"
+#include "jepsen/sim/world.h"
+#include "raft/error.h"
+#include "raft/random.h"
+
+namespace lignum::jepsen {
+
+struct Faults::Kind {
+  std::string_view name;
+  Moment FaultPlan::* mean;
+  void (Faults::*strike)(SimNode& node);
+};
+
+const std::vector<Faults::Kind>& Faults::kinds() {
+  static const std::vector<Kind> kKinds = {
+      {"power cut", &FaultPlan::power_cut, &Faults::cut_power},
+      {"power cut in a disk call", &FaultPlan::power_cut_in_call, &Faults::cut_power_in_call},
+      {"process killed", &FaultPlan::kill, &Faults::kill},
+      {"shutdown", &FaultPlan::stop, &Faults::stop},
+      {"pause", &FaultPlan::pause, &Faults::pause},
+      {"slow disk", &FaultPlan::slow_disk, &Faults::slow_disk},
+      {"disk error", &FaultPlan::disk_error, &Faults::disk_error},
+      {"disk full", &FaultPlan::disk_full, &Faults::disk_full},
+      {"wall clock jumped", &FaultPlan::clock_jump, &Faults::jump_clock},
+      {"clock drift", &FaultPlan::clock_drift, &Faults::drift_clock},
+      {"partition", &FaultPlan::partition, &Faults::partition},
+      {"link clogged", &FaultPlan::clog, &Faults::clog}};
+  return kKinds;
+}
+
+Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
+               const FaultPlan& plan)
+    : world_(world),
+      network_(network),
+      nodes_(std::move(nodes)),
+      plan_(plan),
+      random_(world.stream("faults")),
+      restarts_(world.stream("restarts")) {
+  for (const Kind& kind : kinds()) schedules_.push_back(world.stream(kind.name));
+}
+
+void Faults::begin() {
+  striking_ = true;
+  for (std::size_t kind = 0; kind < kinds().size(); ++kind) plan_next(kind, 0);
+}
+
+void Faults::plan_next(std::size_t kind, std::uint64_t number) {
+  const Moment mean = plan_.*kinds()[kind].mean;
+  if (mean == 0) return;
+  const Moment pause = draw_between(schedules_[kind], mean / 2, mean + mean / 2);
+  world_.queue.after(pause, [this, kind, number] {
+    if (!striking_) return;
+    strike({.kind = kind, .number = number});
+    plan_next(kind, number + 1);
+  });
+}
+
+void Faults::strike(StrikeId id) {
+  if (plan_.only && !plan_.only->contains(id)) return;
+  const Kind& kind = kinds()[id.kind];
+  random_ = Random(world_.seed() + (id.number << 8U), kind.name);
+  SimNode& node = *nodes_[random_.below(nodes_.size())];
+  struck_.push_back({.id = id, .what = kind.name, .at = world_.now(), .node = node.number()});
+  world_.tell(TraceKind::kFault, node.number(), id.kind, id.number,
+              [&kind] { return std::string(kind.name); });
+  (this->*kind.strike)(node);
+}
+
+void Faults::end(std::size_t held) {
+  striking_ = false;
+  network_.heal();
+  while (held_.size() < held) held_.insert(static_cast<HostNumber>(random_.below(nodes_.size())));
+  for (SimNode* node : nodes_) {
+    if (held_.contains(node->number())) {
+      if (node->state() != SimNode::State::kDown) node->power_cut(draw_image());
+      continue;
+    }
+    node->resume();
+    node->set_pace({});
+    node->clock().set_drift(0, world_.now());
+    node->disk().clear_faults();
+    node->disk().set_capacity(std::uint64_t{1} << 40);
+    if (node->state() == SimNode::State::kDown) node->start();
+  }
+}
+
+void Faults::release() {
+  for (const HostNumber number : std::exchange(held_, {})) {
+    SimNode& node = *nodes_.at(number);
+    node.set_pace({});
+    node.clock().set_drift(0, world_.now());
+    node.disk().set_capacity(std::uint64_t{1} << 40);
+    if (node.state() == SimNode::State::kDown) node.start();
+  }
+}
+
+Moment Faults::draw_span(Random& random) const {
+  return draw_between(random, plan_.lasts_least, plan_.lasts_most);
+}
+
+CrashImage Faults::draw_image() {
+  constexpr std::array kSurvivals = {Survival::kNone, Survival::kAll, Survival::kRandom,
+                                     Survival::kRandom};
+  return {.data = kSurvivals.at(random_.below(kSurvivals.size())),
+          .names = kSurvivals.at(random_.below(kSurvivals.size())),
+          .tear_last_sector = random_.chance(1, 3)};
+}
+
+void Faults::restart_later(SimNode& node) {
+  const Moment wait = striking_ ? draw_span(restarts_) : Moment{1000};
+  world_.queue.after(wait, [this, &node] {
+    if (node.state() != SimNode::State::kDown || held_.contains(node.number())) return;
+    if (striking_ && draw_chance(restarts_, plan_.lose_state_rate)) {
+      ++world_.faults["state store lost"];
+      node.lose_state_store();
+    }
+    if (striking_ && draw_chance(restarts_, plan_.crash_in_recovery_rate)) {
+      ++world_.faults["power cut in recovery"];
+      node.disk().crash_at(node.disk().operations() + 1 + restarts_.below(60));
+    }
+    node.start();
+  });
+}
+
+void Faults::cut_power(SimNode& node) {
+  if (node.state() == SimNode::State::kDown) return;
+  ++world_.faults["power cut"];
+  node.power_cut(draw_image());
+  restart_later(node);
+}
+
+void Faults::cut_power_in_call(SimNode& node) {
+  if (node.state() == SimNode::State::kDown || node.disk().crashed()) return;
+  ++world_.faults["power cut in a disk call"];
+  node.disk().crash_at(node.disk().operations() + 1 + random_.below(40));
+}
+
+void Faults::kill(SimNode& node) {
+  if (node.state() == SimNode::State::kDown) return;
+  ++world_.faults["process killed"];
+  node.kill();
+  restart_later(node);
+}
+
+void Faults::stop(SimNode& node) {
+  if (node.state() != SimNode::State::kServing || node.paused()) return;
+  ++world_.faults["shutdown"];
+  node.stop();
+}
+
+void Faults::pause(SimNode& node) {
+  if (node.state() == SimNode::State::kDown || node.paused()) return;
+  ++world_.faults["pause"];
+  node.pause();
+  world_.queue.after(draw_span(), [&node] { node.resume(); });
+}
+
+void Faults::slow_disk(SimNode& node) {
+  ++world_.faults["slow disk"];
+  DiskPace pace;
+  pace.least = draw_between(random_, 500, 20'000);
+  pace.most = pace.least + draw_between(random_, 0, 200'000);
+  node.set_pace(pace);
+  world_.queue.after(draw_span(), [this, &node] {
+    if (striking_) node.set_pace({});
+  });
+}
+
+void Faults::disk_error(SimNode& node) {
+  if (node.state() != SimNode::State::kServing) return;
+  ++world_.faults["disk error"];
+  constexpr std::array kOps = {DiskOp::kWrite, DiskOp::kSync, DiskOp::kAnyChange, DiskOp::kRead};
+  node.disk().fail({.op = kOps.at(random_.below(kOps.size())),
+                    .nth = 1 + random_.below(8),
+                    .error = Errc::kIo});
+}
+
+void Faults::disk_full(SimNode& node) {
+  ++world_.faults["disk full"];
+  node.disk().set_capacity(node.disk().used_bytes() + random_.below(std::uint64_t{256} << 10));
+  world_.queue.after(draw_span(),
+                     [&node] { node.disk().set_capacity(std::uint64_t{1} << 40); });
+}
+
+void Faults::jump_clock(SimNode& node) {
+  ++world_.faults["wall clock jumped"];
+  // 10 ms to about five minutes, either way.
+  const Moment reach = Moment{10'000} << random_.below(15);
+  node.clock().jump_wall(draw_between(random_, -reach, reach));
+}
+
+void Faults::drift_clock(SimNode& node) {
+  ++world_.faults["clock drift"];
+  // From a fifth to five times the true rate.
+  const bool slow = random_.chance(1, 2);
+  node.clock().set_drift(
+      slow ? -static_cast<std::int64_t>(random_.below(800'000))
+           : static_cast<std::int64_t>(random_.below(4'000'000)),
+      world_.now());
+}
+
+void Faults::partition(SimNode& node) {
+  ++world_.faults["partition"];
+  const auto nodes = static_cast<HostNumber>(nodes_.size());
+  const std::vector<CutLink> cuts = draw_partition(random_, node.number(), nodes,
+                                                   static_cast<HostNumber>(network_.hosts()));
+  for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = true;
+  world_.queue.after(draw_span(), [this, cuts] {
+    for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = false;
+  });
+}
+
+void Faults::clog(SimNode& node) {
+  ++world_.faults["link clogged"];
+  const auto other = static_cast<HostNumber>(random_.below(network_.hosts()));
+  const bool out = random_.chance(1, 2);
+  Link& link = out ? network_.link(node.number(), other) : network_.link(other, node.number());
+  link.clogged_until = world_.now() + draw_span();
+}
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,120 @@
+#pragma once
+
+// What goes wrong in a simulated run, and when.
+//
+// Each kind strikes again and again, at intervals drawn around its mean; a kind without a mean
+// never does. When the n-th strike of a kind falls, on which node, and how hard, follows from the
+// seed alone and not from what else happens: so strikes can be left out one by one, and the rest
+// stay what they were (shrink.h).
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/world.h"
+#include "raft/random.h"
+
+namespace lignum::jepsen {
+
+// The n-th strike of a kind.
+struct StrikeId {
+  std::size_t kind = 0;
+  std::uint64_t number = 0;
+  friend auto operator<=>(const StrikeId&, const StrikeId&) = default;
+};
+
+// One that fell.
+struct StrikeRecord {
+  StrikeId id;
+  std::string_view what;
+  Moment at = 0;
+  HostNumber node = 0;
+};
+
+// Mean time between two strikes of a kind on the whole cluster; 0: never.
+struct FaultPlan {
+  // Nodes.
+  Moment power_cut = 0;
+  Moment power_cut_in_call = 0;  // in the middle of the next disk calls
+  Moment kill = 0;
+  Moment stop = 0;
+  Moment pause = 0;
+  // Disks.
+  Moment slow_disk = 0;
+  Moment disk_error = 0;  // a write or sync fails
+  Moment disk_full = 0;
+  // Clocks.
+  Moment clock_jump = 0;
+  Moment clock_drift = 0;
+  // Links.
+  Moment partition = 0;
+  Moment clog = 0;
+  // How long a node stays down or paused, a link cut, a disk slow.
+  Moment lasts_least = 5'000;
+  Moment lasts_most = 3'000'000;
+  // Of restarts, per million: the state store is lost; the disk dies again during recovery.
+  std::uint32_t lose_state_rate = 0;
+  std::uint32_t crash_in_recovery_rate = 0;
+  // Only these strikes fall, where it is set.
+  std::optional<std::set<StrikeId>> only{};
+};
+
+class Faults {
+ public:
+  // Nodes and network outlive it.
+  Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes, const FaultPlan& plan);
+
+  void begin();
+  // No more of it: everything is healed, and what is down starts, but for the first `held` nodes of
+  // a drawn order: those go down until release().
+  void end(std::size_t held);
+  void release();
+  // A node went down by itself, or was put down: it starts again after a while.
+  void restart_later(SimNode& node);
+  [[nodiscard]] const std::vector<StrikeRecord>& struck() const { return struck_; }
+
+ private:
+  // One kind of fault; faults.cc has the list.
+  struct Kind;
+  static const std::vector<Kind>& kinds();
+
+  void plan_next(std::size_t kind, std::uint64_t number);
+  void strike(StrikeId id);
+  [[nodiscard]] Moment draw_span() { return draw_span(random_); }
+  [[nodiscard]] Moment draw_span(Random& random) const;
+  [[nodiscard]] CrashImage draw_image();
+
+  void cut_power(SimNode& node);
+  void cut_power_in_call(SimNode& node);
+  void kill(SimNode& node);
+  void stop(SimNode& node);
+  void pause(SimNode& node);
+  void slow_disk(SimNode& node);
+  void disk_error(SimNode& node);
+  void disk_full(SimNode& node);
+  void jump_clock(SimNode& node);
+  void drift_clock(SimNode& node);
+  void partition(SimNode& node);
+  void clog(SimNode& node);
+
+  World& world_;
+  SimNetwork& network_;
+  const std::vector<SimNode*> nodes_;
+  const FaultPlan plan_;
+  // Of the strike that is falling.
+  Random random_;
+  Random restarts_;
+  // Of each kind: when it strikes next.
+  std::vector<Random> schedules_;
+  std::vector<StrikeRecord> struck_;
+  std::set<HostNumber> held_;
+  bool striking_ = false;
+};
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,224 @@
+#include "jepsen/sim/run.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/check/history.h"
+#include "jepsen/sim/faults.h"
+#include "jepsen/sim/replica_log.h"
+#include "jepsen/sim/run_plan.h"
+#include "jepsen/sim/safety_checks.h"
+#include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/workload.h"
+#include "jepsen/sim/world.h"
+#include "net/moment.h"
+#include "net/peer_message.h"
+#include "raft/types.h"
+#include "server/group/replica.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+// Clients give up by then: what is in flight ends.
+constexpr Moment kDrainMax = 60 * net::kSecond;
+constexpr Moment kSetupMax = 60 * net::kSecond;
+
+class Run final : public NodeWatcher {
+ public:
+  Run(const RunPlan& plan, std::FILE* story)
+      : plan_(plan),
+        world_(plan.seed, story),
+        network_(world_, plan.nodes + plan.workload.users),
+        checks_(world_),
+        workload_(std::make_unique<Workload>(world_, network_, plan.nodes, plan.workload)) {
+    for (HostNumber number = 0; number < plan.nodes; ++number) {
+      nodes_.push_back(std::make_unique<SimNode>(world_, network_, number, plan.node, *this));
+    }
+    std::vector<SimNode*> all;
+    for (const auto& node : nodes_) all.push_back(node.get());
+    checks_.watch(all);
+    faults_ = std::make_unique<Faults>(world_, network_, std::move(all), plan.faults);
+  }
+
+  RunReport execute() {
+    play();
+    // Before the world goes: what hangs in its queue refers to these.
+    RunReport report{.seed = plan_.seed,
+                     .verdict = Verdict::kClean,
+                     .what = {},
+                     .trace_hash = world_.trace.hash(),
+                     .simulated = world_.now(),
+                     .steps = world_.queue.steps(),
+                     .counts = workload_->counts(),
+                     .faults = world_.faults,
+                     .struck = faults_->struck(),
+                     .ended = world_.now()};
+    if (const auto& breach = world_.breach()) {
+      report.verdict = breach->verdict;
+      report.ended = breach->at;
+      report.what = fmt::format("at {}.{:06} s: {}", breach->at / net::kSecond,
+                                breach->at % net::kSecond, breach->what);
+    }
+    return report;
+  }
+
+  void on_settled(SimNode& node) override { checks_.look_at(node); }
+  void on_send(SimNode& node, const net::PeerMessage& message) override {
+    checks_.on_send(node, message);
+  }
+  void on_down(SimNode& node) override { faults_->restart_later(node); }
+  void on_refused(SimNode& node, const std::string& why) override {
+    world_.violate(Verdict::kSafety, fmt::format("node {} does not start: {}", node.number(), why));
+  }
+
+ private:
+  // Until `done`, or `until`; false for the latter, and for a breach.
+  bool steps(Moment until, const std::function<bool()>& done) {
+    while (!done()) {
+      if (world_.breach()) return false;
+      const auto next = world_.queue.next();
+      if (!next || *next > until) return false;
+      world_.queue.step();
+    }
+    return true;
+  }
+  bool wait(Moment span) {
+    bool passed = false;
+    world_.queue.after(span, [&passed] { passed = true; });
+    return steps(world_.now() + span + 1, [&passed] { return passed; });
+  }
+  void phase(std::uint64_t number, const char* name) {
+    world_.tell(TraceKind::kPhase, 0, number, 0, [name] { return std::string(name); });
+  }
+  void late(const std::string& what) {
+    if (!world_.breach()) world_.violate(Verdict::kLiveness, what);
+  }
+
+  void play() {
+    phase(1, "setup");
+    for (const auto& node : nodes_) node->start();
+    workload_->begin();
+    if (!steps(kSetupMax, [this] { return workload_->running(); })) {
+      return late("the streams could not be made");
+    }
+    phase(2, "fire");
+    for (HostNumber from = 0; from < network_.hosts(); ++from) {
+      for (HostNumber to = 0; to < network_.hosts(); ++to) {
+        network_.link(from, to).weather = plan_.weather;
+      }
+    }
+    faults_->begin();
+    if (!wait(plan_.fire)) return;
+    phase(3, "calm");
+    workload_->quiet();
+    faults_->end(plan_.held_down);
+    for (HostNumber from = 0; from < network_.hosts(); ++from) {
+      for (HostNumber to = 0; to < network_.hosts(); ++to) network_.link(from, to).weather = {};
+    }
+    bool probed = false;
+    workload_->probe([&probed] { probed = true; });
+    if (!steps(world_.now() + plan_.calm_max, [&probed] { return probed; })) {
+      return late("not every shard takes appends after everything was healed");
+    }
+    faults_->release();
+    if (!steps(world_.now() + kDrainMax, [this] { return workload_->idle(); })) {
+      return late("an append has neither an answer nor a deadline");
+    }
+    std::string apart;
+    if (!steps(world_.now() + plan_.calm_max, [this, &apart] { return converged(apart); })) {
+      return late(apart);
+    }
+    audit();
+  }
+
+  // Every replica has applied what every other has. If not, `apart` names one that has not.
+  bool converged(std::string& apart) {
+    std::map<GroupId, Index> applied;
+    for (const auto& node : nodes_) {
+      if (node->state() != SimNode::State::kServing) {
+        apart = fmt::format("node {} does not serve", node->number());
+        return false;
+      }
+      for (const server::Replica* replica : node->host()->replicas()) {
+        const Index own = replica->applied().index;
+        const auto [other, first] = applied.try_emplace(replica->group(), own);
+        if (first || other->second == own) continue;
+        apart = fmt::format("node {}, group {}: applied {}, others {}", node->number(),
+                            replica->group().value(), own.value(), other->second.value());
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void audit() {
+    phase(4, "audit");
+    workload_->finish();
+    struct Extents {
+      SimNode* node;
+      std::vector<ShardExtent> shards;
+    };
+    std::vector<Extents> all;
+    for (const auto& node : nodes_) {
+      if (node->state() != SimNode::State::kServing) return late("a node does not serve");
+      all.push_back({.node = node.get(), .shards = extents_of(*node)});
+    }
+    for (const Extents& each : all) {
+      each.node->power_cut({.data = Survival::kNone, .names = Survival::kNone});
+      for (const ShardExtent& extent : each.shards) {
+        const auto values = read_replica_shard(each.node->disk(), plan_.node.segments, extent);
+        if (!values) {
+          return world_.violate(Verdict::kSafety, fmt::format("node {}: {}", each.node->number(),
+                                                              values.error().describe()));
+        }
+        workload_->history().shard(extent.shard).add_log(
+            {.replica = each.node->number(), .start = extent.start}, *values);
+      }
+    }
+    checks_.judge(workload_->history());
+  }
+
+  std::vector<ShardExtent> extents_of(SimNode& node) const {
+    std::vector<ShardExtent> extents;
+    for (const auto& [group, seat] : node.host()->router().seats()) {
+      if (seat.group == nullptr) continue;
+      for (const WorkloadStream& stream : workload_->streams()) {
+        for (std::uint32_t shard = 0; shard < stream.shards; ++shard) {
+          const ShardKey key{.stream = stream.id, .shard = ShardNumber(shard)};
+          const auto status = seat.group->shard_status(key);
+          if (!status) continue;
+          extents.push_back({.group = group,
+                             .shard = key,
+                             .start = status->bounds.start,
+                             .next = status->bounds.next});
+        }
+      }
+    }
+    return extents;
+  }
+
+  const RunPlan& plan_;
+  // The world goes last: actors refer to it.
+  World world_;
+  SimNetwork network_;
+  SafetyChecks checks_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::unique_ptr<Workload> workload_;
+  std::unique_ptr<Faults> faults_;
+};
+
+}  // namespace
+
+RunReport run_plan(const RunPlan& plan, std::FILE* story) { return Run(plan, story).execute(); }
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,159 @@
+#include "jepsen/sim/run_plan.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <fmt/format.h>
+#include "jepsen/sim/faults.h"
+#include "jepsen/sim/link.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/sim_pools.h"
+#include "jepsen/sim/workload.h"
+#include "jepsen/sim/world.h"
+#include "net/moment.h"
+#include "raft/options.h"
+#include "raft/random.h"
+#include "storage/frame_format.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+using net::kMillisecond;
+using net::kSecond;
+
+// One of the values.
+template <std::size_t n, class T>
+T pick(Random& random, const std::array<T, n>& values) {
+  return values.at(random.below(n));
+}
+
+// A mean between two strikes, or never, half and half.
+Moment draw_mean(Random& random, Moment least, Moment most) {
+  const Moment mean = draw_between(random, least, most);
+  return random.chance(1, 2) ? mean : 0;
+}
+
+std::uint32_t draw_rate(Random& random, std::uint32_t most) {
+  const auto rate = static_cast<std::uint32_t>(random.below(most) + 1);
+  return random.chance(1, 2) ? rate : 0;
+}
+
+NodePlan draw_node(Random& random) {
+  NodePlan plan;
+  plan.data_groups = static_cast<std::uint32_t>(1 + random.below(3));
+  constexpr std::size_t kLeast = std::size_t{68} << 10;
+  plan.segments.segment_bytes_min = random.chance(1, 2) ? kLeast : storage::kSegmentBytesMin;
+  plan.segments.segment_bytes_max =
+      plan.segments.segment_bytes_min * pick(random, std::array<std::size_t, 3>{1, 1, 4});
+  plan.segments.early_flush_bytes =
+      pick(random, std::array<std::size_t, 3>{1, 4096, storage::kEarlyFlushBytes});
+  plan.pace.least = draw_between(random, 1, 200);
+  plan.pace.most = plan.pace.least + draw_between(random, 1, 5'000);
+  plan.pace.stall_rate = draw_rate(random, 20'000);
+  plan.pace.flush_workers = static_cast<std::uint32_t>(1 + random.below(8));
+  plan.pace.refuse_rate = draw_rate(random, 50'000);
+  // Above the polls that a tail leaves open, or appends would wait for those.
+  plan.outstanding_max = pick(random, std::array<std::size_t, 3>{24, 64, 4096});
+  return plan;
+}
+
+void draw_raft(Random& random, NodePlan& plan) {
+  raft::Options& raft = plan.raft;
+  plan.tick_us = draw_between(random, 20, 100) * kMillisecond;
+  raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(10));
+  raft.inflight_messages_max = pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
+  raft.append_bytes_max =
+      pick(random, std::array<std::size_t, 4>{1, 1000, 10'000, std::size_t{1} << 20});
+}
+
+WorkloadPlan draw_workload(Random& random) {
+  WorkloadPlan plan;
+  plan.users = static_cast<std::uint32_t>(1 + random.below(4));
+  plan.streams = static_cast<std::uint32_t>(1 + random.below(2));
+  plan.shards = static_cast<std::uint32_t>(1 + random.below(3));
+  plan.pause_most = draw_between(random, 10, 120) * kMillisecond;
+  plan.in_flight_max = pick(random, std::array<std::uint32_t, 3>{1, 8, 64});
+  plan.burst_max = static_cast<std::uint32_t>(1 + random.below(8));
+  plan.value_bytes_max = pick(random, std::array<std::size_t, 4>{12, 100, 500, 3000});
+  plan.mix.conditional = random.chance(1, 2) ? 5 : 0;
+  plan.mix.read = static_cast<std::uint32_t>(5 + random.below(20));
+  plan.mix.trim = random.chance(1, 3) ? 1 : 0;
+  plan.tails = static_cast<std::uint32_t>(random.below(2));
+  plan.kill_rate = draw_rate(random, 5'000);
+  // One record a batch, few, or many.
+  plan.producer.batch_bytes = pick(random, std::array<std::size_t, 3>{1, 2000, 256 << 10});
+  plan.producer.linger = random.chance(1, 4) ? 5 * kMillisecond : 0;
+  plan.producer.append_deadline = draw_between(random, 2, 30) * kSecond;
+  plan.producer.attempt_timeout = draw_between(random, 500, 5'000) * kMillisecond;
+  return plan;
+}
+
+FaultPlan draw_faults(Random& random) {
+  FaultPlan plan;
+  plan.power_cut = draw_mean(random, 3 * kSecond, 30 * kSecond);
+  plan.power_cut_in_call = draw_mean(random, 3 * kSecond, 30 * kSecond);
+  plan.kill = draw_mean(random, 3 * kSecond, 30 * kSecond);
+  plan.stop = draw_mean(random, 10 * kSecond, 60 * kSecond);
+  plan.pause = draw_mean(random, 5 * kSecond, 30 * kSecond);
+  plan.slow_disk = draw_mean(random, 5 * kSecond, 30 * kSecond);
+  plan.disk_error = draw_mean(random, 10 * kSecond, 60 * kSecond);
+  plan.disk_full = draw_mean(random, 10 * kSecond, 60 * kSecond);
+  plan.clock_jump = draw_mean(random, 2 * kSecond, 20 * kSecond);
+  plan.clock_drift = draw_mean(random, 5 * kSecond, 30 * kSecond);
+  plan.partition = draw_mean(random, 3 * kSecond, 20 * kSecond);
+  plan.clog = draw_mean(random, 1 * kSecond, 10 * kSecond);
+  plan.lasts_most = draw_between(random, 100 * kMillisecond, 10 * kSecond);
+  plan.lose_state_rate = draw_rate(random, 300'000);
+  plan.crash_in_recovery_rate = draw_rate(random, 300'000);
+  return plan;
+}
+
+LinkWeather draw_weather(Random& random) {
+  LinkWeather weather;
+  weather.delay_least = draw_between(random, 10, 2'000);
+  weather.delay_most = weather.delay_least + draw_between(random, 1, 20'000);
+  weather.tail_rate = draw_rate(random, 20'000);
+  weather.tail = draw_between(random, 10, 500) * kMillisecond;
+  weather.loss_rate = draw_rate(random, 50'000);
+  weather.duplicate_rate = draw_rate(random, 50'000);
+  weather.replay_rate = draw_rate(random, 10'000);
+  weather.corrupt_rate = draw_rate(random, 2'000);
+  weather.reset_rate = draw_rate(random, 3'000);
+  return weather;
+}
+
+}  // namespace
+
+RunPlan draw_plan(std::uint64_t seed) {
+  Random random(seed, "plan");
+  RunPlan plan{.seed = seed};
+  // Mostly three.
+  plan.nodes = pick(random, std::array<std::uint32_t, 8>{1, 2, 3, 3, 3, 4, 5, 7});
+  plan.node = draw_node(random);
+  plan.node.members = plan.nodes;
+  draw_raft(random, plan.node);
+  plan.workload = draw_workload(random);
+  plan.faults = draw_faults(random);
+  plan.weather = draw_weather(random);
+  // A follower that was cut off may need what a trim has given back.
+  if (plan.nodes > 1) plan.workload.mix.trim = 0;
+  if (random.chance(1, 3)) plan.held_down = (plan.nodes - 1) / 2;
+  plan.fire = draw_between(random, 20, 60) * kSecond;
+  return plan;
+}
+
+std::string RunPlan::describe() const {
+  return fmt::format(
+      "seed {}: {} nodes, ticks of {} ms, window {} x {} bytes, {}+1 groups, segments {}..{} KiB, {} users, {} streams x {} shards, "
+      "pauses up to {} ms, {} in flight, batches of {} bytes, values of {} bytes, {} s of faults",
+      seed, nodes, node.tick_us / kMillisecond, node.raft.inflight_messages_max,
+      node.raft.append_bytes_max, node.data_groups, node.segments.segment_bytes_min >> 10,
+      node.segments.segment_bytes_max >> 10, workload.users, workload.streams, workload.shards,
+      workload.pause_most / kMillisecond, workload.in_flight_max, workload.producer.batch_bytes,
+      workload.value_bytes_max, fire / kSecond);
+}
+
+}  // namespace lignum::jepsen

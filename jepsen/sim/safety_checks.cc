@@ -1,0 +1,243 @@
+#include "jepsen/sim/safety_checks.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/check/history.h"
+#include "jepsen/check/log_check.h"
+#include "jepsen/check/violation.h"
+#include "jepsen/sim/replica_log.h"
+#include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/world.h"
+#include "net/peer_message.h"
+#include "raft/core.h"
+#include "raft/entry.h"
+#include "raft/messages.h"
+#include "raft/output.h"
+#include "raft/types.h"
+#include "server/group/group_host.h"
+#include "server/group/replica.h"
+#include "storage/log.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+// One in so many of the moments at which something was applied, or acknowledged, opens disks.
+constexpr std::uint64_t kCommitProbeOneIn = 512;
+constexpr std::uint64_t kAckProbeOneIn = 512;
+constexpr std::size_t kReadBytes = std::size_t{4} << 20;
+
+constexpr CrashImage kNothingUnsynced{.data = Survival::kNone, .names = Survival::kNone};
+
+std::string show(LogId id) { return fmt::format("({}, {})", id.term.value(), id.index.value()); }
+
+}  // namespace
+
+SafetyChecks::SafetyChecks(World& world) : world_(world), random_(world.stream("checks")) {}
+
+void SafetyChecks::watch(std::vector<SimNode*> nodes) {
+  nodes_ = std::move(nodes);
+  seen_.resize(nodes_.size());
+}
+
+void SafetyChecks::breach(const SimNode& node, GroupId group, const std::string& what) {
+  world_.violate(Verdict::kSafety,
+                 fmt::format("node {}, group {}: {}", node.number(), group.value(), what));
+}
+
+void SafetyChecks::look_at(SimNode& node) {
+  server::GroupHost* const host = node.host();
+  if (host == nullptr || node.state() != SimNode::State::kServing) return;
+  for (server::Replica* replica : host->replicas()) look_at_replica(node, *replica);
+}
+
+void SafetyChecks::look_at_replica(SimNode& node, server::Replica& replica) {
+  const GroupId group = replica.group();
+  const raft::Core& core = replica.core();
+  Seen& seen = seen_.at(node.number())[group];
+  const Index applied = replica.applied().index;
+  if (core.damaged()) breach(node, group, "is damaged");
+  if (core.term() < seen.term) breach(node, group, "its term went back");
+  if (applied > core.commit()) breach(node, group, "applied what is not committed");
+  if (applied > core.durable()) breach(node, group, "applied what it has not flushed");
+  if (seen.life == node.lives()) {
+    if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
+    if (applied < seen.applied) breach(node, group, "its applied index went back");
+  } else if (core.last() < seen.promised) {
+    breach(node, group,
+           fmt::format("came back with a log that ends in {}, having acknowledged {}",
+                       show(core.last()), show(seen.promised)));
+  }
+  look_at_role(node, replica, seen);
+  look_at_log(node, replica, seen);
+  const Index applied_before = seen.life == node.lives() ? seen.applied : Index();
+  if (applied > applied_before) {
+    world_.note(TraceKind::kCommit, node.number(), group.value(), applied.value());
+    take_committed(node, replica, applied_before.next(), applied);
+    if (random_.chance(1, kCommitProbeOneIn)) probe_commit(node, replica);
+  }
+  seen = {.life = node.lives(),
+          .term = core.term(),
+          .commit = core.commit(),
+          .applied = applied,
+          .last = core.last(),
+          .leads = core.role() == raft::Role::kLeader,
+          .promised = seen.promised};
+}
+
+void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen) {
+  const raft::Core& core = replica.core();
+  if (core.role() != raft::Role::kLeader) return;
+  const bool led = seen.leads && seen.life == node.lives() && seen.term == core.term();
+  if (led) {
+    if (core.last() < seen.last) breach(node, replica.group(), "a leader's log became shorter");
+    return;
+  }
+  world_.tell(TraceKind::kRole, node.number(), replica.group().value(), core.term().value(), [&] {
+    return fmt::format("leads group {} in term {}", replica.group().value(), core.term().value());
+  });
+  const auto [leader, first] =
+      groups_[replica.group()].leaders.try_emplace(core.term(), node.number());
+  counts_.leaders += first ? 1 : 0;
+  if (!first && leader->second != node.number()) {
+    breach(node, replica.group(),
+           fmt::format("leads term {}, which node {} led", core.term().value(), leader->second));
+  }
+}
+
+void SafetyChecks::look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen) {
+  const LogId last = replica.log().last();
+  if (last == seen.last || last.index == Index()) return;
+  auto& chains = groups_[replica.group()].chains;
+  const auto [known, first] = chains.try_emplace(last, replica.log().last_chain());
+  if (!first && known->second != replica.log().last_chain()) {
+    breach(node, replica.group(),
+           fmt::format("its log up to {} is another than that of another replica", show(last)));
+  }
+}
+
+void SafetyChecks::take_committed(SimNode& node, server::Replica& replica, Index from, Index to) {
+  Group& group = groups_[replica.group()];
+  group.committed_end = std::max(group.committed_end, to);
+  from = std::max(from, replica.log().first_index());
+  while (from <= to) {
+    const auto plan = replica.log().read(from, to, kReadBytes);
+    // What would have to be read from the disk was looked at when it was applied first.
+    if (!plan || !plan->in_memory()) return;
+    const auto entries = plan->run();
+    if (!entries || entries->empty()) return;
+    for (const Entry& entry : *entries) take_entry(node, replica.group(), entry);
+    from = entries->back().header.index.next();
+  }
+}
+
+void SafetyChecks::take_entry(SimNode& node, GroupId group, const Entry& entry) {
+  std::vector<Committed>& committed = groups_[group].committed;
+  const std::size_t at = entry.header.index.value();
+  if (committed.size() <= at) committed.resize(at + 1);
+  Committed& known = committed[at];
+  if (!known.known) {
+    ++counts_.committed_entries;
+    known = {.term = entry.header.term,
+             .previous_chain = entry.header.previous_chain,
+             .payload_crc = entry.header.payload_crc,
+             .known = true};
+    return;
+  }
+  if (known.term != entry.header.term || known.previous_chain != entry.header.previous_chain ||
+      known.payload_crc != entry.header.payload_crc) {
+    breach(node, group,
+           fmt::format("applied {}, where another replica applied an entry of term {}",
+                       show(entry.header.id()), known.term.value()));
+  }
+}
+
+void SafetyChecks::probe_commit(SimNode& node, const server::Replica& replica) {
+  const GroupId group = replica.group();
+  const LogId applied = replica.applied();
+  ++counts_.disk_probes;
+  std::size_t holders = 0;
+  for (SimNode* each : nodes_) {
+    const auto image = each->disk().crash(counts_.disk_probes, kNothingUnsynced);
+    const auto there = durable_id_at(*image, each->plan().segments, group, applied.index);
+    const bool holds = there && *there == applied;
+    if (holds) ++holders;
+    if (each == &node && !holds) {
+      breach(node, group, fmt::format("applied {}, which its disk does not hold", show(applied)));
+    }
+  }
+  if (2 * holders <= nodes_.size()) {
+    breach(node, group,
+           fmt::format("{} is committed, and on the disks of {} of {} nodes", show(applied),
+                       holders, nodes_.size()));
+  }
+}
+
+void SafetyChecks::on_send(SimNode& node, const net::PeerMessage& message) {
+  const auto* const sent = std::get_if<raft::Message>(&message.body);
+  if (sent == nullptr) return;
+  if (const auto* request = std::get_if<raft::RequestVote>(&sent->body)) {
+    if (request->kind != raft::Campaign::kPreVote) {
+      check_vote(node, message.group, request->term, sent->from);
+    }
+  } else if (const auto* reply = std::get_if<raft::RequestVoteReply>(&sent->body)) {
+    if (reply->granted && reply->kind != raft::Campaign::kPreVote) {
+      check_vote(node, message.group, reply->candidacy, sent->to);
+    }
+  } else if (const auto* ack = std::get_if<raft::AppendReply>(&sent->body)) {
+    if (!ack->conflict) check_ack(node, message.group, *ack);
+  }
+}
+
+void SafetyChecks::check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote) {
+  ++counts_.vote_probes;
+  const auto image = node.disk().crash(counts_.vote_probes, kNothingUnsynced);
+  const auto state = durable_hard_state(*image, group);
+  if (!state) {
+    breach(node, group, "voted, and its disk has lost its vote: " + state.error().describe());
+  } else if (state->term < term || (state->term == term && state->vote != vote)) {
+    breach(node, group,
+           fmt::format("voted for node {} in term {}, which is not on its disk",
+                       vote.node.value() - 1, term.value()));
+  }
+}
+
+void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply) {
+  server::GroupHost* const host = node.host();
+  const auto replicas = host->replicas();
+  const auto found = std::ranges::find(replicas, group, &server::Replica::group);
+  if (found == replicas.end()) return;
+  const server::Replica& replica = **found;
+  // A later leader may have replaced meanwhile what an earlier one is told.
+  if (replica.core().term() != reply.term) return;
+  const auto term = replica.core().term_at(reply.match);
+  if (!term) return;
+  const LogId promised{.term = *term, .index = reply.match};
+  Seen& seen = seen_.at(node.number())[group];
+  seen.promised = std::max(seen.promised, promised);
+  if (!random_.chance(1, kAckProbeOneIn)) return;
+  ++counts_.disk_probes;
+  const auto image = node.disk().crash(counts_.disk_probes, kNothingUnsynced);
+  const auto there = durable_id_at(*image, node.plan().segments, group, reply.match);
+  if (reply.match > Index() && (!there || *there != promised)) {
+    breach(node, group,
+           fmt::format("acknowledged {}, which its disk does not hold", show(promised)));
+  }
+}
+
+void SafetyChecks::judge(const History& history) {
+  const CheckReport report = check_history(history);
+  for (const Violation& violation : report.violations.kept()) {
+    world_.violate(Verdict::kSafety, violation.describe());
+  }
+}
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,106 @@
+#pragma once
+
+// The promises that are watched at every step of a simulated run.
+//
+// Looks from outside at what replicas say and at what the simulated disks hold, and believes only
+// the latter. Incremental: a look costs what has changed since the last one. A breach is told to
+// the World and ends the run. Owned by a Run.
+//
+//   - One leader at most for each term of a group. A leader only appends.
+//   - A replica's term, commit and applied index never go back; applied <= commit, and applied <=
+//     what it has flushed.
+//   - Log matching: logs that end in the same (term, index) have the same chain, so the same
+//     entries before it. One canonical chain of committed entries, the same on every replica.
+//   - A vote or a candidacy is on the sender's disk when it leaves. So is what an append ack
+//     promises, and what a replica has applied, and what is committed, on a majority of disks: now
+//     and then a disk is copied as a power cut would leave it, with nothing kept that was not
+//     synced, and opened.
+//   - A replica that comes back holds what it had acknowledged.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jepsen/check/history.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/world.h"
+#include "net/peer_message.h"
+#include "raft/entry.h"
+#include "raft/messages.h"
+#include "raft/random.h"
+#include "raft/types.h"
+#include "server/group/replica.h"
+
+namespace lignum::jepsen {
+
+class SafetyChecks {
+ public:
+  explicit SafetyChecks(World& world);
+
+  // Every node of the cluster; they outlive the checks' use.
+  void watch(std::vector<SimNode*> nodes);
+  // After everything that ran on the node.
+  void look_at(SimNode& node);
+  // A message leaves the node.
+  void on_send(SimNode& node, const net::PeerMessage& message);
+  // At the end of a run: all that clients and replicas saw.
+  void judge(const History& history);
+
+  struct Counts {
+    std::uint64_t disk_probes = 0;
+    std::uint64_t vote_probes = 0;
+    std::uint64_t committed_entries = 0;
+    std::uint64_t leaders = 0;
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+
+ private:
+  // What a replica was last seen to be.
+  struct Seen {
+    std::uint64_t life = 0;
+    Term term;
+    Index commit;
+    Index applied;
+    LogId last;
+    bool leads = false;
+    // The highest log that it has promised to hold.
+    LogId promised;
+  };
+  // A committed entry, as the first replica that applied it has it.
+  struct Committed {
+    Term term;
+    Hash128 previous_chain;
+    std::uint32_t payload_crc = 0;
+    bool known = false;
+  };
+  struct Group {
+    std::map<Term, HostNumber> leaders;
+    std::map<LogId, Hash128> chains;
+    std::vector<Committed> committed;
+    // Applied somewhere.
+    Index committed_end;
+  };
+
+  void look_at_replica(SimNode& node, server::Replica& replica);
+  void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
+  void look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen);
+  void take_committed(SimNode& node, server::Replica& replica, Index from, Index to);
+  void take_entry(SimNode& node, GroupId group, const Entry& entry);
+  void probe_commit(SimNode& node, const server::Replica& replica);
+  void check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote);
+  void check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply);
+  void breach(const SimNode& node, GroupId group, const std::string& what);
+
+  World& world_;
+  Random random_;
+  std::vector<SimNode*> nodes_;
+  std::vector<std::map<GroupId, Seen>> seen_;
+  std::map<GroupId, Group> groups_;
+  Counts counts_;
+};
+
+}  // namespace lignum::jepsen

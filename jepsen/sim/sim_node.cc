@@ -1,0 +1,325 @@
+#include "jepsen/sim/sim_node.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/sim_pools.h"
+#include "jepsen/sim/sim_ports.h"
+#include "jepsen/sim/sim_server.h"
+#include "jepsen/sim/world.h"
+#include "net/message.h"
+#include "net/peer_message.h"
+#include "net/raft_codec.h"
+#include "raft/check.h"
+#include "raft/error.h"
+#include "raft/options.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "server/group/group_host.h"
+#include "server/group/ports.h"
+#include "server/group/segment_store.h"
+#include "server/service/dispatch.h"
+#include "storage/file.h"
+#include "storage/identity_file.h"
+#include "storage/memory_state_store.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+constexpr Moment kBootLeast = 1'000;
+constexpr Moment kBootMost = 30'000;
+constexpr Moment kStopMax = 10'000'000;
+constexpr std::string_view kAddressStart = "node-";
+constexpr std::string_view kAddressEnd = ":7400";
+
+}  // namespace
+
+std::string node_address(HostNumber node) {
+  return fmt::format("{}{}{}", kAddressStart, node, kAddressEnd);
+}
+
+std::optional<HostNumber> node_of_address(const std::string& address) {
+  if (!address.starts_with(kAddressStart) || !address.ends_with(kAddressEnd)) return std::nullopt;
+  HostNumber node = 0;
+  const char* const begin = address.data() + kAddressStart.size();
+  const char* const end = address.data() + (address.size() - kAddressEnd.size());
+  const auto parsed = std::from_chars(begin, end, node);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return node;
+}
+
+ReplicaId replica_of(HostNumber node) {
+  return {.node = NodeId(node + 1), .incarnation = NodeIncarnation(1000 + node)};
+}
+
+// One run of the process. Members are unmade from the last to the first.
+struct SimNode::Life {
+  std::unique_ptr<storage::Directory> root;
+  std::unique_ptr<SimPools> pools;
+  std::uint32_t lines = 0;
+  std::unique_ptr<SimPorts> boot_ports;
+  std::unique_ptr<server::GroupHost> host;
+  std::optional<server::ServiceContext> services;
+  std::unique_ptr<SimServer> server;
+};
+
+SimNode::SimNode(World& world, SimNetwork& network, HostNumber number, const NodePlan& plan,
+                 NodeWatcher& watcher)
+    : world_(world),
+      network_(network),
+      number_(number),
+      plan_(plan),
+      watcher_(watcher),
+      random_(world.stream(fmt::format("node {}", number))),
+      disk_(std::make_unique<SimDisk>(plan.disk)),
+      store_(std::make_shared<storage::MemoryStateStore>()),
+      pace_(plan.pace) {}
+
+SimNode::~SimNode() = default;
+
+server::GroupHost* SimNode::host() { return life_ ? life_->host.get() : nullptr; }
+
+SimPools& SimNode::pools() {
+  CHECK(life_ != nullptr);
+  return *life_->pools;
+}
+
+void SimNode::start() {
+  CHECK(state_ == State::kDown);
+  state_ = State::kBooting;
+  ++life_number_;
+  later(draw_between(random_, kBootLeast, kBootMost), [this] { boot(); });
+}
+
+server::GroupHostParts SimNode::parts(Life& life) {
+  storage::ClusterId cluster;
+  cluster.bytes[0] = std::byte{7};
+  std::vector<ReplicaId> members;
+  for (HostNumber node = 0; plan_.members > 1 && node < plan_.members; ++node) {
+    members.push_back(replica_of(node));
+  }
+  raft::Options raft = plan_.raft;
+  raft.seed = random_.next();
+  return {.root = *life.root,
+          .bootstrap = {.groups = plan_.data_groups,
+                        .cluster = cluster,
+                        .incarnation = replica_of(number_).incarnation,
+                        .node = replica_of(number_).node,
+                        .members = std::move(members)},
+          .make_log = server::make_segmented_log(plan_.segments),
+          .open_log = server::open_segmented_log(plan_.segments),
+          .store = *store_,
+          .reset_store = [store = store_]() -> Result<void> {
+            *store = storage::MemoryStateStore();
+            return {};
+          },
+          .make_ports = [this, &life](GroupId) -> std::unique_ptr<server::Ports> {
+            return std::make_unique<SimPorts>(*this, life.lines++);
+          },
+          .boot_ports = *life.boot_ports,
+          .defaults = {.shards = plan_.shards},
+          .raft = raft,
+          .tick_us = plan_.tick_us};
+}
+
+void SimNode::boot() {
+  life_ = std::make_unique<Life>();
+  Life& life = *life_;
+  life.root = disk_->root();
+  life.pools = std::make_unique<SimPools>(
+      world_, number_,
+      SimPools::Host{.later = [this](Moment delay,
+                                     EventQueue::Action action) { later(delay, std::move(action)); },
+                     .disk_failed = [this](std::string what) { disk_failed(std::move(what)); }},
+      pace_);
+  life.boot_ports = std::make_unique<SimPorts>(*this, life.lines++);
+  life.host = std::make_unique<server::GroupHost>(parts(life));
+  const auto opened = life.host->open();
+  if (disk_->crashed()) return;  // settle() sees it
+  if (!opened) {
+    const std::string why = opened.error().describe();
+    end_life(Death::kReset);
+    disk_->restart();
+    watcher_.on_refused(*this, why);
+    return;
+  }
+  world_.tell(TraceKind::kBoot, number_, opened->groups, opened->halted, [&opened] {
+    return fmt::format("{} groups, {} halted, {} bytes of log{}", opened->groups, opened->halted,
+                       opened->log_bytes, opened->made ? ", new" : "");
+  });
+  if (opened->halted > 0) {
+    watcher_.on_refused(*this, fmt::format("{} groups are halted", opened->halted));
+    return;
+  }
+  life.services.emplace(
+      server::ServiceContext{.router = life.host->router(),
+                             .facts = {},
+                             .address_of = [](NodeId node) -> std::optional<std::string> {
+                               return node_address(node.value() - 1);
+                             }});
+  life.host->start([this] { serve(); });
+}
+
+void SimNode::serve() {
+  Life& life = *life_;
+  life.server = std::make_unique<SimServer>(*this, network_, *life.services,
+                                            SimServerOptions{.identity = life.host->identity(),
+                                                             .outstanding_max = plan_.outstanding_max});
+  state_ = State::kServing;
+  network_.join(number_, *this);
+  world_.note(TraceKind::kServing, number_, life_number_);
+}
+
+void SimNode::later(Moment delay, EventQueue::Action action) {
+  world_.queue.after(delay,
+                     [this, life = life_number_, moved = std::move(action)]() mutable {
+                       if (life == life_number_) run(std::move(moved));
+                     });
+}
+
+void SimNode::run(EventQueue::Action action) {
+  if (paused_) {
+    deferred_.push_back(std::move(action));
+    return;
+  }
+  action();
+  settle();
+}
+
+void SimNode::settle() {
+  if (disk_->crashed() || death_) {
+    // After a failed write the page cache shows what may never reach the disk, so the runbook has
+    // the machine started anew (docs/operating/disk-failure.md).
+    const bool tears = random_.chance(1, 4);
+    power_cut({.data = random_.chance(1, 3) ? Survival::kNone : Survival::kRandom,
+               .names = random_.chance(1, 3) ? Survival::kNone : Survival::kRandom,
+               .tear_last_sector = tears});
+    watcher_.on_down(*this);
+  } else if (std::exchange(stopped_, false)) {
+    kill();
+    watcher_.on_down(*this);
+  } else if (life_) {
+    watcher_.on_settled(*this);
+  }
+}
+
+void SimNode::end_life(Death death) {
+  ++life_number_;
+  network_.die(number_, death);
+  deferred_.clear();
+  life_.reset();
+  death_.reset();
+  stopped_ = false;
+  paused_ = false;
+  state_ = State::kDown;
+}
+
+void SimNode::power_cut(const CrashImage& image) {
+  CHECK(state_ != State::kDown);
+  world_.tell(TraceKind::kCrash, number_, 1, life_number_,
+              [this] { return "power cut " + death_.value_or(""); });
+  end_life(random_.chance(1, 2) ? Death::kSilent : Death::kReset);
+  disk_ = disk_->crash(random_.next(), image);
+  clock_.reboot(draw_between(random_, 1'000'000, 1'000'000'000), world_.now());
+}
+
+void SimNode::kill() {
+  CHECK(state_ != State::kDown);
+  world_.tell(TraceKind::kCrash, number_, 0, life_number_, [] { return "process ends"; });
+  end_life(Death::kReset);
+  disk_->restart();
+}
+
+void SimNode::stop() {
+  if (state_ != State::kServing || paused_) return;
+  world_.note(TraceKind::kCrash, number_, 2, life_number_);
+  life_->server->drain();
+  life_->host->stop([this] { stopped_ = true; });
+  // The process does not wait for ever.
+  later(kStopMax, [this] { stopped_ = true; });
+}
+
+void SimNode::pause() {
+  if (state_ == State::kDown) return;
+  world_.note(TraceKind::kPause, number_, 1);
+  paused_ = true;
+}
+
+void SimNode::resume() {
+  if (!paused_) return;
+  world_.note(TraceKind::kPause, number_, 0);
+  paused_ = false;
+  for (EventQueue::Action& action : std::exchange(deferred_, {})) later(0, std::move(action));
+}
+
+void SimNode::set_pace(const DiskPace& pace) {
+  pace_ = pace;
+  if (life_) life_->pools->set_pace(pace);
+}
+
+void SimNode::send(const net::PeerMessage& message) {
+  watcher_.on_send(*this, message);
+  net::EncodedPeerMessage encoded = net::encode_peer_message(message);
+  for (const Payload& payload : encoded.payload) {
+    const Bytes bytes = payload.bytes();
+    encoded.head.insert(encoded.head.end(), bytes.begin(), bytes.end());
+  }
+  network_.send_message(number_, message.to().node.value() - 1, std::move(encoded.head));
+}
+
+void SimNode::on_message(std::vector<std::byte> bytes) {
+  run([this, moved = std::move(bytes)] {
+    net::MessageReader reader(net::kPeerLimits);
+    Bytes rest(moved);
+    while (!rest.empty()) {
+      const std::span<std::byte> room = reader.prepare();
+      const std::size_t count = std::min(room.size(), rest.size());
+      std::memcpy(room.data(), rest.data(), count);
+      reader.commit(count);
+      rest = rest.subspan(count);
+    }
+    auto received = reader.next();
+    // What fails its checksum ends the connection between nodes, and with it the message.
+    if (!received || !*received) return;
+    auto message = net::decode_peer_message((*received)->header, (*received)->payload);
+    if (message) life_->host->receive(std::move(*message));
+  });
+}
+
+void SimNode::disk_failed(std::string text) {
+  if (!death_) death_ = std::move(text);
+}
+
+void SimNode::report(server::Severity severity, const std::string& text) {
+  world_.tell(TraceKind::kReport, number_, static_cast<std::uint64_t>(severity), text_hash(text),
+              [&text] { return text; });
+}
+
+void SimNode::on_stream_opened(StreamNumber stream) {
+  run([this, stream] { life_->server->open(stream); });
+}
+
+void SimNode::on_stream_bytes(StreamNumber stream, std::vector<std::byte> bytes) {
+  run([this, stream, moved = std::move(bytes)] { life_->server->receive(stream, moved); });
+}
+
+void SimNode::on_stream_closed(StreamNumber stream) {
+  run([this, stream] { life_->server->close(stream); });
+}
+
+}  // namespace lignum::jepsen

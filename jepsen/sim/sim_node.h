@@ -1,0 +1,161 @@
+#pragma once
+
+// A whole node in a simulated world: the real host, groups, logs and services, over a simulated
+// disk, clock, network and thread pools.
+//
+//      start            serving                     power cut, kill, disk_failed, stop
+//   kDown --> kBooting ---------> kServing --------------------------------------------> kDown
+//                 \------------------------------------------------------------------------^
+//
+// Owned by a Run; outlives its lives. A life is what a process would be: it goes with a crash, and
+// whatever it had asked for (timers, tasks, disk work) comes to nothing. What stays is the disk,
+// as the crash left it, and the state store, which writes durably at once as LevelDB does when
+// asked to sync. A paused node lets everything wait and finds all of it when it goes on.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jepsen/sim/sim_clock.h"
+#include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/sim_pools.h"
+#include "jepsen/sim/world.h"
+#include "net/peer_message.h"
+#include "raft/options.h"
+#include "raft/random.h"
+#include "raft/types.h"
+#include "server/group/group_host.h"
+#include "server/group/ports.h"
+#include "server/group/segment_store.h"
+#include "storage/file.h"
+#include "storage/memory_state_store.h"
+
+namespace lignum::jepsen {
+
+class SimServer;
+
+// What a node is made of; the limits are small so that much happens in a short run.
+struct NodePlan {
+  std::uint32_t data_groups = 2;
+  std::uint32_t shards = 2;
+  server::SegmentStoreOptions segments;
+  DiskPace pace;
+  SimDiskOptions disk{.capacity_bytes = std::uint64_t{1} << 30};
+  // Nodes of the cluster; each is a voter of every group.
+  std::uint32_t members = 1;
+  raft::Options raft;
+  std::int64_t tick_us = 50'000;
+  // Of a server session: requests taken and not yet answered.
+  std::size_t outstanding_max = 4096;
+};
+
+class SimNode;
+
+// Who watches the nodes. Called from events of the node, never from inside its host.
+class NodeWatcher {
+ public:
+  virtual ~NodeWatcher() = default;
+  // Something ran on the node: look at it.
+  virtual void on_settled(SimNode& node) = 0;
+  // A message leaves the node, from inside its host: only to be looked at.
+  virtual void on_send(SimNode& node, const net::PeerMessage& message) = 0;
+  // It went down by itself: its disk died or failed. (Not told of what the caller did.)
+  virtual void on_down(SimNode& node) = 0;
+  // It did not want to start; it is down.
+  virtual void on_refused(SimNode& node, const std::string& why) = 0;
+};
+
+class SimNode final : public StreamUser {
+ public:
+  enum class State : std::uint8_t { kDown, kBooting, kServing };
+
+  // All references outlive the node. `number` is also its host in the network.
+  SimNode(World& world, SimNetwork& network, HostNumber number, const NodePlan& plan,
+          NodeWatcher& watcher);
+  ~SimNode() override;
+  SimNode(const SimNode&) = delete;
+  SimNode& operator=(const SimNode&) = delete;
+
+  [[nodiscard]] HostNumber number() const { return number_; }
+  [[nodiscard]] const NodePlan& plan() const { return plan_; }
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] bool paused() const { return paused_; }
+  // Null while there is no life.
+  [[nodiscard]] server::GroupHost* host();
+  [[nodiscard]] SimDisk& disk() { return *disk_; }
+  [[nodiscard]] std::uint64_t lives() const { return life_number_; }
+
+  // What is done to it. start() is for a node that is down, the others for one that is not.
+  void start();
+  void power_cut(const CrashImage& image);
+  void kill();
+  // An orderly shutdown; down when it is done.
+  void stop();
+  void pause();
+  void resume();
+  void set_pace(const DiskPace& pace);
+  SimClock& clock() { return clock_; }
+  // Every state store is lost at the next start, as when LevelDB finds itself damaged.
+  void lose_state_store() { *store_ = storage::MemoryStateStore(); }
+
+  // For its ports and its server.
+  [[nodiscard]] server::Now clocks() const { return clock_.read(world_.now()); }
+  [[nodiscard]] Moment delay_until(std::int64_t monotonic_us) const {
+    return clock_.delay_until(monotonic_us, world_.now());
+  }
+  // Runs in this life, when the node is awake.
+  void later(Moment delay, EventQueue::Action action);
+  [[nodiscard]] SimPools& pools();
+  void send(const net::PeerMessage& message);
+  void disk_failed(std::string text);
+  void report(server::Severity severity, const std::string& text);
+
+  void on_stream_opened(StreamNumber stream) override;
+  void on_stream_bytes(StreamNumber stream, std::vector<std::byte> bytes) override;
+  void on_stream_closed(StreamNumber stream) override;
+  void on_message(std::vector<std::byte> bytes) override;
+
+ private:
+  struct Life;
+
+  void boot();
+  void serve();
+  // Runs an action of this life now, or when the node is awake again.
+  void run(EventQueue::Action action);
+  // After everything that ran on the node: has it died of it?
+  void settle();
+  void end_life(Death death);
+  [[nodiscard]] server::GroupHostParts parts(Life& life);
+
+  World& world_;
+  SimNetwork& network_;
+  const HostNumber number_;
+  const NodePlan plan_;
+  NodeWatcher& watcher_;
+  Random random_;
+  std::unique_ptr<SimDisk> disk_;
+  std::shared_ptr<storage::MemoryStateStore> store_;
+  SimClock clock_;
+  DiskPace pace_;
+  State state_ = State::kDown;
+  bool paused_ = false;
+  std::deque<EventQueue::Action> deferred_;
+  std::uint64_t life_number_ = 0;
+  std::unique_ptr<Life> life_;
+  std::optional<std::string> death_;
+  bool stopped_ = false;
+};
+
+// The member of every group that a node is.
+[[nodiscard]] ReplicaId replica_of(HostNumber node);
+
+// host:port of a node, and back; none for what is no such address.
+[[nodiscard]] std::string node_address(HostNumber node);
+[[nodiscard]] std::optional<HostNumber> node_of_address(const std::string& address);
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,187 @@
+// The reading side of a User: linearizable reads and the tail.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/check/history.h"
+#include "jepsen/sim/record_value.h"
+#include "jepsen/sim/sim_client.h"
+#include "jepsen/sim/user.h"
+#include "jepsen/sim/workload.h"
+#include "jepsen/sim/world.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/moment.h"
+#include "net/proto/client.pb.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/record_batch_reader.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+constexpr Moment kReadDeadline = 5 * net::kSecond;
+constexpr std::uint32_t kReadBytes = 16 << 10;
+
+// The values of the records from `from` on; unreadable ones where a batch does not parse, or where
+// offsets are left out.
+std::vector<Value> values_from(const wire::ReadReply& reply, const Payload& payload, Offset from) {
+  std::vector<Value> values;
+  std::size_t at = 0;
+  Offset next = from;
+  for (const wire::BatchInfo& info : reply.batches()) {
+    if (info.bytes() > payload.size() - at) return {Value::unreadable()};
+    const Bytes bytes = payload.bytes().subspan(at, info.bytes());
+    at += info.bytes();
+    auto reader = BatchReader::open(bytes);
+    if (!reader) return {Value::unreadable()};
+    for (auto record = reader->next(); record && *record != nullptr; record = reader->next()) {
+      const RecordView& view = **record;
+      if (view.offset < from) continue;
+      values.push_back(view.offset == next && view.value ? value_of(*view.value)
+                                                         : Value::unreadable());
+      next = next.next();
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+void User::read() {
+  const Place place = draw_place();
+  const Offset end = ends_[place.key()];
+  const Offset start = std::min(starts_[place.key()], end);
+  // Mostly near the end, where things happen.
+  const std::uint64_t back = std::min<std::uint64_t>(random_.chance(1, 8) ? end - start : 24,
+                                                     end - start);
+  const Offset from(end.value() - random_.below(back + 1));
+  net::Call call;
+  wire::ReadRequest& request = *call.request.mutable_read();
+  request.set_stream(place.stream->id.value());
+  request.set_shard(place.shard.value());
+  request.set_from_offset(from.value());
+  request.set_bytes_max(kReadBytes);
+  call.shard = place.key();
+  call.deadline = world_.now() + kReadDeadline;
+  call.done = [this, place, from, invoked = world_.now()](const net::CallResult& result) {
+    on_read(place, from, invoked, result);
+  };
+  client_->call(std::move(call));
+}
+
+void User::on_read(Place place, Offset from, Moment invoked, const net::CallResult& result) {
+  ShardHistory& history = workload_.history_.shard(place.key());
+  const std::uint32_t client = client_number_;
+  if (result.error) {
+    if (result.error->code() == Errc::kTrimmed && result.response.has_failure() &&
+        result.response.failure().has_start_offset()) {
+      const Offset first(result.response.failure().start_offset());
+      starts_[place.key()] = first;
+      history.add(Trimmed{.client = client,
+                          .from = from,
+                          .first_kept = first,
+                          .invoked = invoked,
+                          .returned = world_.now()});
+    }
+    return;
+  }
+  const wire::ReadReply& reply = result.response.read();
+  const std::vector<Value> values = values_from(reply, result.payload, from);
+  const Offset end(reply.watermark());
+  ends_[place.key()] = std::max(ends_[place.key()], end);
+  ++workload_.counts_.reads;
+  world_.tell(TraceKind::kOutcome, host_, 10 + values.size(), end.value(), [&] {
+    return fmt::format("read {}/{} from {}: {} records, end {}", place.stream->id.value(),
+                       place.shard.value(), from.value(), values.size(), end.value());
+  });
+  history.add(Read{.client = client,
+                   .from = from,
+                   .end = end,
+                   .invoked = invoked,
+                   .returned = world_.now()},
+              values);
+}
+
+void User::follow() {
+  TailOptions options;
+  for (const WorkloadStream& stream : workload_.streams_) options.streams.push_back(stream.name);
+  options.start.kind = TailStart::Kind::kEarliest;
+  options.follow = true;
+  options.skip_gaps = true;
+  following_ = Following{.number = workload_.new_client(), .next = {}};
+  client_->open_tail(options, [this](SimTail& tail) { on_tail_news(tail); });
+}
+
+void User::take_tailed(Following& following, const ReadRecord& record,
+                       std::vector<Value>& values) {
+  const ShardKey key{.stream = record.stream_id, .shard = record.shard};
+  ShardHistory& history = workload_.history_.shard(key);
+  const auto [next, first] = following.next.try_emplace(key, Offset());
+  if (first) {
+    // Without trims every tail begins at the beginning; else where it was told to.
+    const Offset start = workload_.plan_.mix.trim > 0 ? record.offset : Offset();
+    history.add(Tail{.client = following.number,
+                     .event = TailEvent::kStart,
+                     .from = start,
+                     .at = world_.now()});
+  }
+  values.assign(1, value_of(record.value));
+  history.add(Tail{.client = following.number,
+                   .event = TailEvent::kRecords,
+                   .from = record.offset,
+                   .at = world_.now()},
+              values);
+  next->second = record.offset.next();
+  ++workload_.counts_.tailed;
+}
+
+void User::on_tail_news(SimTail& tail) {
+  std::vector<Value> values;
+  while (following_) {
+    auto next = tail.reader.next();
+    if (!next) {
+      world_.tell(TraceKind::kOutcome, host_, 3, static_cast<std::uint64_t>(next.error().code()),
+                  [&] { return "tail ended: " + next.error().describe(); });
+      tail.closed = true;
+      following_.reset();
+      world_.queue.after(net::kSecond, [this] {
+        if (running_ && client_ && !following_) follow();
+      });
+      return;
+    }
+    if (!*next) return;
+    if (const auto* record = std::get_if<ReadRecord>(&**next)) {
+      take_tailed(*following_, *record, values);
+    } else if (const auto* gap = std::get_if<Gap>(&**next)) {
+      for (const WorkloadStream& stream : workload_.streams_) {
+        if (stream.name != gap->stream) continue;
+        const ShardKey key{.stream = stream.id, .shard = gap->shard};
+        if (following_->next.try_emplace(key, gap->to).second) {
+          workload_.history_.shard(key).add(Tail{.client = following_->number,
+                                                 .event = TailEvent::kStart,
+                                                 .from = gap->from,
+                                                 .at = world_.now()});
+        }
+        workload_.history_.shard(key).add(Tail{.client = following_->number,
+                                               .event = TailEvent::kGap,
+                                               .from = gap->from,
+                                               .to = gap->to,
+                                               .at = world_.now()});
+      }
+    } else {
+      return;
+    }
+  }
+}
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,208 @@
+#include "jepsen/sim_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/check/check_command.h"
+#include "jepsen/seed_farm.h"
+#include "jepsen/sim/run.h"
+#include "jepsen/sim/run_plan.h"
+#include "jepsen/sim/shrink.h"
+#include "jepsen/sim/world.h"
+#include "raft/mutant.h"
+#include "raft/mutant_list.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+constexpr int kUsage = 2;
+
+struct SimOptions {
+  std::optional<std::uint64_t> seed;
+  std::string seeds;
+  std::string corpus;
+  unsigned jobs = 1;
+  bool trace = false;
+  bool shrink = false;
+  std::string mutant;
+  bool mutants = false;
+};
+
+std::optional<std::uint64_t> parse_seed(std::string_view text) {
+  std::uint64_t seed = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return seed;
+}
+
+// "A..B", both included.
+std::vector<std::uint64_t> parse_range(std::string_view text) {
+  const std::size_t dots = text.find("..");
+  if (dots == std::string_view::npos) return {};
+  const auto first = parse_seed(text.substr(0, dots));
+  const auto last = parse_seed(text.substr(dots + 2));
+  std::vector<std::uint64_t> seeds;
+  if (!first || !last || *last < *first || *last - *first >= kSeedsMax) return seeds;
+  for (std::uint64_t seed = *first; seed <= *last; ++seed) seeds.push_back(seed);
+  return seeds;
+}
+
+// One seed a line; what follows a '#' says why it is there.
+std::optional<std::vector<std::uint64_t>> read_corpus(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return std::nullopt;
+  std::vector<std::uint64_t> seeds;
+  std::string line;
+  while (std::getline(file, line)) {
+    line.resize(std::min(line.size(), line.find('#')));
+    const std::size_t end = line.find_last_not_of(" \t");
+    if (end == std::string::npos) continue;
+    line.resize(end + 1);
+    const auto seed = parse_seed(line);
+    if (!seed) return std::nullopt;
+    seeds.push_back(*seed);
+  }
+  return seeds;
+}
+
+int run_one(const SimOptions& options) {
+  const bool trace = options.trace;
+  const RunPlan plan = draw_plan(*options.seed);
+  fmt::print("{}\n", plan.describe());
+  // Should the run die, what was told so far is there.
+  if (trace) std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  const RunReport report = run_plan(plan, trace ? stdout : nullptr);
+  print_report(report);
+  if (options.shrink && report.verdict != Verdict::kClean) {
+    const Shrunk shrunk = shrink(plan, report);
+    fmt::print("shrunk to:\n{}\n", shrunk.describe());
+    print_report(shrunk.report);
+  }
+  return static_cast<int>(report.verdict);
+}
+
+int run_many(const std::vector<std::uint64_t>& seeds, const FarmOptions& options) {
+  const FarmReport report = run_seeds(seeds, options);
+  print_summary(report);
+  return static_cast<int>(report.worst());
+}
+
+// Every bug on purpose, until a seed shows it. 0 where all of them were shown.
+int hunt_mutants(const std::vector<std::uint64_t>& seeds, unsigned jobs) {
+  std::size_t shown = 0;
+  for (const MutantLine& line : kMutantList) {
+    if (line.mutant == Mutant::kNone) continue;
+    fmt::print("{} ({}; {}): ", line.name, line.bug, line.killer);
+    const FarmReport report =
+        run_seeds(seeds, {.jobs = jobs, .mutant = line.mutant, .stop_at_failure = true});
+    if (report.failed.empty()) {
+      fmt::print("NOT SHOWN by {} seeds in {:.0f} s\n", report.seeds, report.seconds);
+    } else {
+      fmt::print("  {}: shown after {} seeds, {:.1f} s\n", line.name, report.seeds,
+                 report.seconds);
+      ++shown;
+    }
+  }
+  fmt::print("{} of {} shown\n", shown, kMutantList.size());
+  return shown == kMutantList.size() ? 0 : static_cast<int>(Verdict::kSafety);
+}
+
+// kNone for no name; none for an unknown one, or in a build without bugs.
+std::optional<Mutant> mutant_of(const SimOptions& options) {
+  if (options.mutant.empty()) return Mutant::kNone;
+  if (!kMutantsBuilt) return std::nullopt;
+  return find_mutant(options.mutant);
+}
+
+int run_sim(const SimOptions& options) {
+  const auto mutant = mutant_of(options);
+  if (!mutant || (options.mutants && !kMutantsBuilt)) {
+    fmt::print(stderr, "jepsen: no such bug, or a build without any (preset mutants)\n");
+    return kUsage;
+  }
+#ifdef LIGNUM_MUTANTS
+  selected_mutant() = *mutant;
+#endif
+  if (options.seed) return run_one(options);
+  std::vector<std::uint64_t> seeds;
+  if (!options.corpus.empty()) {
+    const auto corpus = read_corpus(options.corpus);
+    if (!corpus) {
+      fmt::print(stderr, "jepsen: {} is no list of seeds\n", options.corpus);
+      return kUsage;
+    }
+    seeds = *corpus;
+  } else {
+    seeds = parse_range(options.seeds);
+    if (seeds.empty()) {
+      fmt::print(stderr, "jepsen: seeds are given as FIRST..LAST, at most {} of them\n", kSeedsMax);
+      return kUsage;
+    }
+  }
+  if (options.mutants) return hunt_mutants(seeds, options.jobs);
+  return run_many(seeds, {.jobs = options.jobs, .mutant = *mutant});
+}
+
+}  // namespace
+
+int run_jepsen(int argc, char** argv) {
+  CLI::App app("Fault injection for Lignum");
+  app.require_subcommand(1);
+  SimOptions options;
+  CLI::App* const sim = app.add_subcommand(
+      "sim",
+      "Runs whole clusters in virtual time, from seeds.\n"
+      "Exit codes: 0 clean, 2 usage, 3 a promise was broken, 4 something did not come right after\n"
+      "everything was healed, 5 the simulated program crashed.");
+  CLI::Option* const seed = sim->add_option("--seed", options.seed, "Run this one");
+  CLI::Option* const seeds =
+      sim->add_option("--seeds", options.seeds, "Run FIRST..LAST, and print a summary");
+  CLI::Option* const corpus =
+      sim->add_option("--corpus", options.corpus, "Run the seeds listed in a file, one a line");
+  seed->excludes(seeds)->excludes(corpus);
+  seeds->excludes(corpus);
+  sim->add_option("--jobs", options.jobs, "Processes side by side")
+      ->check(CLI::Range(1U, kJobsMax))
+      ->capture_default_str();
+  sim->add_flag("--trace", options.trace, "Tell every event of the run")->needs(seed);
+  sim->add_flag("--shrink", options.shrink, "Of a run that fails: find the least that fails")
+      ->needs(seed);
+  CLI::Option* const mutant = sim->add_option(
+      "--mutant", options.mutant, "With this bug on purpose (raft/mutant_list.h; preset mutants)");
+  sim->add_flag("--mutants", options.mutants,
+                "Each of the bugs on purpose, until a seed of --seeds shows it")
+      ->needs(seeds)
+      ->excludes(mutant);
+  std::vector<std::string> history;
+  CLI::App* const check = app.add_subcommand(
+      "check", "Judges a history that was kept as text. Exit codes: 0 clean, 1 a promise was "
+               "broken, 2 no history.");
+  check->add_option("file", history, "The file; - for standard input")->required()->expected(1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  if (check->parsed()) return check_command(history, std::cout, std::cerr);
+  if (!options.seed && options.seeds.empty() && options.corpus.empty()) {
+    fmt::print(stderr, "jepsen: give --seed, --seeds or --corpus\n");
+    return kUsage;
+  }
+  return run_sim(options);
+}
+
+}  // namespace lignum::jepsen

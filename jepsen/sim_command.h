@@ -1,0 +1,10 @@
+#pragma once
+
+// The command line of `jepsen`.
+
+namespace lignum::jepsen {
+
+// Exit codes, besides those of Verdict (jepsen/sim/world.h): 0 clean, 2 wrong usage.
+[[nodiscard]] int run_jepsen(int argc, char** argv);
+
+}  // namespace lignum::jepsen

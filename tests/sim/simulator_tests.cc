@@ -1,0 +1,80 @@
+// The simulator as a whole: same seed, same run; and what it is there for, it notices.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+#include "jepsen/sim/run.h"
+#include "jepsen/sim/run_plan.h"
+#include "jepsen/sim/world.h"
+#include "net/moment.h"
+
+namespace lignum::jepsen {
+namespace {
+
+// A short run without faults but those a test adds.
+RunPlan quiet_plan(std::uint64_t seed, std::uint32_t nodes) {
+  RunPlan plan = draw_plan(seed);
+  plan.nodes = nodes;
+  plan.node.members = nodes;
+  plan.node.pace = {};
+  plan.faults = {};
+  plan.weather = {};
+  plan.workload.mix = {};
+  plan.workload.kill_rate = 0;
+  plan.fire = 5 * net::kSecond;
+  return plan;
+}
+
+TEST(Simulator, TheSameSeedIsTheSameRun) {
+  for (const std::uint64_t seed : {3U, 4U}) {
+    RunPlan plan = draw_plan(seed);
+    plan.fire = 10 * net::kSecond;
+    const RunReport first = run_plan(plan, nullptr);
+    const RunReport second = run_plan(plan, nullptr);
+    EXPECT_EQ(first.trace_hash, second.trace_hash);
+    EXPECT_EQ(first.counts.acked, second.counts.acked);
+    EXPECT_EQ(first.steps, second.steps);
+    EXPECT_EQ(first.verdict, Verdict::kClean) << first.what;
+    plan.seed += 100;
+    EXPECT_NE(run_plan(plan, nullptr).trace_hash, first.trace_hash);
+  }
+}
+
+TEST(Simulator, AClusterWithoutFaultsServesEverybody) {
+  for (const std::uint32_t nodes : {1U, 3U}) {
+    const RunReport report = run_plan(quiet_plan(7, nodes), nullptr);
+    EXPECT_EQ(report.verdict, Verdict::kClean) << report.what;
+    EXPECT_GT(report.counts.acked, 20U);
+    EXPECT_EQ(report.counts.unknown, 0U);
+  }
+}
+
+TEST(Simulator, ADiskThatLiesIsNoticed) {
+  RunPlan plan = quiet_plan(7, 3);
+  plan.node.disk.lies = true;
+  const RunReport report = run_plan(plan, nullptr);
+  EXPECT_EQ(report.verdict, Verdict::kSafety);
+  EXPECT_THAT(report.what, ::testing::HasSubstr("disk"));
+}
+
+TEST(Simulator, AClusterThatDoesNotComeRightInTimeIsNoticed) {
+  RunPlan plan = quiet_plan(7, 1);
+  plan.calm_max = 10;
+  const RunReport report = run_plan(plan, nullptr);
+  EXPECT_EQ(report.verdict, Verdict::kLiveness);
+}
+
+TEST(Simulator, PowerCutsLoseNothingThatWasAcknowledged) {
+  RunPlan plan = quiet_plan(7, 1);
+  plan.fire = 20 * net::kSecond;
+  plan.faults.power_cut = 2 * net::kSecond;
+  plan.faults.power_cut_in_call = 2 * net::kSecond;
+  const RunReport report = run_plan(plan, nullptr);
+  EXPECT_EQ(report.verdict, Verdict::kClean) << report.what;
+  EXPECT_GT(report.faults.at("power cut"), 3U);
+}
+
+}  // namespace
+}  // namespace lignum::jepsen
