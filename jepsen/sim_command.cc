@@ -15,6 +15,8 @@
 
 #include <fmt/format.h>
 #include "jepsen/check/check_command.h"
+#include "jepsen/explore/explore_command.h"
+#include "jepsen/explore/small_scope.h"
 #include "jepsen/seed_farm.h"
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
@@ -112,8 +114,7 @@ int hunt_mutants(const std::vector<std::uint64_t>& seeds, unsigned jobs) {
     if (report.failed.empty()) {
       fmt::print("NOT SHOWN by {} seeds in {:.0f} s\n", report.seeds, report.seconds);
     } else {
-      fmt::print("  {}: shown after {} seeds, {:.1f} s\n", line.name, report.seeds,
-                 report.seconds);
+      fmt::print("  {}: shown after {} seeds, {:.1f} s\n", line.name, report.seeds, report.seconds);
       ++shown;
     }
   }
@@ -157,6 +158,22 @@ int run_sim(const SimOptions& options) {
   return run_many(seeds, {.jobs = options.jobs, .mutant = *mutant});
 }
 
+void add_scope(CLI::App& explore, Scope& scope) {
+  explore.add_option("--replicas", scope.replicas)
+      ->check(CLI::Range(1U, 5U))
+      ->capture_default_str();
+  const auto budget = [&](const char* name, std::uint32_t& count, const char* help) {
+    explore.add_option(name, count, help)->check(CLI::Range(0U, 10U))->capture_default_str();
+  };
+  budget("--elections", scope.elections, "Campaigns that begin");
+  budget("--appends", scope.appends, "Entries that leaders are given");
+  budget("--crashes", scope.crashes, "Replicas that crash");
+  budget("--drops", scope.drops, "Messages that are lost");
+  budget("--duplicates", scope.duplicates, "Messages that come twice");
+  explore.add_option("--states", scope.states_max, "Give up beyond so many states")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 int run_jepsen(int argc, char** argv) {
@@ -189,14 +206,22 @@ int run_jepsen(int argc, char** argv) {
       ->excludes(mutant);
   std::vector<std::string> history;
   CLI::App* const check = app.add_subcommand(
-      "check", "Judges a history that was kept as text. Exit codes: 0 clean, 1 a promise was "
-               "broken, 2 no history.");
+      "check",
+      "Judges a history that was kept as text. Exit codes: 0 clean, 1 a promise was "
+      "broken, 2 no history.");
   check->add_option("file", history, "The file; - for standard input")->required()->expected(1);
+  Scope scope;
+  CLI::App* const explore = app.add_subcommand(
+      "explore",
+      "Tries every order of events of a small cluster of consensus cores.\n"
+      "Exit codes: 0 complete and clean, 2 usage, 3 a promise was broken, 4 too many states.");
+  add_scope(*explore, scope);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
+  if (explore->parsed()) return explore_command(scope);
   if (check->parsed()) return check_command(history, std::cout, std::cerr);
   if (!options.seed && options.seeds.empty() && options.corpus.empty()) {
     fmt::print(stderr, "jepsen: give --seed, --seeds or --corpus\n");
