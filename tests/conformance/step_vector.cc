@@ -11,7 +11,6 @@
 #include <variant>
 #include <vector>
 
-#include "raft/check.h"
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/hard_state.h"
@@ -20,7 +19,9 @@
 #include "raft/options.h"
 #include "raft/output.h"
 #include "raft/types.h"
+#include "tests/conformance/golden.h"
 #include "tests/conformance/replay.h"
+#include "tests/support/letter.h"
 #include "tests/support/raft_host.h"
 #include "tests/support/replica_log.h"
 
