@@ -71,45 +71,48 @@ void User::read() {
   request.set_shard(place.shard.value());
   request.set_from_offset(from.value());
   request.set_bytes_max(kReadBytes);
+  const bool linearizable = random_.chance(3, 4);
+  request.set_linearizable(linearizable);
   call.shard = place.key();
   call.deadline = world_.now() + kReadDeadline;
-  call.done = [this, place, from, invoked = world_.now()](const net::CallResult& result) {
-    on_read(place, from, invoked, result);
+  call.done = [this, place, from, linearizable,
+               invoked = world_.now()](const net::CallResult& result) {
+    on_read(place, {.client = client_number_,
+                    .from = from,
+                    .end = linearizable ? std::optional(Offset()) : std::nullopt,
+                    .invoked = invoked,
+                    .returned = world_.now()},
+            result);
   };
   client_->call(std::move(call));
 }
 
-void User::on_read(Place place, Offset from, Moment invoked, const net::CallResult& result) {
+void User::on_read(Place place, Read read, const net::CallResult& result) {
   ShardHistory& history = workload_.history_.shard(place.key());
-  const std::uint32_t client = client_number_;
   if (result.error) {
     if (result.error->code() == Errc::kTrimmed && result.response.has_failure() &&
         result.response.failure().has_start_offset()) {
       const Offset first(result.response.failure().start_offset());
       starts_[place.key()] = first;
-      history.add(Trimmed{.client = client,
-                          .from = from,
+      history.add(Trimmed{.client = read.client,
+                          .from = read.from,
                           .first_kept = first,
-                          .invoked = invoked,
-                          .returned = world_.now()});
+                          .invoked = read.invoked,
+                          .returned = read.returned});
     }
     return;
   }
   const wire::ReadReply& reply = result.response.read();
-  const std::vector<Value> values = values_from(reply, result.payload, from);
+  const std::vector<Value> values = values_from(reply, result.payload, read.from);
   const Offset end(reply.watermark());
   ends_[place.key()] = std::max(ends_[place.key()], end);
   ++workload_.counts_.reads;
   world_.tell(TraceKind::kOutcome, host_, 10 + values.size(), end.value(), [&] {
     return fmt::format("read {}/{} from {}: {} records, end {}", place.stream->id.value(),
-                       place.shard.value(), from.value(), values.size(), end.value());
+                       place.shard.value(), read.from.value(), values.size(), end.value());
   });
-  history.add(Read{.client = client,
-                   .from = from,
-                   .end = end,
-                   .invoked = invoked,
-                   .returned = world_.now()},
-              values);
+  if (read.end) read.end = end;
+  history.add(read, values);
 }
 
 void User::follow() {
