@@ -2,7 +2,6 @@
 
 // The operations of a history in a reader's words, for the sentences of violations.
 
-#include <optional>
 #include <string>
 
 #include "jepsen/check/history.h"

@@ -89,7 +89,8 @@ class DataGroup final : public ReplicaOwner {
                    Reply<Done> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
-  [[nodiscard]] const Replica& replica() const { return replica_; }
+  // For who watches from outside; changes nothing by it.
+  [[nodiscard]] Replica& replica() { return replica_; }
   // Who leads, as far as is known here. From any thread.
   [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
   [[nodiscard]] std::size_t shard_count() const { return state_->shards().size(); }

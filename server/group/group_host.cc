@@ -212,6 +212,13 @@ Result<void> GroupHost::seat(Prepared prepared) {
   return {};
 }
 
+std::vector<Replica*> GroupHost::replicas() {
+  std::vector<Replica*> all;
+  if (meta_) all.push_back(&meta_->replica());
+  for (const auto& data : data_) all.push_back(&data->replica());
+  return all;
+}
+
 void GroupHost::start(Task serving) {
   CHECK(meta_ != nullptr);
   // The meta group reconciles, so it starts when the data groups have settled.
@@ -243,12 +250,6 @@ void GroupHost::receive(net::PeerMessage message) {
   (void)router_.on_group(group, [message = std::move(message)](DataGroup& data) mutable {
     data.receive(std::move(message));
   });
-}
-
-std::vector<const Replica*> GroupHost::replicas() const {
-  std::vector<const Replica*> replicas = {&meta_->replica()};
-  for (const auto& data : data_) replicas.push_back(&data->replica());
-  return replicas;
 }
 
 void GroupHost::unreachable(ReplicaId peer) {

@@ -100,11 +100,10 @@ class GroupHost {
   // The connection to `peer` was lost. From any thread.
   void unreachable(ReplicaId peer);
 
-  // Of the groups that are not halted at boot, for whoever checks them from outside while no lane
-  // runs.
-  [[nodiscard]] std::vector<const Replica*> replicas() const;
-
   [[nodiscard]] Router& router() { return router_; }
+  // The replicas that were opened, the meta group's first; for who watches from outside, on the one
+  // lane that all groups share there.
+  [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
 
  private:

@@ -114,7 +114,8 @@ class MetaGroup final : public ReplicaOwner {
   void new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply);
 
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
-  [[nodiscard]] const Replica& replica() const { return replica_; }
+  // For who watches from outside; changes nothing by it.
+  [[nodiscard]] Replica& replica() { return replica_; }
   // Who leads, as far as is known here. From any thread.
   [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
 

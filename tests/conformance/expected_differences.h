@@ -29,36 +29,45 @@ struct ExpectedDifference {
 
 inline constexpr std::array kExpectedDifferences = {
     ExpectedDifference{
-        "campaign_learner_must_vote.txt",
-        "joint only: promoting the learner takes a joint entry and one that leaves it"},
+        .file = "campaign_learner_must_vote.txt",
+        .reason = "joint only: promoting the learner takes a joint entry and one that leaves it"},
     ExpectedDifference{
-        "confchange_disable_validation.txt",
-        "validation is never off; a change of learners alone needs no joint configuration"},
-    ExpectedDifference{"confchange_v1_add_single.txt",
-                       "joint only, and in force at append: a voter more takes two entries, and "
-                       "the leader alone commits neither"},
-    ExpectedDifference{"confchange_v1_remove_leader.txt",
-                       "joint only; the removed leader steps down once the leave is committed, and "
-                       "another one takes over"},
-    ExpectedDifference{"confchange_v1_remove_leader_stepdown.txt",
-                       "joint only, and in force at append: removing the leader takes two entries"},
-    ExpectedDifference{"confchange_v2_add_double_auto.txt",
-                       "configuration at append: the new voters are asked before it commits, and "
-                       "the joint one is left when committed, not when applied"},
-    ExpectedDifference{"confchange_v2_add_double_implicit.txt",
-                       "configuration at append: the new voter is asked before it commits"},
-    ExpectedDifference{"confchange_v2_add_single_auto.txt",
-                       "joint only, and in force at append: a voter more takes two entries"},
-    ExpectedDifference{"confchange_v2_add_single_explicit.txt",
-                       "configuration at append: the new voter is asked before it commits"},
-    ExpectedDifference{"confchange_v2_replace_leader.txt",
-                       "configuration at append; the removed leader steps down once the leave is "
-                       "committed"},
-    ExpectedDifference{"confchange_v2_replace_leader_stepdown.txt",
-                       "configuration at append: the leave of the joint configuration is in force "
-                       "before it commits"},
-    ExpectedDifference{"forget_leader_read_only_lease_based.txt",
-                       "no leases: a follower may always forget its leader"},
+        .file = "confchange_disable_validation.txt",
+        .reason =
+            "validation is never off; a change of learners alone needs no joint configuration"},
+    ExpectedDifference{
+        .file = "confchange_v1_add_single.txt",
+        .reason = "joint only, and in force at append: a voter more takes two entries, and "
+                  "the leader alone commits neither"},
+    ExpectedDifference{
+        .file = "confchange_v1_remove_leader.txt",
+        .reason = "joint only; the removed leader steps down once the leave is committed"},
+    ExpectedDifference{
+        .file = "confchange_v1_remove_leader_stepdown.txt",
+        .reason = "joint only, and in force at append: removing the leader takes two entries"},
+    ExpectedDifference{
+        .file = "confchange_v2_add_double_auto.txt",
+        .reason = "configuration at append: the new voters are asked before it commits, and "
+                  "the joint one is left when committed, not when applied"},
+    ExpectedDifference{
+        .file = "confchange_v2_add_double_implicit.txt",
+        .reason = "configuration at append: the new voter is asked before it commits"},
+    ExpectedDifference{
+        .file = "confchange_v2_add_single_auto.txt",
+        .reason = "joint only, and in force at append: a voter more takes two entries"},
+    ExpectedDifference{
+        .file = "confchange_v2_add_single_explicit.txt",
+        .reason = "configuration at append: the new voter is asked before it commits"},
+    ExpectedDifference{
+        .file = "confchange_v2_replace_leader.txt",
+        .reason = "configuration at append; the removed leader steps down once the leave is "
+                  "committed"},
+    ExpectedDifference{
+        .file = "confchange_v2_replace_leader_stepdown.txt",
+        .reason = "configuration at append: the leave of the joint configuration is in force "
+                  "before it commits"},
+    ExpectedDifference{.file = "forget_leader_read_only_lease_based.txt",
+                       .reason = "no leases: a follower may always forget its leader"},
 };
 
 }  // namespace lignum::conformance

@@ -9,16 +9,20 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "raft/check.h"
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/output.h"
+#include "raft/progress.h"
 #include "raft/types.h"
-#include "tests/support/raft_text.h"
+#include "tests/conformance/datadriven.h"
+#include "tests/conformance/golden.h"
+#include "tests/support/raft_host.h"
+#include "tests/support/raft_world.h"
 #include "tests/support/replica_log.h"
+#include "tests/support/world_script.h"
 
 namespace lignum::conformance {
 
@@ -153,7 +157,7 @@ std::string compare_lines(const std::vector<std::string>& ours,
     const std::string left = i < ours.size() ? ours[i] : "nothing";
     const std::string right = i < golden.size() ? golden[i] : "nothing";
     if (left != right) {
-      text += "\n  '" + left + "', there '" + right + "'";
+      text.append("\n  '").append(left).append("', there '").append(right).append("'");
     }
   }
   return text;
