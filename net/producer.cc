@@ -342,6 +342,9 @@ void Producer::on_stream_failed(std::string_view name, const Error& error) {
 }
 
 void Producer::drop_shards(Stream& stream, const Error& error) {
+  // Should the stream come back, its shards begin at sequence 0: under an id that was used there
+  // before, their first batches would be taken for duplicates and be acknowledged, but not stored.
+  if (!stream.shards.empty()) identity_.reset();
   for (ProducerShard* shard : std::exchange(stream.shards, {})) {
     shard->fail_all(error, output_);
     std::erase(active_, shard);

@@ -2,8 +2,8 @@
 
 // One simulated run: a seed in, a report out.
 //
-//     setup ──> fire (faults, load) ──> calm (all healed, every shard must take appends again)
-//                                          ──> audit (power cut everywhere, logs read from disk)
+//     setup --> fire (faults, load) --> calm (all healed, every shard must take appends again)
+//           --> audit (power cut everywhere, logs read from disk)
 //
 // The checks of safety watch every step; a breach ends the run. Deterministic: equal plans give
 // equal reports, trace hash included.

@@ -63,10 +63,10 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
   Seen& seen = seen_.at(node.number())[group];
   const Index applied = replica.applied().index;
   if (core.damaged()) breach(node, group, "is damaged");
-  if (core.term() < seen.term) breach(node, group, "its term went back");
   if (applied > core.commit()) breach(node, group, "applied what is not committed");
   if (applied > core.durable()) breach(node, group, "applied what it has not flushed");
   if (seen.life == node.lives()) {
+    if (core.term() < seen.term) breach(node, group, "its term went back");
     if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
     if (applied < seen.applied) breach(node, group, "its applied index went back");
   } else if (core.last() < seen.promised) {

@@ -7,7 +7,8 @@
 // the World and ends the run. Owned by a Run.
 //
 //   - One leader at most for each term of a group. A leader only appends.
-//   - A replica's term, commit and applied index never go back; applied <= commit, and applied <=
+//   - Within one life a replica's term, commit and applied index never go back; applied <= commit,
+//   and applied <=
 //     what it has flushed.
 //   - Log matching: logs that end in the same (term, index) have the same chain, so the same
 //     entries before it. One canonical chain of committed entries, the same on every replica.

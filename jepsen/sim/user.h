@@ -81,7 +81,8 @@ class User {
   [[nodiscard]] Record draw_record(Place place, Value value);
   OpenId open(Place place, Append append);
   void close(OpenId id, const Result<AppendAck>& outcome);
-  void on_read(Place place, Offset from, Moment invoked, const net::CallResult& result);
+  // `read` says what was asked; its end is set where it was to be linearizable.
+  void on_read(Place place, Read read, const net::CallResult& result);
 
   Workload& workload_;
   World& world_;

@@ -62,8 +62,8 @@ void User::read() {
   const Offset end = ends_[place.key()];
   const Offset start = std::min(starts_[place.key()], end);
   // Mostly near the end, where things happen.
-  const std::uint64_t back = std::min<std::uint64_t>(random_.chance(1, 8) ? end - start : 24,
-                                                     end - start);
+  const std::uint64_t back =
+      std::min<std::uint64_t>(random_.chance(1, 8) ? end - start : 24, end - start);
   const Offset from(end.value() - random_.below(back + 1));
   net::Call call;
   wire::ReadRequest& request = *call.request.mutable_read();
@@ -71,45 +71,49 @@ void User::read() {
   request.set_shard(place.shard.value());
   request.set_from_offset(from.value());
   request.set_bytes_max(kReadBytes);
+  const bool linearizable = random_.chance(3, 4);
+  request.set_linearizable(linearizable);
   call.shard = place.key();
   call.deadline = world_.now() + kReadDeadline;
-  call.done = [this, place, from, invoked = world_.now()](const net::CallResult& result) {
-    on_read(place, from, invoked, result);
+  call.done = [this, place, from, linearizable,
+               invoked = world_.now()](const net::CallResult& result) {
+    on_read(place,
+            {.client = client_number_,
+             .from = from,
+             .end = linearizable ? std::optional(Offset()) : std::nullopt,
+             .invoked = invoked,
+             .returned = world_.now()},
+            result);
   };
   client_->call(std::move(call));
 }
 
-void User::on_read(Place place, Offset from, Moment invoked, const net::CallResult& result) {
+void User::on_read(Place place, Read read, const net::CallResult& result) {
   ShardHistory& history = workload_.history_.shard(place.key());
-  const std::uint32_t client = client_number_;
   if (result.error) {
     if (result.error->code() == Errc::kTrimmed && result.response.has_failure() &&
         result.response.failure().has_start_offset()) {
       const Offset first(result.response.failure().start_offset());
       starts_[place.key()] = first;
-      history.add(Trimmed{.client = client,
-                          .from = from,
+      history.add(Trimmed{.client = read.client,
+                          .from = read.from,
                           .first_kept = first,
-                          .invoked = invoked,
-                          .returned = world_.now()});
+                          .invoked = read.invoked,
+                          .returned = read.returned});
     }
     return;
   }
   const wire::ReadReply& reply = result.response.read();
-  const std::vector<Value> values = values_from(reply, result.payload, from);
+  const std::vector<Value> values = values_from(reply, result.payload, read.from);
   const Offset end(reply.watermark());
   ends_[place.key()] = std::max(ends_[place.key()], end);
   ++workload_.counts_.reads;
   world_.tell(TraceKind::kOutcome, host_, 10 + values.size(), end.value(), [&] {
     return fmt::format("read {}/{} from {}: {} records, end {}", place.stream->id.value(),
-                       place.shard.value(), from.value(), values.size(), end.value());
+                       place.shard.value(), read.from.value(), values.size(), end.value());
   });
-  history.add(Read{.client = client,
-                   .from = from,
-                   .end = end,
-                   .invoked = invoked,
-                   .returned = world_.now()},
-              values);
+  if (read.end) read.end = end;
+  history.add(read, values);
 }
 
 void User::follow() {
@@ -122,18 +126,15 @@ void User::follow() {
   client_->open_tail(options, [this](SimTail& tail) { on_tail_news(tail); });
 }
 
-void User::take_tailed(Following& following, const ReadRecord& record,
-                       std::vector<Value>& values) {
+void User::take_tailed(Following& following, const ReadRecord& record, std::vector<Value>& values) {
   const ShardKey key{.stream = record.stream_id, .shard = record.shard};
   ShardHistory& history = workload_.history_.shard(key);
   const auto [next, first] = following.next.try_emplace(key, Offset());
   if (first) {
     // Without trims every tail begins at the beginning; else where it was told to.
     const Offset start = workload_.plan_.mix.trim > 0 ? record.offset : Offset();
-    history.add(Tail{.client = following.number,
-                     .event = TailEvent::kStart,
-                     .from = start,
-                     .at = world_.now()});
+    history.add(Tail{
+        .client = following.number, .event = TailEvent::kStart, .from = start, .at = world_.now()});
   }
   values.assign(1, value_of(record.value));
   history.add(Tail{.client = following.number,
