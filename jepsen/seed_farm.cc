@@ -36,11 +36,11 @@ namespace {
 // What goes through a worker's pipe: "begin SEED", then one line of numbers and words.
 std::string encode(const RunReport& report) {
   const WorkloadCounts& counts = report.counts;
-  std::string line = fmt::format(
-      "end {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
-      static_cast<int>(report.verdict), report.trace_hash, report.simulated, report.steps,
-      counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
-      counts.tailed, counts.killed, report.faults.size());
+  std::string line = fmt::format("end {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
+                                 static_cast<int>(report.verdict), report.trace_hash,
+                                 report.simulated, report.steps, counts.acked, counts.records,
+                                 counts.unknown, counts.failed, counts.mismatches, counts.reads,
+                                 counts.tailed, counts.killed, report.faults.size());
   for (const auto& [kind, count] : report.faults) {
     std::string word(kind);
     std::ranges::replace(word, ' ', '_');

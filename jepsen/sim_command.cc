@@ -112,8 +112,7 @@ int hunt_mutants(const std::vector<std::uint64_t>& seeds, unsigned jobs) {
     if (report.failed.empty()) {
       fmt::print("NOT SHOWN by {} seeds in {:.0f} s\n", report.seeds, report.seconds);
     } else {
-      fmt::print("  {}: shown after {} seeds, {:.1f} s\n", line.name, report.seeds,
-                 report.seconds);
+      fmt::print("  {}: shown after {} seeds, {:.1f} s\n", line.name, report.seeds, report.seconds);
       ++shown;
     }
   }
@@ -189,8 +188,9 @@ int run_jepsen(int argc, char** argv) {
       ->excludes(mutant);
   std::vector<std::string> history;
   CLI::App* const check = app.add_subcommand(
-      "check", "Judges a history that was kept as text. Exit codes: 0 clean, 1 a promise was "
-               "broken, 2 no history.");
+      "check",
+      "Judges a history that was kept as text. Exit codes: 0 clean, 1 a promise was "
+      "broken, 2 no history.");
   check->add_option("file", history, "The file; - for standard input")->required()->expected(1);
   try {
     app.parse(argc, argv);

@@ -184,16 +184,14 @@ void Faults::disk_error(SimNode& node) {
   if (node.state() != SimNode::State::kServing) return;
   ++world_.faults["disk error"];
   constexpr std::array kOps = {DiskOp::kWrite, DiskOp::kSync, DiskOp::kAnyChange, DiskOp::kRead};
-  node.disk().fail({.op = kOps.at(random_.below(kOps.size())),
-                    .nth = 1 + random_.below(8),
-                    .error = Errc::kIo});
+  node.disk().fail(
+      {.op = kOps.at(random_.below(kOps.size())), .nth = 1 + random_.below(8), .error = Errc::kIo});
 }
 
 void Faults::disk_full(SimNode& node) {
   ++world_.faults["disk full"];
   node.disk().set_capacity(node.disk().used_bytes() + random_.below(std::uint64_t{256} << 10));
-  world_.queue.after(draw_span(),
-                     [&node] { node.disk().set_capacity(std::uint64_t{1} << 40); });
+  world_.queue.after(draw_span(), [&node] { node.disk().set_capacity(std::uint64_t{1} << 40); });
 }
 
 void Faults::jump_clock(SimNode& node) {
@@ -207,17 +205,16 @@ void Faults::drift_clock(SimNode& node) {
   ++world_.faults["clock drift"];
   // From a fifth to five times the true rate.
   const bool slow = random_.chance(1, 2);
-  node.clock().set_drift(
-      slow ? -static_cast<std::int64_t>(random_.below(800'000))
-           : static_cast<std::int64_t>(random_.below(4'000'000)),
-      world_.now());
+  node.clock().set_drift(slow ? -static_cast<std::int64_t>(random_.below(800'000))
+                              : static_cast<std::int64_t>(random_.below(4'000'000)),
+                         world_.now());
 }
 
 void Faults::partition(SimNode& node) {
   ++world_.faults["partition"];
   const auto nodes = static_cast<HostNumber>(nodes_.size());
-  const std::vector<CutLink> cuts = draw_partition(random_, node.number(), nodes,
-                                                   static_cast<HostNumber>(network_.hosts()));
+  const std::vector<CutLink> cuts =
+      draw_partition(random_, node.number(), nodes, static_cast<HostNumber>(network_.hosts()));
   for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = true;
   world_.queue.after(draw_span(), [this, cuts] {
     for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = false;

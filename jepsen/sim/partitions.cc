@@ -102,9 +102,9 @@ std::vector<CutLink> make_partition(PartitionShape shape, Random& random, HostNu
 std::vector<CutLink> draw_partition(Random& random, HostNumber node, HostNumber nodes,
                                     HostNumber hosts) {
   // A single node can only lose its clients.
-  const auto shape = nodes == 1 ? (random.chance(1, 2) ? PartitionShape::kOne
-                                                       : PartitionShape::kClients)
-                                : static_cast<PartitionShape>(random.below(kPartitionShapes));
+  const auto shape = nodes == 1
+                         ? (random.chance(1, 2) ? PartitionShape::kOne : PartitionShape::kClients)
+                         : static_cast<PartitionShape>(random.below(kPartitionShapes));
   return make_partition(shape, random, node, nodes, hosts);
 }
 

@@ -37,7 +37,7 @@ inline constexpr std::uint64_t kPartitionShapes = 8;
                                                   HostNumber node, HostNumber nodes,
                                                   HostNumber hosts);
 // Any shape.
-[[nodiscard]] std::vector<CutLink> draw_partition(Random& random, HostNumber node,
-                                                  HostNumber nodes, HostNumber hosts);
+[[nodiscard]] std::vector<CutLink> draw_partition(Random& random, HostNumber node, HostNumber nodes,
+                                                  HostNumber hosts);
 
 }  // namespace lignum::jepsen

@@ -40,10 +40,10 @@ Result<void> take_entry(const Entry& entry, const ShardExtent& extent, Offset& n
     if (record == nullptr) return {};
     if (record->offset < next) continue;
     if (record->offset != next) {
-      return fail(Errc::kCorrupt,
-                  fmt::format("shard {}/{}: offset {} follows where {} should",
-                              extent.shard.stream.value(), extent.shard.shard.value(),
-                              record->offset.value(), next.value()));
+      return fail(
+          Errc::kCorrupt,
+          fmt::format("shard {}/{}: offset {} follows where {} should", extent.shard.stream.value(),
+                      extent.shard.shard.value(), record->offset.value(), next.value()));
     }
     values.push_back(record->value ? value_of(*record->value) : Value::unreadable());
     next = next.next();
@@ -65,28 +65,27 @@ Result<OfflineLog> open_offline(SimDisk& disk, const server::SegmentStoreOptions
   TRY_ASSIGN(groups, root->open_directory(storage::kGroupsDirectoryName));
   TRY_ASSIGN(directory, groups->open_directory(server::group_directory_name(group)));
   const auto incarnation = storage::group_incarnation(identity->cluster, group);
-  TRY_ASSIGN(opened,
-             storage::SegmentedLog::open(*directory, {.group = group,
-                                                      .incarnation = incarnation,
-                                                      .node = identity->incarnation,
-                                                      .background = [](auto, auto) {},
-                                                      .segment_bytes_min = limits.segment_bytes_min,
-                                                      .segment_bytes_max = limits.segment_bytes_max}));
-  return OfflineLog{.groups = std::move(groups),
-                    .directory = std::move(directory),
-                    .log = std::move(opened.log)};
+  TRY_ASSIGN(opened, storage::SegmentedLog::open(*directory,
+                                                 {.group = group,
+                                                  .incarnation = incarnation,
+                                                  .node = identity->incarnation,
+                                                  .background = [](auto, auto) {},
+                                                  .segment_bytes_min = limits.segment_bytes_min,
+                                                  .segment_bytes_max = limits.segment_bytes_max}));
+  return OfflineLog{
+      .groups = std::move(groups), .directory = std::move(directory), .log = std::move(opened.log)};
 }
 
 }  // namespace
 
-Result<LogId> durable_id_at(SimDisk& disk, const server::SegmentStoreOptions& limits,
-                            GroupId group, Index index) {
+Result<LogId> durable_id_at(SimDisk& disk, const server::SegmentStoreOptions& limits, GroupId group,
+                            Index index) {
   TRY_ASSIGN(opened, open_offline(disk, limits, group));
   const auto id = opened.log->id_at(index);
   if (!id) {
-    return fail(Errc::kNotFound, fmt::format("no entry {} in {} to {}", index.value(),
-                                             opened.log->first_index().value(),
-                                             opened.log->last().index.value()));
+    return fail(Errc::kNotFound,
+                fmt::format("no entry {} in {} to {}", index.value(),
+                            opened.log->first_index().value(), opened.log->last().index.value()));
   }
   return *id;
 }

@@ -33,8 +33,7 @@ struct ShardExtent {
 // Opens the group's log as a restart would, on this very disk, and reads the shard's records from
 // start on. kCorrupt where offsets are left out or a batch does not parse, and whatever the log
 // says.
-[[nodiscard]] Result<std::vector<Value>> read_replica_shard(SimDisk& disk,
-                                                            const server::SegmentStoreOptions& limits,
-                                                            const ShardExtent& extent);
+[[nodiscard]] Result<std::vector<Value>> read_replica_shard(
+    SimDisk& disk, const server::SegmentStoreOptions& limits, const ShardExtent& extent);
 
 }  // namespace lignum::jepsen

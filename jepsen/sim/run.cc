@@ -181,8 +181,9 @@ class Run final : public NodeWatcher {
           return world_.violate(Verdict::kSafety, fmt::format("node {}: {}", each.node->number(),
                                                               values.error().describe()));
         }
-        workload_->history().shard(extent.shard).add_log(
-            {.replica = each.node->number(), .start = extent.start}, *values);
+        workload_->history()
+            .shard(extent.shard)
+            .add_log({.replica = each.node->number(), .start = extent.start}, *values);
       }
     }
     checks_.judge(workload_->history());

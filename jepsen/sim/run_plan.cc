@@ -147,7 +147,8 @@ RunPlan draw_plan(std::uint64_t seed) {
 
 std::string RunPlan::describe() const {
   return fmt::format(
-      "seed {}: {} nodes, ticks of {} ms, window {} x {} bytes, {}+1 groups, segments {}..{} KiB, {} users, {} streams x {} shards, "
+      "seed {}: {} nodes, ticks of {} ms, window {} x {} bytes, {}+1 groups, segments {}..{} KiB, "
+      "{} users, {} streams x {} shards, "
       "pauses up to {} ms, {} in flight, batches of {} bytes, values of {} bytes, {} s of faults",
       seed, nodes, node.tick_us / kMillisecond, node.raft.inflight_messages_max,
       node.raft.append_bytes_max, node.data_groups, node.segments.segment_bytes_min >> 10,

@@ -88,9 +88,9 @@ class Shrinker {
   }
 
   void leave_out_weather() {
-    constexpr std::array kRates = {&LinkWeather::tail_rate,   &LinkWeather::loss_rate,
+    constexpr std::array kRates = {&LinkWeather::tail_rate,      &LinkWeather::loss_rate,
                                    &LinkWeather::duplicate_rate, &LinkWeather::replay_rate,
-                                   &LinkWeather::corrupt_rate, &LinkWeather::reset_rate};
+                                   &LinkWeather::corrupt_rate,   &LinkWeather::reset_rate};
     for (const auto rate : kRates) {
       RunPlan plan = best_.plan;
       if (std::exchange(plan.weather.*rate, 0) != 0) attempt(plan);
@@ -129,11 +129,12 @@ class Shrinker {
 std::string Shrunk::describe() const {
   std::string text =
       plan.describe() +
-      fmt::format("\n  links: delay {}..{} us, of a million: tail {}, loss {}, double {}, replay {}, "
-                  "corrupt {}, reset {}",
-                  plan.weather.delay_least, plan.weather.delay_most, plan.weather.tail_rate,
-                  plan.weather.loss_rate, plan.weather.duplicate_rate, plan.weather.replay_rate,
-                  plan.weather.corrupt_rate, plan.weather.reset_rate);
+      fmt::format(
+          "\n  links: delay {}..{} us, of a million: tail {}, loss {}, double {}, replay {}, "
+          "corrupt {}, reset {}",
+          plan.weather.delay_least, plan.weather.delay_most, plan.weather.tail_rate,
+          plan.weather.loss_rate, plan.weather.duplicate_rate, plan.weather.replay_rate,
+          plan.weather.corrupt_rate, plan.weather.reset_rate);
   for (const StrikeRecord& strike : report.struck) {
     text += fmt::format("\n  {:.6f} s: {}, node {}", static_cast<double>(strike.at) / net::kSecond,
                         strike.what, strike.node);

@@ -103,9 +103,11 @@ Result<void> SimClient::append_expecting(std::string_view stream, ShardNumber sh
 }
 
 SimTail& SimClient::open_tail(const TailOptions& options, std::function<void(SimTail&)> on_news) {
-  SimTail& tail = tails_.emplace_back(net::TailReader::Options{
-      .tail = options, .request_timeout = 5 * net::kSecond, .backoff = {},
-      .seed = options_.seed + world_.queue.steps()});
+  SimTail& tail =
+      tails_.emplace_back(net::TailReader::Options{.tail = options,
+                                                   .request_timeout = 5 * net::kSecond,
+                                                   .backoff = {},
+                                                   .seed = options_.seed + world_.queue.steps()});
   tail.on_news = std::move(on_news);
   turn_tail(tail);
   turn();
@@ -187,8 +189,7 @@ void SimClient::carry_out(net::ClientCore::Effect effect) {
   if (const auto* open = std::get_if<net::ConnectionCore::OpenSocket>(&effect.what)) {
     const auto node = node_of_address(open->address);
     const StreamNumber stream = network_.connect(options_.host, node.value_or(0));
-    sockets_[stream] = {
-        .connection = connection, .generation = open->generation, .output = {}};
+    sockets_[stream] = {.connection = connection, .generation = open->generation, .output = {}};
     streams_[connection] = stream;
     return;
   }
@@ -226,8 +227,7 @@ void SimClient::send_batches(std::vector<net::SendBatch> sends) {
     call.shard = send.shard;
     call.deadline = send.deadline;
     call.retry = net::Retry::kNever;
-    call.done = [this, shard = send.shard,
-                 attempt = send.attempt](const net::CallResult& result) {
+    call.done = [this, shard = send.shard, attempt = send.attempt](const net::CallResult& result) {
       producer_.on_reply(shard, attempt, result, world_.now());
     };
     core_.call(std::move(call), world_.now());

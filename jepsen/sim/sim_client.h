@@ -65,8 +65,7 @@ class SimClient final : public StreamUser {
   // One request; its end is told to call.done.
   void call(net::Call call);
   // Fails as Producer::append; else `done` is told.
-  Result<void> append(std::string_view stream, const Record& record,
-                      Client::AppendCallback done);
+  Result<void> append(std::string_view stream, const Record& record, Client::AppendCallback done);
   Result<void> append_expecting(std::string_view stream, ShardNumber shard, Offset expected,
                                 const std::vector<Record>& records, Client::AppendCallback done);
   SimTail& open_tail(const TailOptions& options, std::function<void(SimTail&)> on_news);

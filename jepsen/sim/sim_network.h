@@ -7,8 +7,9 @@
 // order of its bytes and loses none, but they may come late, in other pieces, with a bit turned
 // over, or the stream may break; where a link is blocked they wait, and after a while the stream
 // gives up. A message between nodes may be lost, doubled, come late and out of order, again when it
-// is long forgotten, or with a bit turned over. A host that died takes its ends with it: the other end hears of it at once, or (after a
-// power cut) not before the host is up again and something is sent to it.
+// is long forgotten, or with a bit turned over. A host that died takes its ends with it: the other
+// end hears of it at once, or (after a power cut) not before the host is up again and something is
+// sent to it.
 //
 // Owned by a Run. Users are told from events, never from inside their own calls; a user outlives
 // the network or takes itself away (die).

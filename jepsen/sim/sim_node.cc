@@ -143,9 +143,10 @@ void SimNode::boot() {
   life.root = disk_->root();
   life.pools = std::make_unique<SimPools>(
       world_, number_,
-      SimPools::Host{.later = [this](Moment delay,
-                                     EventQueue::Action action) { later(delay, std::move(action)); },
-                     .disk_failed = [this](std::string what) { disk_failed(std::move(what)); }},
+      SimPools::Host{
+          .later = [this](Moment delay,
+                          EventQueue::Action action) { later(delay, std::move(action)); },
+          .disk_failed = [this](std::string what) { disk_failed(std::move(what)); }},
       pace_);
   life.boot_ports = std::make_unique<SimPorts>(*this, life.lines++);
   life.host = std::make_unique<server::GroupHost>(parts(life));
@@ -177,19 +178,19 @@ void SimNode::boot() {
 
 void SimNode::serve() {
   Life& life = *life_;
-  life.server = std::make_unique<SimServer>(*this, network_, *life.services,
-                                            SimServerOptions{.identity = life.host->identity(),
-                                                             .outstanding_max = plan_.outstanding_max});
+  life.server =
+      std::make_unique<SimServer>(*this, network_, *life.services,
+                                  SimServerOptions{.identity = life.host->identity(),
+                                                   .outstanding_max = plan_.outstanding_max});
   state_ = State::kServing;
   network_.join(number_, *this);
   world_.note(TraceKind::kServing, number_, life_number_);
 }
 
 void SimNode::later(Moment delay, EventQueue::Action action) {
-  world_.queue.after(delay,
-                     [this, life = life_number_, moved = std::move(action)]() mutable {
-                       if (life == life_number_) run(std::move(moved));
-                     });
+  world_.queue.after(delay, [this, life = life_number_, moved = std::move(action)]() mutable {
+    if (life == life_number_) run(std::move(moved));
+  });
 }
 
 void SimNode::run(EventQueue::Action action) {

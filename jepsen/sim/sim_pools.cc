@@ -57,9 +57,8 @@ void SimPools::start(Queue& queue) {
   queue.jobs.pop_front();
   ++queue.running;
   if (queue.pool == Pool::kFlush) ++flushing_;
-  host_.later(draw_time(), [this, &queue, moved = std::move(job)]() mutable {
-    run(queue, std::move(moved));
-  });
+  host_.later(draw_time(),
+              [this, &queue, moved = std::move(job)]() mutable { run(queue, std::move(moved)); });
 }
 
 void SimPools::run(Queue& queue, Job job) {

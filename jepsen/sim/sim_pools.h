@@ -75,7 +75,6 @@ class SimPools {
   void run(Queue& queue, Job job);
   [[nodiscard]] Moment draw_time();
 
-
   World& world_;
   const std::uint32_t node_;
   const Host host_;

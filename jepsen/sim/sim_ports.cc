@@ -61,8 +61,6 @@ void SimPorts::send(net::PeerMessage message) { node_.send(message); }
 
 void SimPorts::disk_failed(std::string text) { node_.disk_failed(std::move(text)); }
 
-void SimPorts::report(server::Severity severity, std::string text) {
-  node_.report(severity, text);
-}
+void SimPorts::report(server::Severity severity, std::string text) { node_.report(severity, text); }
 
 }  // namespace lignum::jepsen

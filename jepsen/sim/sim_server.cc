@@ -27,7 +27,8 @@ SimServer::SimServer(SimNode& node, SimNetwork& network, const server::ServiceCo
   options_.outstanding_max = options.outstanding_max;
   wire::HelloReply& hello = options_.hello;
   hello.set_protocol_version(net::kProtocolVersion);
-  hello.set_cluster_id(options.identity.cluster.bytes.data(), options.identity.cluster.bytes.size());
+  hello.set_cluster_id(options.identity.cluster.bytes.data(),
+                       options.identity.cluster.bytes.size());
   hello.set_node_id(options.identity.node.value());
   hello.set_server_version("simulated");
   hello.set_message_bytes_max(static_cast<std::uint32_t>(options_.limits.message_bytes_max));
@@ -103,21 +104,21 @@ void SimServer::pump(StreamNumber stream) {
 void SimServer::dispatch(StreamNumber stream, const ConnectionPtr& connection,
                          net::ServerSession::Incoming incoming) {
   const std::uint64_t id = incoming.request.id();
-  server::dispatch(
-      services_, {.request = std::move(incoming.request), .payload = std::move(incoming.payload)},
-      [this, stream, id, weak = std::weak_ptr(connection)](server::Answer answer) {
-        const ConnectionPtr open = weak.lock();
-        if (!open) return;
-        open->replies.push_back({.id = id, .answer = std::move(answer)});
-        // Behind what else this event has to say.
-        if (open->pumping || std::exchange(open->pump_posted, true)) return;
-        node_.later(0, [this, stream, weak] {
-          if (const ConnectionPtr still = weak.lock()) {
-            still->pump_posted = false;
-            pump(stream);
-          }
-        });
-      });
+  server::dispatch(services_,
+                   {.request = std::move(incoming.request), .payload = std::move(incoming.payload)},
+                   [this, stream, id, weak = std::weak_ptr(connection)](server::Answer answer) {
+                     const ConnectionPtr open = weak.lock();
+                     if (!open) return;
+                     open->replies.push_back({.id = id, .answer = std::move(answer)});
+                     // Behind what else this event has to say.
+                     if (open->pumping || std::exchange(open->pump_posted, true)) return;
+                     node_.later(0, [this, stream, weak] {
+                       if (const ConnectionPtr still = weak.lock()) {
+                         still->pump_posted = false;
+                         pump(stream);
+                       }
+                     });
+                   });
 }
 
 void SimServer::flush(StreamNumber stream, Connection& connection) {

@@ -19,19 +19,19 @@ namespace lignum::jepsen {
 using Moment = net::Moment;
 
 enum class TraceKind : std::uint8_t {
-  kBoot,      // a node opened its directory
-  kServing,   // and serves
-  kCrash,     // power loss, kill or shutdown
-  kPause,     // a node stands still, or goes on
-  kDisk,      // a piece of disk work ran
-  kPacket,    // bytes arrived at an end of a stream, or a message at a node
-  kStream,    // a stream was opened or has ended
-  kFault,     // the weather changed
-  kOutcome,   // a client's operation ended
-  kCommit,    // a replica applied an entry
-  kRole,      // a replica changed its role
-  kReport,    // news for a node's operator
-  kPhase,     // the run goes on to its next phase
+  kBoot,     // a node opened its directory
+  kServing,  // and serves
+  kCrash,    // power loss, kill or shutdown
+  kPause,    // a node stands still, or goes on
+  kDisk,     // a piece of disk work ran
+  kPacket,   // bytes arrived at an end of a stream, or a message at a node
+  kStream,   // a stream was opened or has ended
+  kFault,    // the weather changed
+  kOutcome,  // a client's operation ended
+  kCommit,   // a replica applied an entry
+  kRole,     // a replica changed its role
+  kReport,   // news for a node's operator
+  kPhase,    // the run goes on to its next phase
 };
 
 class Trace {

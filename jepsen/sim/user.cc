@@ -49,13 +49,12 @@ void User::start_client() {
   sequence_ = 0;
   acked_ = false;
   client_.reset();
-  client_ = std::make_unique<SimClient>(
-      world_, workload_.network_,
-      SimClientOptions{.host = host_,
-                       .endpoints = workload_.endpoints(),
-                       .name = fmt::format("user-{}", number_),
-                       .seed = random_.next(),
-                       .producer = workload_.plan_.producer});
+  client_ = std::make_unique<SimClient>(world_, workload_.network_,
+                                        SimClientOptions{.host = host_,
+                                                         .endpoints = workload_.endpoints(),
+                                                         .name = fmt::format("user-{}", number_),
+                                                         .seed = random_.next(),
+                                                         .producer = workload_.plan_.producer});
 }
 
 void User::begin() {
@@ -166,11 +165,11 @@ void User::close(OpenId id, const Result<AppendAck>& outcome) {
   }
   world_.tell(TraceKind::kOutcome, host_, static_cast<std::uint64_t>(append.outcome),
               append.offset ? append.offset->value() : 0, [&] {
-                return fmt::format(
-                    "append {}.{} to {}/{}: {}", append.value.client(), append.value.sequence(),
-                    open.shard.stream.value(), open.shard.shard.value(),
-                    outcome ? fmt::format("ok at {}", append.offset->value())
-                            : outcome.error().describe());
+                return fmt::format("append {}.{} to {}/{}: {}", append.value.client(),
+                                   append.value.sequence(), open.shard.stream.value(),
+                                   open.shard.shard.value(),
+                                   outcome ? fmt::format("ok at {}", append.offset->value())
+                                           : outcome.error().describe());
               });
   workload_.history_.shard(open.shard).add(append);
 }
@@ -202,9 +201,9 @@ void User::append_expecting() {
     records.push_back(draw_record(place, Value(client_number_, sequence_++)));
   }
   const OpenId id = open(place, {.value = first, .count = count, .expected = expected});
-  const auto taken = client_->append_expecting(
-      place.stream->name, place.shard, expected, records,
-      [this, id](const Result<AppendAck>& ack) { close(id, ack); });
+  const auto taken =
+      client_->append_expecting(place.stream->name, place.shard, expected, records,
+                                [this, id](const Result<AppendAck>& ack) { close(id, ack); });
   if (!taken) open_.erase(id);
 }
 
@@ -229,20 +228,18 @@ void User::probe_shard(Place place, const std::function<void()>& acked) {
   const Value value(client_number_, sequence_++);
   const OpenId id = open(place, {.value = value});
   const auto again = [this, place, acked] {
-    world_.queue.after(100 * net::kMillisecond, [this, place, acked] {
-      probe_shard(place, acked);
-    });
+    world_.queue.after(100 * net::kMillisecond,
+                       [this, place, acked] { probe_shard(place, acked); });
   };
-  const auto taken =
-      client_->append(place.stream->name, draw_record(place, value),
-                      [this, id, acked, again](const Result<AppendAck>& ack) {
-                        close(id, ack);
-                        if (ack) {
-                          acked();
-                        } else {
-                          again();
-                        }
-                      });
+  const auto taken = client_->append(place.stream->name, draw_record(place, value),
+                                     [this, id, acked, again](const Result<AppendAck>& ack) {
+                                       close(id, ack);
+                                       if (ack) {
+                                         acked();
+                                       } else {
+                                         again();
+                                       }
+                                     });
   if (!taken) {
     open_.erase(id);
     again();

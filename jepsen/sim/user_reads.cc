@@ -62,8 +62,8 @@ void User::read() {
   const Offset end = ends_[place.key()];
   const Offset start = std::min(starts_[place.key()], end);
   // Mostly near the end, where things happen.
-  const std::uint64_t back = std::min<std::uint64_t>(random_.chance(1, 8) ? end - start : 24,
-                                                     end - start);
+  const std::uint64_t back =
+      std::min<std::uint64_t>(random_.chance(1, 8) ? end - start : 24, end - start);
   const Offset from(end.value() - random_.below(back + 1));
   net::Call call;
   wire::ReadRequest& request = *call.request.mutable_read();
@@ -104,12 +104,10 @@ void User::on_read(Place place, Offset from, Moment invoked, const net::CallResu
     return fmt::format("read {}/{} from {}: {} records, end {}", place.stream->id.value(),
                        place.shard.value(), from.value(), values.size(), end.value());
   });
-  history.add(Read{.client = client,
-                   .from = from,
-                   .end = end,
-                   .invoked = invoked,
-                   .returned = world_.now()},
-              values);
+  history.add(
+      Read{
+          .client = client, .from = from, .end = end, .invoked = invoked, .returned = world_.now()},
+      values);
 }
 
 void User::follow() {
@@ -122,18 +120,15 @@ void User::follow() {
   client_->open_tail(options, [this](SimTail& tail) { on_tail_news(tail); });
 }
 
-void User::take_tailed(Following& following, const ReadRecord& record,
-                       std::vector<Value>& values) {
+void User::take_tailed(Following& following, const ReadRecord& record, std::vector<Value>& values) {
   const ShardKey key{.stream = record.stream_id, .shard = record.shard};
   ShardHistory& history = workload_.history_.shard(key);
   const auto [next, first] = following.next.try_emplace(key, Offset());
   if (first) {
     // Without trims every tail begins at the beginning; else where it was told to.
     const Offset start = workload_.plan_.mix.trim > 0 ? record.offset : Offset();
-    history.add(Tail{.client = following.number,
-                     .event = TailEvent::kStart,
-                     .from = start,
-                     .at = world_.now()});
+    history.add(Tail{
+        .client = following.number, .event = TailEvent::kStart, .from = start, .at = world_.now()});
   }
   values.assign(1, value_of(record.value));
   history.add(Tail{.client = following.number,

@@ -70,8 +70,7 @@ void Workload::quiet() {
 }
 
 void Workload::probe(std::function<void()> done) {
-  const auto left =
-      std::make_shared<std::size_t>(users_.size() * plan_.streams * plan_.shards);
+  const auto left = std::make_shared<std::size_t>(users_.size() * plan_.streams * plan_.shards);
   const auto ended = std::make_shared<std::function<void()>>(std::move(done));
   for (const auto& user : users_) {
     user->probe([left, ended] {

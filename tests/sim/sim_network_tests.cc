@@ -110,11 +110,10 @@ TEST_F(NetworkTest, AProcessThatDiesIsHeardOfAndRefusesConnections) {
 }
 
 TEST_F(NetworkTest, MessagesAreLostDoubledAndOvertakeOneAnother) {
-  network.link(1, 0).weather = {.delay_least = 1,
-                                .delay_most = 10'000,
-                                .loss_rate = 200'000,
-                                .duplicate_rate = 200'000};
-  for (int i = 0; i < 1000; ++i) network.send_message(1, 0, {std::byte(i % 256), std::byte(i / 256)});
+  network.link(1, 0).weather = {
+      .delay_least = 1, .delay_most = 10'000, .loss_rate = 200'000, .duplicate_rate = 200'000};
+  for (int i = 0; i < 1000; ++i)
+    network.send_message(1, 0, {std::byte(i % 256), std::byte(i / 256)});
   run(net::kSecond);
   EXPECT_NEAR(static_cast<double>(server.messages.size()), 960, 100);
   EXPECT_FALSE(std::ranges::is_sorted(server.messages, {}, [](const auto& message) {
