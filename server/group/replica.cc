@@ -21,33 +21,27 @@
 #include "raft/error.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
-#include "raft/mutant.h"
 #include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/append_clock.h"
 #include "server/group/checkpoints.h"
 #include "server/group/ports.h"
 #include "server/group/read_waiters.h"
-#include "server/group/recent_entries.h"
 #include "server/group/state_machine.h"
 #include "server/group/upkeep.h"
 #include "server/group/waiters.h"
-#include "storage/frame_codec.h"
 #include "storage/log.h"
 
 namespace lignum::server {
 
 namespace {
 
-// What an entry weighs besides its payload when log bytes are counted.
-constexpr std::size_t kHeaderWeight = 192;
-
 // Bytes of a leader's entries in `message`; 0 for what needs no room in the log.
 std::size_t room_needed(const raft::Message& message) {
   const auto* const append = std::get_if<raft::AppendEntries>(&message.body);
   std::size_t bytes = 0;
   if (append == nullptr) return bytes;
-  for (const Entry& entry : append->entries) bytes += entry.payload.size() + kHeaderWeight;
+  for (const Entry& entry : append->entries) bytes += entry.payload.size() + kLogEntryWeight;
   return bytes;
 }
 
@@ -146,7 +140,7 @@ Result<LogId> Replica::propose_at_least(TimeUs time, Entry entry) {
 Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
   if (!admitting()) return std::unexpected(refusal());
   entry.header.append_time = stamp;
-  const std::size_t bytes = entry.payload.size() + kHeaderWeight;
+  const std::size_t bytes = entry.payload.size() + kLogEntryWeight;
   auto id = core_.propose(std::move(entry));
   if (id) {
     unstaged_bytes_ += bytes;
@@ -232,7 +226,7 @@ storage::Room Replica::room(std::size_t bytes, EntryUse use) {
     wake_by(upkeep_.urge());
     return storage::Room::kPreparing;
   }
-  const std::size_t all = unstaged_bytes_ + bytes + kHeaderWeight;
+  const std::size_t all = unstaged_bytes_ + bytes + kLogEntryWeight;
   return use == EntryUse::kTakesSpace ? log_->room(all) : log_->upkeep_room(all);
 }
 
@@ -379,67 +373,6 @@ void Replica::on_role_change(const raft::RoleChange& change) {
     owner_.on_leadership_lost();
   }
   if (leads) led_ = change.term;
-}
-
-// ---------------------------------------------------------------- apply
-
-void Replica::apply_committed() {
-  const Index target = mutant(Mutant::kAppliedBeforeFlush)
-                           ? core_.commit()
-                           : std::min(core_.commit(), core_.durable());
-  while (applied_.id.index < target && damage_.empty()) {
-    const Index next = applied_.id.index.next();
-    const RecentEntries::Item* const found = recent_.find(next);
-    if (found == nullptr) {
-      const Index until =
-          recent_.empty() ? target : std::min(target, Index(recent_.first().value() - 1));
-      if (!replay(until)) return;
-      continue;
-    }
-    const RecentEntries::Item item = *found;
-    if (!apply_one(item.entry, item.chain)) return;
-  }
-  recent_.release(applied_.id.index, alone() ? 0 : kRecentBytes);
-  const auto own_no_op = core_.leadership_start();
-  const bool opened =
-      own_no_op && (applied_.id.index >= *own_no_op || mutant(Mutant::kAdmissionBeforeNoOp));
-  if (!admitting_ && opened && damage_.empty()) {
-    admitting_ = true;
-    owner_.on_admitting();
-  }
-  upkeep_.checkpoint_if_due();
-}
-
-bool Replica::apply_one(const Entry& entry, const Hash128& chain) {
-  const Result<void> outcome = machine_.apply(entry);
-  if (!outcome) {
-    halt(fmt::format("entry {} contradicts the state: {}", entry.header.index.value(),
-                     outcome.error().message()));
-    return false;
-  }
-  applied_ = {.id = entry.header.id(), .append_time = entry.header.append_time, .chain = chain};
-  upkeep_.applied(entry.payload.size() + kHeaderWeight);
-  owner_.on_applied(entry);
-  waiters_.applied(applied_.id);
-  reads_.applied(applied_.id.index);
-  return true;
-}
-
-bool Replica::replay(Index to) {
-  while (applied_.id.index < to) {
-    auto plan = log_->read(applied_.id.index.next(), to, kReplayBytes);
-    auto entries = plan->run();
-    if (!entries) {
-      halt(entries.error().message());
-      return false;
-    }
-    CHECK(!entries->empty());
-    for (const Entry& entry : *entries) {
-      CHECK(entry.header.index == applied_.id.index.next());
-      if (!apply_one(entry, storage::chain_after(entry.header))) return false;
-    }
-  }
-  return true;
 }
 
 // ---------------------------------------------------------------- the end

@@ -26,6 +26,9 @@ namespace lignum::server {
 // admitted when the disk is full (storage::Log::upkeep_room).
 enum class EntryUse : std::uint8_t { kTakesSpace, kGivesSpaceBack };
 
+// What an entry weighs besides its payload when log bytes are counted.
+inline constexpr std::size_t kLogEntryWeight = 192;
+
 class Upkeep {
  public:
   static constexpr std::size_t kCheckpointLogBytes = std::size_t{32} << 20;
