@@ -1,6 +1,5 @@
 #include "raft/core.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

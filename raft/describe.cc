@@ -1,9 +1,9 @@
 #include "raft/describe.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -11,10 +11,10 @@
 #include "raft/core.h"
 #include "raft/core_state.h"
 #include "raft/entry.h"
+#include "raft/hard_state.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/output.h"
-#include "raft/progress.h"
 #include "raft/types.h"
 
 namespace lignum::raft {

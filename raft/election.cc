@@ -1,19 +1,20 @@
 // Who leads: timers, votes, pre-votes, check-quorum and transfer (Raft thesis 3.4, 3.10, 4.2.3,
 // 6.2, 9.6). Part of Core; see core_state.h.
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "raft/check.h"
+#include "raft/core.h"
 #include "raft/core_state.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/mutant.h"
+#include "raft/options.h"
 #include "raft/output.h"
 #include "raft/progress.h"
 #include "raft/quorum.h"

@@ -2,14 +2,13 @@
 // what is durable (Raft thesis 3.5, 5). Part of Core; see core_state.h.
 
 #include <algorithm>
-#include <cstddef>
-#include <iterator>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "raft/check.h"
+#include "raft/core.h"
 #include "raft/core_state.h"
 #include "raft/entry.h"
 #include "raft/log_view.h"

@@ -2,13 +2,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
 
+#include "raft/core.h"
 #include "raft/core_state.h"
 #include "raft/error.h"
 #include "raft/messages.h"
 #include "raft/mutant.h"
-#include "raft/output.h"
 #include "raft/read_tracker.h"
 #include "raft/types.h"
 

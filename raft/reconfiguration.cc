@@ -6,8 +6,10 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "raft/check.h"
+#include "raft/core.h"
 #include "raft/core_state.h"
 #include "raft/entry.h"
 #include "raft/error.h"

@@ -3,18 +3,19 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "raft/check.h"
+#include "raft/core.h"
 #include "raft/core_state.h"
 #include "raft/entry.h"
 #include "raft/log_view.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/mutant.h"
+#include "raft/options.h"
 #include "raft/output.h"
 #include "raft/progress.h"
 #include "raft/quorum.h"

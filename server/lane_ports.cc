@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "net/peer_message.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "server/group/ports.h"

@@ -7,8 +7,8 @@
 #include <span>
 
 #include "raft/check.h"
+#include "raft/hard_state.h"
 #include "raft/mutant.h"
-#include "raft/output.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/byte_order.h"

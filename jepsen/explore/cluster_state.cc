@@ -14,10 +14,10 @@
 #include <xxhash.h>
 #include "jepsen/explore/small_scope.h"
 #include "raft/check.h"
-#include "raft/config_history.h"
 #include "raft/core.h"
 #include "raft/describe.h"
 #include "raft/entry.h"
+#include "raft/hard_state.h"
 #include "raft/log_view.h"
 #include "raft/membership.h"
 #include "raft/messages.h"

@@ -28,6 +28,7 @@
 #include "server/group/replica.h"
 #include "server/group/requests.h"
 #include "server/group/retainer.h"
+#include "server/group/upkeep.h"
 #include "server/group/waiters.h"
 #include "server/shard/admission.h"
 #include "server/shard/producer_table.h"

@@ -24,6 +24,7 @@
 #include "server/group/read_waiters.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
+#include "server/group/upkeep.h"
 #include "server/group/waiters.h"
 #include "server/meta/meta_state.h"
 #include "server/meta/stream_name.h"

@@ -11,6 +11,7 @@
 #include "raft/types.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
+#include "server/group/upkeep.h"
 #include "server/shard/retention.h"
 #include "server/shard/shard_state.h"
 #include "storage/log.h"
