@@ -199,6 +199,21 @@ TEST(Progress, ASnapshotIsFollowedByAProbeBehindIt) {
   EXPECT_EQ(progress.next(), Index(41));
 }
 
+// next() may stand again where an old probe began; what that one is told now is old news.
+TEST(Progress, AProbeFromBeforeTheSnapshotIsOutNoMore) {
+  Progress progress = begin_at(41);
+  progress.on_sent(0, 0, Index(0));
+  progress.become_snapshot();
+  progress.on_snapshot_sent(Index(40));
+  ASSERT_EQ(progress.next(), Index(41));
+  EXPECT_FALSE(progress.on_rejected(Index(40), Index(2)));
+  EXPECT_EQ(progress.next(), Index(41));
+  EXPECT_TRUE(progress.paused());
+  progress.on_heartbeat_answered();
+  progress.on_sent(0, 0, Index(0));
+  EXPECT_TRUE(progress.on_rejected(Index(40), Index(2)));
+}
+
 TEST(Progress, ASnapshotThatFailedIsRepeatedAfterAHeartbeat) {
   Progress progress = replicating_from(4);
   progress.become_snapshot();
