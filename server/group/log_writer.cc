@@ -106,13 +106,14 @@ void LogWriter::launch() {
   }
   storage::FlushJob* const job = flight.job.get();
   flights_.push_back(std::move(flight));
-  if (job == nullptr && !hard_state) {
-    // Operations without bytes: there is nothing to wait for.
-    ports_.post([this, alive = alive_] {
-      if (*alive) flushed({});
-    });
-    return;
-  }
+  if (job != nullptr || hard_state) return flush(hard_state, job);
+  // Operations without bytes: there is nothing to wait for.
+  ports_.post([this, alive = alive_] {
+    if (*alive) flushed({});
+  });
+}
+
+void LogWriter::flush(const std::optional<raft::HardState>& hard_state, storage::FlushJob* job) {
   // The job belongs to the writer and is touched by the worker only until `done` is posted; a
   // replica is destroyed after its pools.
   ports_.run(

@@ -96,6 +96,8 @@ class LogWriter {
   void put(Held held);
   bool put_entry(Entry& entry, std::optional<Term> own);
   void put_held();
+  // Sends the last flight on its way.
+  void flush(const std::optional<raft::HardState>& hard_state, storage::FlushJob* job);
   void flushed(const Result<void>& outcome);
 
   const GroupId group_;

@@ -11,6 +11,7 @@
 #include "raft/types.h"
 #include "server/group/recent_entries.h"
 #include "server/group/replica.h"
+#include "server/group/upkeep.h"
 #include "storage/frame_codec.h"
 #include "storage/log.h"
 
