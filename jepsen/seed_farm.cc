@@ -1,6 +1,10 @@
 #include "jepsen/seed_farm.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/poll.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,8 +16,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <istream>
 #include <map>
-#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -22,12 +26,13 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "jepsen/check/history.h"
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
+#include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
 #include "raft/check.h"
-#include "raft/mutant.h"
 
 namespace lignum::jepsen {
 

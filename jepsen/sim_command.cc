@@ -81,9 +81,9 @@ std::optional<std::vector<std::uint64_t>> read_corpus(const std::string& path) {
   return seeds;
 }
 
-int run_one(const SimOptions& options) {
+int run_one(std::uint64_t seed, const SimOptions& options) {
   const bool trace = options.trace;
-  const RunPlan plan = draw_plan(*options.seed);
+  const RunPlan plan = draw_plan(seed);
   fmt::print("{}\n", plan.describe());
   // Should the run die, what was told so far is there.
   if (trace) std::setvbuf(stdout, nullptr, _IOLBF, 0);
@@ -138,7 +138,7 @@ int run_sim(const SimOptions& options) {
 #ifdef LIGNUM_MUTANTS
   selected_mutant() = *mutant;
 #endif
-  if (options.seed) return run_one(options);
+  if (options.seed) return run_one(*options.seed, options);
   std::vector<std::uint64_t> seeds;
   if (!options.corpus.empty()) {
     const auto corpus = read_corpus(options.corpus);

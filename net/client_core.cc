@@ -157,8 +157,8 @@ std::optional<ClientCore::ConnectionId> ClientCore::connection_for(const Call& c
   std::optional<std::string_view> leader;
   if (call.shard) {
     leader = routing_.leader_of(*call.shard);
-  } else if (routing_.meta_leader() && wants_meta_leader(call.request)) {
-    leader = *routing_.meta_leader();
+  } else if (wants_meta_leader(call.request)) {
+    leader = routing_.meta_leader();
   }
   if (leader) {
     const auto id = connection_to(*leader);

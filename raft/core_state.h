@@ -67,6 +67,9 @@ struct Core::State {
 
   // ---- election.cc: who leads.
   void tick();
+  void tick_leader();
+  // Since the last call: answers of a majority of voters came (thesis 6.2).
+  bool heard_a_majority();
   void campaign(Campaign kind);
   // A message of a newer term, or of this term's leader.
   void become_follower(Term term, std::optional<ReplicaId> leader);

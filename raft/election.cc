@@ -43,30 +43,25 @@ void Core::State::tick() {
   if (damaged) return;
   reads.tick(options.election_ticks, reads_ready);
   ++election_elapsed;
-  Leader* const leader = leading();
-  if (leader == nullptr) {
-    if (campaigned || !may_campaign()) return;
-    // A group of one has nobody to wait for, and its own vote is never lost.
-    const bool alone = !membership().joint() && membership().voters.size() == 1 &&
-                       membership().voters.front() == self;
-    const bool due = alone ? role_name() == Role::kFollower : election_elapsed >= election_timeout;
-    if (due) campaign(Campaign::kPreVote);
+  if (leading() != nullptr) {
+    tick_leader();
     return;
   }
+  if (campaigned || !may_campaign()) return;
+  // A group of one has nobody to wait for, and its own vote is never lost.
+  const bool alone = !membership().joint() && membership().voters.size() == 1 &&
+                     membership().voters.front() == self;
+  const bool due = alone ? role_name() == Role::kFollower : election_elapsed >= election_timeout;
+  if (due) campaign(Campaign::kPreVote);
+}
+
+void Core::State::tick_leader() {
+  Leader* const leader = leading();
   if (election_elapsed >= options.election_ticks) {
     election_elapsed = 0;
-    if (options.check_quorum) {
-      const VoteResult heard = vote_result(membership(), [&](const ReplicaId& replica) {
-        if (replica == self) return std::optional<bool>(true);
-        const auto found = leader->progress.find(replica);
-        return std::optional<bool>(found != leader->progress.end() &&
-                                   found->second.recently_active());
-      });
-      for (auto& [replica, progress] : leader->progress) progress.take_recently_active();
-      if (heard != VoteResult::kWon) {
-        become_follower(hard_state.term, std::nullopt);
-        return;
-      }
+    if (options.check_quorum && !heard_a_majority()) {
+      become_follower(hard_state.term, std::nullopt);
+      return;
     }
   }
   if (leader->transfer && ++leader->transfer->elapsed >= options.election_ticks) {
@@ -76,6 +71,17 @@ void Core::State::tick() {
     leader->heartbeat_elapsed = 0;
     send_heartbeats();
   }
+}
+
+bool Core::State::heard_a_majority() {
+  Leader* const leader = leading();
+  const VoteResult heard = vote_result(membership(), [&](const ReplicaId& replica) {
+    if (replica == self) return std::optional<bool>(true);
+    const auto found = leader->progress.find(replica);
+    return std::optional<bool>(found != leader->progress.end() && found->second.recently_active());
+  });
+  for (auto& [replica, progress] : leader->progress) progress.take_recently_active();
+  return heard == VoteResult::kWon;
 }
 
 void Core::State::become_follower(Term term, std::optional<ReplicaId> leader) {

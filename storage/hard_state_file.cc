@@ -15,9 +15,9 @@
 
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/hard_state.h"
 #include "raft/mutant.h"
 #include "raft/mutex.h"
-#include "raft/output.h"
 #include "raft/types.h"
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <fstream>
 #include <iostream>
-#include <istream>
 #include <ostream>
 #include <span>
 #include <string>

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,8 +25,9 @@ constexpr std::uint64_t kSequenceLast = Value::kSequenceMax - 2;
 
 template <class Number>
 bool parse_whole(std::string_view word, Number& number, int base = 10) {
-  const char* const end = word.data() + word.size();
-  const auto [stop, error] = std::from_chars(word.data(), end, number, base);
+  const char* const begin = std::to_address(word.begin());
+  const char* const end = std::to_address(word.end());
+  const auto [stop, error] = std::from_chars(begin, end, number, base);
   return error == std::errc() && stop == end;
 }
 

@@ -112,21 +112,22 @@ std::vector<Event> ClusterState::events() const {
     if (left_.duplicates > 0) events.push_back({.kind = Event::Kind::kDuplicate, .which = i});
     if (left_.drops > 0) events.push_back({.kind = Event::Kind::kDrop, .which = i});
   }
-  for (std::size_t i = 0; i < replicas_.size(); ++i) {
-    const ReplicaState& replica = *replicas_[i];
-    if (!replica.flights.empty()) events.push_back({.kind = Event::Kind::kFlush, .which = i});
-    const bool leads = replica.core.role() == raft::Role::kLeader;
-    if (leads && left_.appends > 0) events.push_back({.kind = Event::Kind::kAppend, .which = i});
-    if (!leads && left_.elections > 0) {
-      events.push_back({.kind = Event::Kind::kCampaign, .which = i});
-    }
-    if (left_.crashes > 0) {
-      for (std::size_t n = 0; n <= replica.flights.size(); ++n) {
-        events.push_back({.kind = Event::Kind::kCrash, .which = i, .survive = n});
-      }
-    }
-  }
+  for (std::size_t i = 0; i < replicas_.size(); ++i) add_events_of(i, events);
   return events;
+}
+
+void ClusterState::add_events_of(std::size_t i, std::vector<Event>& events) const {
+  const ReplicaState& replica = *replicas_[i];
+  if (!replica.flights.empty()) events.push_back({.kind = Event::Kind::kFlush, .which = i});
+  const bool leads = replica.core.role() == raft::Role::kLeader;
+  if (leads && left_.appends > 0) events.push_back({.kind = Event::Kind::kAppend, .which = i});
+  if (!leads && left_.elections > 0) {
+    events.push_back({.kind = Event::Kind::kCampaign, .which = i});
+  }
+  if (left_.crashes == 0) return;
+  for (std::size_t n = 0; n <= replica.flights.size(); ++n) {
+    events.push_back({.kind = Event::Kind::kCrash, .which = i, .survive = n});
+  }
 }
 
 ClusterState ClusterState::after(const Event& event) const {

@@ -83,6 +83,8 @@ class ClusterState {
     ReplicaId leader;
   };
 
+  // Those of one replica, beside the messages to it.
+  void add_events_of(std::size_t which, std::vector<Event>& events) const;
   ReplicaState& change(std::size_t which);
   void settle(std::size_t which);
   void take(ReplicaState& replica, raft::Output output);

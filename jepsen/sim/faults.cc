@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "jepsen/sim/event_queue.h"
 #include "jepsen/sim/partitions.h"
 #include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/sim_pools.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/world.h"
 #include "raft/error.h"
 #include "raft/random.h"

@@ -1,6 +1,5 @@
 #include "jepsen/sim/replica_log.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>

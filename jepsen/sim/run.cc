@@ -1,6 +1,5 @@
 #include "jepsen/sim/run.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -16,8 +15,10 @@
 #include "jepsen/sim/replica_log.h"
 #include "jepsen/sim/run_plan.h"
 #include "jepsen/sim/safety_checks.h"
+#include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"

@@ -16,6 +16,7 @@
 #include "raft/options.h"
 #include "raft/random.h"
 #include "storage/frame_format.h"
+#include "storage/segmented_log.h"
 
 namespace lignum::jepsen {
 

@@ -16,6 +16,7 @@
 #include "jepsen/sim/replica_log.h"
 #include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
 #include "raft/core.h"

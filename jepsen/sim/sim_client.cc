@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "jepsen/sim/event_queue.h"
 #include "jepsen/sim/sim_clock.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"

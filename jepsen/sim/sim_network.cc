@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jepsen/sim/link.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
 

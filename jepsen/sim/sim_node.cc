@@ -10,16 +10,19 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include "jepsen/sim/event_queue.h"
 #include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/sim_ports.h"
 #include "jepsen/sim/sim_server.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/world.h"
 #include "net/message.h"
 #include "net/peer_message.h"

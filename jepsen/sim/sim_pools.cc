@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <utility>
 
 #include <fmt/format.h>
+#include "jepsen/sim/event_queue.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/world.h"
 #include "raft/error.h"
 #include "server/group/ports.h"

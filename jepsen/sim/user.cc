@@ -1,7 +1,6 @@
 #include "jepsen/sim/user.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "jepsen/sim/record_value.h"
 #include "jepsen/sim/sim_client.h"
 #include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
 #include "net/call.h"
@@ -24,6 +24,7 @@
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/level.h"
 
 namespace lignum::jepsen {
 

@@ -75,6 +75,7 @@ class User {
   void follow();
   void on_tail_news(SimTail& tail);
   void take_tailed(Following& following, const ReadRecord& record, std::vector<Value>& values);
+  void take_gap(Following& following, const Gap& gap);
   void probe_shard(Place place, const std::function<void()>& acked);
 
   [[nodiscard]] Place draw_place();

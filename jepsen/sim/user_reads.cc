@@ -13,6 +13,7 @@
 #include "jepsen/check/history.h"
 #include "jepsen/sim/record_value.h"
 #include "jepsen/sim/sim_client.h"
+#include "jepsen/sim/trace.h"
 #include "jepsen/sim/user.h"
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
@@ -23,6 +24,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/record.h"
 #include "storage/record_batch_reader.h"
 
 namespace lignum::jepsen {
@@ -146,6 +148,24 @@ void User::take_tailed(Following& following, const ReadRecord& record, std::vect
   ++workload_.counts_.tailed;
 }
 
+void User::take_gap(Following& following, const Gap& gap) {
+  for (const WorkloadStream& stream : workload_.streams_) {
+    if (stream.name != gap.stream) continue;
+    const ShardKey key{.stream = stream.id, .shard = gap.shard};
+    if (following.next.try_emplace(key, gap.to).second) {
+      workload_.history_.shard(key).add(Tail{.client = following.number,
+                                             .event = TailEvent::kStart,
+                                             .from = gap.from,
+                                             .at = world_.now()});
+    }
+    workload_.history_.shard(key).add(Tail{.client = following.number,
+                                           .event = TailEvent::kGap,
+                                           .from = gap.from,
+                                           .to = gap.to,
+                                           .at = world_.now()});
+  }
+}
+
 void User::on_tail_news(SimTail& tail) {
   std::vector<Value> values;
   while (following_) {
@@ -164,21 +184,7 @@ void User::on_tail_news(SimTail& tail) {
     if (const auto* record = std::get_if<ReadRecord>(&**next)) {
       take_tailed(*following_, *record, values);
     } else if (const auto* gap = std::get_if<Gap>(&**next)) {
-      for (const WorkloadStream& stream : workload_.streams_) {
-        if (stream.name != gap->stream) continue;
-        const ShardKey key{.stream = stream.id, .shard = gap->shard};
-        if (following_->next.try_emplace(key, gap->to).second) {
-          workload_.history_.shard(key).add(Tail{.client = following_->number,
-                                                 .event = TailEvent::kStart,
-                                                 .from = gap->from,
-                                                 .at = world_.now()});
-        }
-        workload_.history_.shard(key).add(Tail{.client = following_->number,
-                                               .event = TailEvent::kGap,
-                                               .from = gap->from,
-                                               .to = gap->to,
-                                               .at = world_.now()});
-      }
+      take_gap(*following_, *gap);
     } else {
       return;
     }

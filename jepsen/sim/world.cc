@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "jepsen/sim/event_queue.h"
+#include "jepsen/sim/trace.h"
 #include "raft/check.h"
 #include "raft/random.h"
 

@@ -12,6 +12,7 @@
 
 #include "jepsen/check/check_command.h"
 #include "jepsen/check/history.h"
+#include "jepsen/check/log_check.h"
 #include "raft/error.h"
 #include "raft/random.h"
 #include "raft/types.h"

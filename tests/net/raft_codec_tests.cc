@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "net/message.h"
@@ -18,7 +17,6 @@
 #include "net/raft_codec.h"
 #include "raft/entry.h"
 #include "raft/error.h"
-#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/payload.h"
 #include "raft/types.h"

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <iterator>
 #include <map>
-#include <optional>
 #include <vector>
 
 #include "raft/membership.h"

@@ -19,6 +19,7 @@
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/hard_state.h"
 #include "raft/log_view.h"
 #include "raft/messages.h"
 #include "raft/output.h"

@@ -13,7 +13,6 @@
 #include "raft/membership.h"
 #include "raft/payload.h"
 #include "raft/random.h"
-#include "raft/types.h"
 #include "tests/raft/values.h"
 
 namespace lignum::raft {

@@ -10,13 +10,11 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/random.h"
-#include "raft/types.h"
 #include "tests/raft/values.h"
 
 namespace lignum::raft {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "raft/check.h"
+#include "raft/config_history.h"
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/log_view.h"
@@ -162,34 +165,36 @@ void ModelCluster::drain(Node& node) {
       node.flights.push_back(std::move(*output.persist));
     }
     for (const Fetch& fetch : output.fetch) serve(node, fetch);
-    for (const SendSnapshot& request : output.send_snapshot) {
-      const Snapshot snapshot = node.disk.image;
-      images_[snapshot.id] = node.disk;
-      if (random_.chance(1, 4)) {
-        node.core->on_snapshot_sent(request, std::nullopt);
-        continue;
-      }
-      send(node,
-           {.from = node.id,
-            .to = request.to,
-            .body = InstallSnapshot{
-                .term = node.core->term(), .session = request.session, .snapshot = snapshot}});
-      node.core->on_snapshot_sent(request, snapshot.id);
-      ++snapshots_;
-    }
+    for (const SendSnapshot& request : output.send_snapshot) send_snapshot(node, request);
     for (Message& message : output.send_now) send(node, std::move(message));
-    for (const ReadReady& read : output.reads) {
-      const auto open = node.reads.find(read.id);
-      ASSERT_NE(open, node.reads.end());
-      if (read.index) {
-        EXPECT_GE(*read.index, open->second) << "a stale read";
-        ++reads_done_;
-      }
-      node.reads.erase(open);
-    }
+    for (const ReadReady& read : output.reads) end_read(node, read);
     EXPECT_FALSE(output.divergence.has_value()) << "a replica is told to cut what is committed";
     check_commit(node);
   }
+}
+
+void ModelCluster::send_snapshot(Node& node, const SendSnapshot& request) {
+  const Snapshot snapshot = node.disk.image;
+  if (random_.chance(1, 4)) {
+    node.core->on_snapshot_sent(request, std::nullopt);
+    return;
+  }
+  send(node, {.from = node.id,
+              .to = request.to,
+              .body = InstallSnapshot{
+                  .term = node.core->term(), .session = request.session, .snapshot = snapshot}});
+  node.core->on_snapshot_sent(request, snapshot.id);
+  ++snapshots_;
+}
+
+void ModelCluster::end_read(Node& node, const ReadReady& read) {
+  const auto open = node.reads.find(read.id);
+  ASSERT_NE(open, node.reads.end());
+  if (read.index) {
+    EXPECT_GE(*read.index, open->second) << "a stale read";
+    ++reads_done_;
+  }
+  node.reads.erase(open);
 }
 
 void ModelCluster::serve(Node& node, const Fetch& fetch) {
@@ -379,29 +384,31 @@ void ModelCluster::act(Scope scope) {
     complete(any());
   } else if (draw < 930) {
     propose();
-  } else if (draw < 940) {
-    crash(any().id);
+  } else {
+    act_rarely(draw, scope);
+  }
+}
+
+void ModelCluster::act_rarely(std::uint64_t draw, Scope scope) {
+  Node& node = any();
+  if (draw < 940) {
+    crash(node.id);
   } else if (draw < 960) {
-    compact(any());
+    compact(node);
   } else if (draw < 975) {
-    begin_read(any());
+    begin_read(node);
   } else if (draw < 985) {
     if (scope == Scope::kEverything) change_membership();
   } else if (draw < 992) {
-    Node& node = any();
     const auto members = node.core->membership().members();
     if (members.empty()) return;
     static_cast<void>(node.core->transfer_leadership(members[random_.below(members.size())]));
-    drain(node);
   } else if (draw < 996) {
-    Node& node = any();
     node.core->forget_leader();
-    drain(node);
   } else {
-    Node& node = any();
     node.core->on_unreachable(any().id);
-    drain(node);
   }
+  drain(node);
 }
 
 void ModelCluster::settle(int rounds) {

@@ -93,7 +93,10 @@ class ModelCluster {
 
   void boot(Node& node);
   void drain(Node& node);
+  void act_rarely(std::uint64_t draw, Scope scope);
   void serve(Node& node, const Fetch& fetch);
+  void send_snapshot(Node& node, const SendSnapshot& request);
+  void end_read(Node& node, const ReadReady& read);
   void send(Node& from, Message message);
   void deliver(std::size_t which);
   void complete(Node& node);
@@ -111,8 +114,6 @@ class ModelCluster {
   std::map<ReplicaId, Node> nodes_;
   std::deque<Message> network_;
   std::function<bool(const ReplicaId& from, const ReplicaId& to)> link_;
-  // Snapshots on their way: what InstallSnapshot of this id would install.
-  std::map<LogId, ModelDisk> images_;
   // What is committed: term and payload size of entry i + 1.
   std::vector<LogId> canon_;
   std::map<Term, ReplicaId> leaders_;

@@ -11,13 +11,13 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
 #include "raft/options.h"
+#include "raft/output.h"
 #include "raft/types.h"
 #include "tests/raft/model_cluster.h"
 

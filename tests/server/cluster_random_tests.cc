@@ -3,7 +3,6 @@
 // that was acked among them, at the offsets that were acked. The same seed gives the same life.
 
 #include <gtest/gtest.h>
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -14,11 +13,11 @@
 #include <vector>
 
 #include "net/proto/client.pb.h"
+#include "raft/output.h"
 #include "raft/payload.h"
 #include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/replica.h"
-#include "server/group/segment_store.h"
 #include "server/service/call.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_cluster.h"

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "net/proto/client.pb.h"
@@ -15,7 +14,6 @@
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/group/replica.h"
-#include "server/group/segment_store.h"
 #include "server/service/call.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_cluster.h"

@@ -16,7 +16,7 @@
 #include "jepsen/sim/sim_disk.h"
 #include "raft/entry.h"
 #include "raft/error.h"
-#include "raft/output.h"
+#include "raft/hard_state.h"
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
 #include "server/group/configured_state.h"

@@ -105,12 +105,16 @@ TEST(Identity, AHealingThatCrashesLosesNothing) {
 
 TEST(Identity, RefusesOtherVersionsAndContradictions) {
   SimDisk disk;
-  NodeIdentity newer = sample();
-  newer.format_version = kDataFormatVersion + 1;
-  ASSERT_TRUE(store_identity(*disk.root(), newer));
+  ASSERT_TRUE(store_identity(*disk.root(), sample()));
+  auto newer = disk.contents(kIdentityFileName);
+  for (const std::size_t copy : {std::size_t{0}, kBlockBytes}) {
+    store_le<std::uint32_t>(newer, copy + 4, 77);
+    store_le<std::uint32_t>(newer, copy + 4092, crc32c(Bytes(newer).subspan(copy, 4092)));
+  }
+  disk.put(kIdentityFileName, newer);
   const auto loaded = load_identity(*disk.root());
-  EXPECT_EQ(errc_of(loaded), Errc::kUnsupported);
-  EXPECT_THAT(loaded.error().message(), testing::HasSubstr("format version 2"));
+  ASSERT_EQ(errc_of(loaded), Errc::kUnsupported);
+  EXPECT_THAT(loaded.error().message(), testing::HasSubstr("format version 77"));
 
   SimDisk two;
   ASSERT_TRUE(store_identity(*two.root(), sample()));
