@@ -158,6 +158,7 @@ class Farm {
 
   void turn() {
     std::vector<pollfd> files;
+    files.reserve(workers_.size());
     for (const Worker& worker : workers_) files.push_back({.fd = worker.pipe, .events = POLLIN});
     CHECK(::poll(files.data(), files.size(), -1) > 0);
     for (std::size_t i = files.size(); i-- > 0;) {

@@ -288,7 +288,7 @@ bool ClusterState::holds(const ReplicaState& replica, const LogId& id) const {
 
 void ClusterState::check_commit(ReplicaState& replica) {
   for (Index index = replica.checked.next(); index <= replica.core.commit(); index = index.next()) {
-    const LogId id{.term = *replica.core.term_at(index), .index = index};
+    const LogId id{.term = replica.core.term_at(index).value_or(Term()), .index = index};
     if (index.value() <= committed_.size()) {
       if (committed_[index.value() - 1] != id) broken("two entries were committed at one index");
       continue;

@@ -29,18 +29,20 @@ struct Faults::Kind {
 
 const std::vector<Faults::Kind>& Faults::kinds() {
   static const std::vector<Kind> kKinds = {
-      {"power cut", &FaultPlan::power_cut, &Faults::cut_power},
-      {"power cut in a disk call", &FaultPlan::power_cut_in_call, &Faults::cut_power_in_call},
-      {"process killed", &FaultPlan::kill, &Faults::kill},
-      {"shutdown", &FaultPlan::stop, &Faults::stop},
-      {"pause", &FaultPlan::pause, &Faults::pause},
-      {"slow disk", &FaultPlan::slow_disk, &Faults::slow_disk},
-      {"disk error", &FaultPlan::disk_error, &Faults::disk_error},
-      {"disk full", &FaultPlan::disk_full, &Faults::disk_full},
-      {"wall clock jumped", &FaultPlan::clock_jump, &Faults::jump_clock},
-      {"clock drift", &FaultPlan::clock_drift, &Faults::drift_clock},
-      {"partition", &FaultPlan::partition, &Faults::partition},
-      {"link clogged", &FaultPlan::clog, &Faults::clog}};
+      {.name = "power cut", .mean = &FaultPlan::power_cut, .strike = &Faults::cut_power},
+      {.name = "power cut in a disk call",
+       .mean = &FaultPlan::power_cut_in_call,
+       .strike = &Faults::cut_power_in_call},
+      {.name = "process killed", .mean = &FaultPlan::kill, .strike = &Faults::kill},
+      {.name = "shutdown", .mean = &FaultPlan::stop, .strike = &Faults::stop},
+      {.name = "pause", .mean = &FaultPlan::pause, .strike = &Faults::pause},
+      {.name = "slow disk", .mean = &FaultPlan::slow_disk, .strike = &Faults::slow_disk},
+      {.name = "disk error", .mean = &FaultPlan::disk_error, .strike = &Faults::disk_error},
+      {.name = "disk full", .mean = &FaultPlan::disk_full, .strike = &Faults::disk_full},
+      {.name = "wall clock jumped", .mean = &FaultPlan::clock_jump, .strike = &Faults::jump_clock},
+      {.name = "clock drift", .mean = &FaultPlan::clock_drift, .strike = &Faults::drift_clock},
+      {.name = "partition", .mean = &FaultPlan::partition, .strike = &Faults::partition},
+      {.name = "link clogged", .mean = &FaultPlan::clog, .strike = &Faults::clog}};
   return kKinds;
 }
 

@@ -46,6 +46,7 @@ class Run final : public NodeWatcher {
       nodes_.push_back(std::make_unique<SimNode>(world_, network_, number, plan.node, *this));
     }
     std::vector<SimNode*> all;
+    all.reserve(nodes_.size());
     for (const auto& node : nodes_) all.push_back(node.get());
     checks_.watch(all);
     faults_ = std::make_unique<Faults>(world_, network_, std::move(all), plan.faults);

@@ -55,7 +55,8 @@ const std::vector<Floor>& floors() {
       {.name = "storage",
        .files = {"storage/"},
        // output.h for the hard state, which storage keeps.
-       .project = kVocabulary + Names{"raft/entry.h", "raft/output.h", "storage/"},
+       .project =
+           kVocabulary + Names{"raft/entry.h", "raft/hard_state.h", "raft/output.h", "storage/"},
        .third_parties = kCompression + Names{"fmt/", "leveldb/"}},
       {.name = "net",
        .files = {"net/"},
