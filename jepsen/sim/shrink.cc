@@ -79,7 +79,7 @@ class Shrinker {
     for (std::size_t part = 0; part < parts; ++part) {
       RunPlan plan = best_.plan;
       for (std::size_t i = part * all.size() / parts; i < (part + 1) * all.size() / parts; ++i) {
-        plan.faults.only->erase(all[i]);
+        if (plan.faults.only) plan.faults.only->erase(all[i]);
       }
       if (attempt(plan)) return true;
     }

@@ -78,6 +78,7 @@ void SimClient::call(net::Call call) {
 Result<void> SimClient::append(std::string_view stream, const Record& record,
                                Client::AppendCallback done) {
   std::vector<FieldView> fields;
+  fields.reserve(record.fields.size());
   for (const Field& field : record.fields) {
     fields.push_back({.name = field.name, .value = field.value});
   }
@@ -302,15 +303,16 @@ void SimClient::on_stream_bytes(StreamNumber stream, std::vector<std::byte> byte
     while (true) {
       auto next = reader.next();
       if (!next) return lose(stream, next.error());
-      if (!*next) break;
+      auto& message = *next;
+      if (!message) break;
       wire::Response response;
-      const Bytes header = (*next)->header;
+      const Bytes header = message->header;
       if (header.size() > INT_MAX ||
           !response.ParseFromArray(header.data(), static_cast<int>(header.size()))) {
         return lose(stream, Error(Errc::kProtocol, "the node sent a header that is none"));
       }
       core_.on_message(found->second.connection, found->second.generation, std::move(response),
-                       std::move((*next)->payload), world_.now());
+                       std::move(message->payload), world_.now());
     }
   }
   turn();

@@ -181,6 +181,7 @@ void SimNode::boot() {
 
 void SimNode::serve() {
   Life& life = *life_;
+  CHECK(life.services.has_value());
   life.server =
       std::make_unique<SimServer>(*this, network_, *life.services,
                                   SimServerOptions{.identity = life.host->identity(),

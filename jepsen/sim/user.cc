@@ -137,7 +137,7 @@ User::OpenId User::open(Place place, Append append) {
 void User::close(OpenId id, const Result<AppendAck>& outcome) {
   const auto found = open_.find(id);
   if (found == open_.end()) return;
-  Open open = std::move(found->second);
+  Open open = found->second;
   open_.erase(found);
   Append& append = open.append;
   append.returned = world_.now();
@@ -197,6 +197,7 @@ void User::append_expecting() {
   const Offset expected = random_.chance(1, 8) ? known.next() : known;
   const auto count = static_cast<std::uint32_t>(1 + random_.below(3));
   std::vector<Record> records;
+  records.reserve(count);
   const Value first(client_number_, sequence_);
   for (std::uint32_t i = 0; i < count; ++i) {
     records.push_back(draw_record(place, Value(client_number_, sequence_++)));

@@ -169,6 +169,7 @@ void User::take_gap(Following& following, const Gap& gap) {
 void User::on_tail_news(SimTail& tail) {
   std::vector<Value> values;
   while (following_) {
+    Following& following = *following_;
     auto next = tail.reader.next();
     if (!next) {
       world_.tell(TraceKind::kOutcome, host_, 3, static_cast<std::uint64_t>(next.error().code()),
@@ -180,11 +181,12 @@ void User::on_tail_news(SimTail& tail) {
       });
       return;
     }
-    if (!*next) return;
-    if (const auto* record = std::get_if<ReadRecord>(&**next)) {
-      take_tailed(*following_, *record, values);
-    } else if (const auto* gap = std::get_if<Gap>(&**next)) {
-      take_gap(*following_, *gap);
+    const auto& event = *next;
+    if (!event) return;
+    if (const auto* record = std::get_if<ReadRecord>(&*event)) {
+      take_tailed(following, *record, values);
+    } else if (const auto* gap = std::get_if<Gap>(&*event)) {
+      take_gap(following, *gap);
     } else {
       return;
     }
