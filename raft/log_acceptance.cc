@@ -77,7 +77,7 @@ void Core::State::on_append(const ReplicaId& from, AppendEntries& request) {
       (mutant(Mutant::kPreviousTermIgnored) && request.previous.index <= log.last().index);
   if (!matches) {
     reply.conflict = log.last_not_above(request.previous.index, request.previous.term);
-    send(from, std::move(reply));
+    send(from, reply);
     return;
   }
   if (!accept_entries(request.entries)) return;
@@ -85,8 +85,8 @@ void Core::State::on_append(const ReplicaId& from, AppendEntries& request) {
   commit_to(std::min(request.commit, over ? log.last().index : last));
   // Not the own last index: what lies behind the leader's last entry is not verified.
   reply.match = mutant(Mutant::kAckOwnLastIndex) ? log.last().index : last;
-  if (mutant(Mutant::kAckBeforeFlush)) return send_at_once(from, std::move(reply));
-  send_when_durable(from, std::move(reply));
+  if (mutant(Mutant::kAckBeforeFlush)) return send_at_once(from, reply);
+  send_when_durable(from, reply);
 }
 
 bool Core::State::accept_entries(std::vector<Entry>& entries) {
@@ -144,7 +144,7 @@ void Core::State::on_snapshot(const ReplicaId& from, const InstallSnapshot& inst
                     .conflict = std::nullopt};
   if (snapshot.id.index <= commit && !mutant(Mutant::kSnapshotBelowCommit)) {
     reply.match = commit;
-    send_when_durable(from, std::move(reply));
+    send_when_durable(from, reply);
     return;
   }
   const bool kept = mutant(Mutant::kSnapshotKeepsConflictingTail)
@@ -153,7 +153,7 @@ void Core::State::on_snapshot(const ReplicaId& from, const InstallSnapshot& inst
   if (kept && !mutant(Mutant::kSnapshotDropsMatchingTail)) {
     // The log reaches as far: it is kept, its tail, too.
     commit_to(snapshot.id.index);
-    send_when_durable(from, std::move(reply));
+    send_when_durable(from, reply);
     return;
   }
   // The snapshot may be older than the change that made this replica a member.
@@ -161,7 +161,7 @@ void Core::State::on_snapshot(const ReplicaId& from, const InstallSnapshot& inst
   writes.restore(snapshot);
   configs.reset(snapshot.id.index, snapshot.membership);
   commit_to(snapshot.id.index);
-  send_when_durable(from, std::move(reply));
+  send_when_durable(from, reply);
 }
 
 }  // namespace lignum::raft

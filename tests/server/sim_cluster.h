@@ -62,7 +62,7 @@ class SimCluster {
     nodes_[i] = std::make_unique<SimNode>(cells_[i], 7 * ++starts_ + i);
     nodes_[i]->world.now.monotonic_us = now_;
     nodes_[i]->world.now.wall_us = kEpochUs + now_;
-    nodes_[i]->world.on_send([this](net::PeerMessage message) { enqueue(std::move(message)); });
+    nodes_[i]->world.on_send([this](const net::PeerMessage& message) { enqueue(message); });
     return nodes_[i]->start();
   }
   bool start_all() {
@@ -184,7 +184,7 @@ class SimCluster {
 
   [[nodiscard]] std::size_t place_of(ReplicaId id) const { return id.node.value() - 1; }
 
-  void enqueue(net::PeerMessage message) {
+  void enqueue(const net::PeerMessage& message) {
     const net::EncodedPeerMessage encoded = net::encode_peer_message(message);
     Parcel parcel{
         .from = place_of(message.from()), .to = place_of(message.to()), .bytes = encoded.head};

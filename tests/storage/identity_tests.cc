@@ -11,6 +11,7 @@
 #include "raft/types.h"
 #include "storage/byte_order.h"
 #include "storage/crc32c.h"
+#include "storage/file.h"
 #include "storage/identity_file.h"
 #include "tests/storage/crash_images.h"
 #include "tests/storage/errc_of.h"
