@@ -45,12 +45,12 @@ void SimPorts::ring(SimNode& node, const std::shared_ptr<Timer>& timer, std::int
   // One that was overtaken by an earlier.
   if (!timer->armed || timer->armed_for != armed_for) return;
   timer->armed = false;
-  if (!timer->due) return;
-  if (*timer->due > node.clocks().monotonic_us) {
+  const std::optional<std::int64_t> due = timer->due;
+  if (!due) return;
+  if (*due > node.clocks().monotonic_us) {
     timer->armed = true;
-    timer->armed_for = *timer->due;
-    node.later(node.delay_until(*timer->due),
-               [&node, timer, due = *timer->due] { ring(node, timer, due); });
+    timer->armed_for = *due;
+    node.later(node.delay_until(*due), [&node, timer, at = *due] { ring(node, timer, at); });
     return;
   }
   timer->due.reset();

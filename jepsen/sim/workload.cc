@@ -29,6 +29,7 @@ Workload::~Workload() = default;
 
 std::vector<std::string> Workload::endpoints() const {
   std::vector<std::string> all;
+  all.reserve(nodes_);
   for (HostNumber node = 0; node < nodes_; ++node) all.push_back(node_address(node));
   return all;
 }

@@ -167,7 +167,7 @@ TEST(Topology, EveryUndirectedNetworkOfFiveWithEqualLogs) {
 TEST(Topology, EveryDirectedNetworkOfThreeWithUnequalLogs) {
   for (std::uint32_t bits = 0; bits < 64; ++bits) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-      SCOPED_TRACE(bits * 1000 + seed);
+      SCOPED_TRACE(std::uint64_t{bits} * 1000 + seed);
       run_with_unequal_logs(directed(3, bits), seed);
       if (HasFailure()) return;
     }
@@ -177,7 +177,7 @@ TEST(Topology, EveryDirectedNetworkOfThreeWithUnequalLogs) {
 TEST(Topology, EveryUndirectedNetworkOfFiveWithUnequalLogs) {
   for (std::uint32_t bits = 0; bits < 1024; ++bits) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-      SCOPED_TRACE(bits * 1000 + seed);
+      SCOPED_TRACE(std::uint64_t{bits} * 1000 + seed);
       run_with_unequal_logs(undirected(5, bits), seed);
       if (HasFailure()) return;
     }
