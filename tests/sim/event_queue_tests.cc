@@ -44,7 +44,7 @@ TEST(EventQueue, WhatAnEventAsksForAtOnceRunsBehindTheRestOfItsMoment) {
 }
 
 TEST(Trace, HashTellsOrderTimeAndNumbersApart) {
-  const auto hash_of = [](std::vector<Trace::Event> events) {
+  const auto hash_of = [](const std::vector<Trace::Event>& events) {
     Trace trace(nullptr);
     for (const Trace::Event& event : events) trace.note(event);
     return trace.hash();
