@@ -290,15 +290,15 @@ void SimNode::send(const net::PeerMessage& message) {
 void SimNode::on_message(std::vector<std::byte> bytes) {
   run([this, moved = std::move(bytes)] {
     net::MessageReader reader(net::kPeerLimits);
-    Bytes rest(moved);
-    while (!rest.empty()) {
+    auto received = reader.next();
+    for (Bytes rest(moved); !rest.empty() && received;) {
       const std::span<std::byte> room = reader.prepare();
       const std::size_t count = std::min(room.size(), rest.size());
       std::memcpy(room.data(), rest.data(), count);
       reader.commit(count);
       rest = rest.subspan(count);
+      received = reader.next();
     }
-    auto received = reader.next();
     // What fails its checksum ends the connection between nodes, and with it the message.
     if (!received || !*received) return;
     auto message = net::decode_peer_message((*received)->header, (*received)->payload);
