@@ -30,6 +30,7 @@
 #include "storage/segment.h"
 #include "storage/segment_header.h"
 #include "storage/segment_index.h"
+#include "storage/segment_preparation.h"
 #include "storage/segment_writer.h"
 
 namespace lignum::storage {
@@ -55,17 +56,6 @@ Result<void> fill_with_zeros(Directory& directory, const std::string& name, std:
   for (std::size_t at = 0; at < bytes; at += zeros.size()) {
     TRY(file->write_at(at, zeros.bytes().first(std::min(zeros.size(), bytes - at))));
   }
-  return file->sync();
-}
-
-// Its blocks are the file's and read as zeros, but none was written.
-Result<void> reserve_blocks(Directory& directory, const std::string& name, std::size_t bytes) {
-  TRY_ASSIGN(file, directory.open(name, OpenMode::kReadWrite));
-  auto reserved = file->resize(bytes);
-  if (!reserved && reserved.error().code() == Errc::kUnsupported) {
-    return fill_with_zeros(directory, name, bytes);
-  }
-  TRY(reserved);
   return file->sync();
 }
 
@@ -104,7 +94,9 @@ SegmentedLog::SegmentedLog(Directory& directory, const SegmentedLogOptions& opti
       manifest_(std::move(manifest)),
       cache_(options.tail_cache_bytes) {}
 
-SegmentedLog::~SegmentedLog() { *alive_ = false; }
+SegmentedLog::~SegmentedLog() {
+  if (preparing_) preparing_->abandon();
+}
 
 Result<void> SegmentedLog::create(Directory& directory, const SegmentedLogOptions& options) {
   const SegmentRecord record{.id = SegmentId(1),
@@ -153,6 +145,9 @@ Room SegmentedLog::room(std::size_t bytes) {
     prepare_spare(needed);
   }
   if (spare_) return Room::kReady;
+  // A copy: it may end at once.
+  if (const auto preparation = preparing_) preparation->hurry();
+  if (spare_) return Room::kReady;
   if (prepare_error_ && prepare_error_->code() == Errc::kNoSpace) return Room::kNoSpace;
   return Room::kPreparing;
 }
@@ -177,48 +172,30 @@ void SegmentedLog::release_spare() {
 
 void SegmentedLog::prepare_spare(std::size_t bytes) {
   if (preparing_) return;
-  preparing_ = true;
-  auto spare = std::make_shared<Spare>(
-      Spare{.id = next_segment_, .bytes = next_segment_bytes(bytes), .files = {}});
+  const SegmentId id = next_segment_;
   next_segment_ = SegmentId(next_segment_.value() + 1);
-  auto work = [&directory = directory_, manifest = manifest_, spare,
-               written = flush_bytes_ < options_.reserve_from_bytes,
-               free_min = options_.free_bytes_min]() -> Result<void> {
-    TRY_ASSIGN(free, directory.free_bytes());
-    if (free < spare->bytes + free_min) {
-      return fail(Errc::kNoSpace,
-                  fmt::format("{}: {} bytes are free; a segment of {} must leave {}",
-                              directory.path(), free, spare->bytes, free_min));
-    }
-    TRY(manifest->reserve());
-    const std::string name = segment_file_name(spare->id);
-    // Not a file that was there before: that would be a segment of the log.
-    TRY(directory.open(name, OpenMode::kCreate));
-    auto filled = written ? fill_with_zeros(directory, name, spare->bytes)
-                          : reserve_blocks(directory, name, spare->bytes);
-    if (filled) filled = directory.sync();
-    if (filled) {
-      auto files = open_segment_files(directory, spare->id);
-      if (files) {
-        spare->files = std::move(*files);
-      } else {
-        filled = std::unexpected(files.error());
-      }
-    }
-    // Half a segment helps nobody; what cannot be removed now is debris at the next boot.
-    if (!filled) (void)directory.remove(name);
-    return filled;
-  };
-  options_.background(std::move(work), [this, alive = alive_, spare](Result<void> outcome) {
-    if (*alive) prepared(std::move(*spare), outcome);
-  });
+  const bool zeroed = flush_bytes_ < options_.reserve_from_bytes;
+  preparing_ = std::make_shared<SegmentPreparation>(
+      directory_, manifest_, options_.background,
+      SegmentPreparation::Plan{.id = id,
+                               .bytes = next_segment_bytes(bytes),
+                               .blocks = zeroed ? SegmentPreparation::Blocks::kZeroed
+                                                : SegmentPreparation::Blocks::kReserved,
+                               .free_bytes_min = options_.free_bytes_min,
+                               .file_name = segment_file_name(id)},
+      [this](const Result<void>& outcome) { prepared(outcome); });
+  const auto preparation = preparing_;
+  preparation->start(flushes_out_ != 0);
 }
 
-void SegmentedLog::prepared(Spare spare, const Result<void>& outcome) {
-  preparing_ = false;
+void SegmentedLog::prepared(const Result<void>& outcome) {
+  const auto preparation = std::exchange(preparing_, nullptr);
   prepare_error_.reset();
   if (outcome) {
-    spare_ = std::move(spare);
+    spare_ = Spare{
+        .id = preparation->plan().id,
+        .bytes = preparation->plan().bytes,
+        .files = {.writer = preparation->take_writer(), .reader = preparation->take_reader()}};
   } else {
     prepare_error_ = outcome.error();
   }
@@ -363,6 +340,7 @@ std::unique_ptr<FlushJob> SegmentedLog::take_flush() {
   job->active = segments_.back()->id();
   job->flushed_end = writer_->end();
   ++flushes_out_;
+  if (preparing_) preparing_->on_flush_taken();
   return job;
 }
 
@@ -374,6 +352,9 @@ void SegmentedLog::complete_flush(std::unique_ptr<FlushJob> job) {
   if (flush.active == segments_.back()->id()) flushed_end_ = flush.flushed_end;
   for (const SegmentPtr& segment : flush.sealed) segment->release_index();
   writer_->give_back(flush.take_buffer());
+  if (const auto preparation = preparing_) {
+    preparation->on_flushed(flush_bytes_, active_room(kSegmentReserve), flushes_out_ != 0);
+  }
 }
 
 bool SegmentedLog::stage_marker() {

@@ -6,14 +6,13 @@
 //     <segment id>.seg       a segment (frame_format.h)
 //     manifest.new, other    debris: what a crash left half made; removed at boot
 //
-// The life of a segment. It is *prepared* in the background: made, filled with zeros, synced, the
-// directory synced; so that later writes only overwrite blocks, which makes their flush two to
-// three times cheaper. The log *rolls* into it: in one flush, in this order, the old segment gets
-// its last frames and its footer and is synced, the manifest is replaced, the new segment gets its
-// header block and first frames and is synced. From then on it is *active*. Sealed by the next
-// roll, it is read through its footer. When nothing in it is needed any more the *cleaner* takes it
-// out of the manifest and deletes it; when less than half is, a copy with skip frames takes its
-// place.
+// The life of a segment. It is *prepared* in the background (segment_preparation.h), so that later
+// writes only overwrite blocks, which makes their flush two to three times cheaper. The log *rolls*
+// into it: in one flush, in this order, the old segment gets its last frames and its footer and is
+// synced, the manifest is replaced, the new segment gets its header block and first frames and is
+// synced. From then on it is *active*. Sealed by the next roll, it is read through its footer. When
+// nothing in it is needed any more the *cleaner* takes it out of the manifest and deletes it; when
+// less than half is, a copy with skip frames takes its place.
 //
 // Truncation overwrites nothing either: in one flush the manifest cuts the segment in which the log
 // ends from now on, forgets those behind it, and lists a new active one; then their files go.
@@ -50,14 +49,11 @@
 #include "storage/manifest.h"
 #include "storage/segment.h"
 #include "storage/segment_index.h"
+#include "storage/segment_preparation.h"
 #include "storage/segment_writer.h"
 #include "storage/tail_cache.h"
 
 namespace lignum::storage {
-
-// Runs `work` on a background thread, then `done` on the lane of the log.
-using BackgroundRunner = std::function<void(std::move_only_function<Result<void>()> work,
-                                            std::move_only_function<void(Result<void>)> done)>;
 
 // While one flush is out, a second one is taken once this much is staged, so that the disk need not
 // wait for the lane between two. With less it is better to wait: what comes meanwhile shares the
@@ -169,7 +165,7 @@ class SegmentedLog final : public Log {
                std::unique_ptr<ManifestFile> manifest);
 
   void prepare_spare(std::size_t bytes);
-  void prepared(Spare spare, const Result<void>& outcome);
+  void prepared(const Result<void>& outcome);
   [[nodiscard]] static Result<SegmentFiles> open_segment_files(Directory& directory, SegmentId id);
   // Makes one on the lane, where none could be prepared.
   [[nodiscard]] Spare unprepared_segment();
@@ -228,12 +224,11 @@ class SegmentedLog final : public Log {
   std::size_t flush_bytes_ = 0;
 
   std::optional<Spare> spare_;
-  bool preparing_ = false;
+  // The spare to come.
+  std::shared_ptr<SegmentPreparation> preparing_;
   std::optional<Error> prepare_error_;
   std::map<ShardKey, Offset> starts_;
   bool clean_out_ = false;
-  // Callbacks of background work find out with it whether the log still exists.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace lignum::storage
