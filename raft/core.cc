@@ -107,6 +107,13 @@ bool from_leader(const Message& message) {
          std::holds_alternative<TimeoutNow>(message.body);
 }
 
+// The memory of what was in `to` takes the place of what is handed over.
+template <class T>
+void hand_over(std::vector<T>& from, std::vector<T>& to) {
+  to.clear();
+  from.swap(to);
+}
+
 }  // namespace
 
 void Core::tick() {
@@ -286,22 +293,29 @@ bool Core::has_output() const {
 }
 
 Output Core::take_output() {
-  State& state = *state_;
   Output output;
+  take_output(output);
+  return output;
+}
+
+void Core::take_output(Output& output) {
+  State& state = *state_;
+  output.fetch.clear();
   state.campaigned = false;
   state.begin_read_round();
   if (state.sends_due) state.plan_sends(output.fetch);
   output.persist = state.writes.take(state.log.last(), state.log.truncation());
   state.log.submit();
-  output.send_snapshot = std::exchange(state.send_snapshot, {});
-  output.send_now = std::exchange(state.send_now, {});
-  output.reads = std::exchange(state.reads_ready, {});
+  hand_over(state.send_snapshot, output.send_snapshot);
+  hand_over(state.send_now, output.send_now);
+  hand_over(state.reads_ready, output.reads);
   output.role_change = std::exchange(state.role_change, std::nullopt);
   output.divergence = std::exchange(state.divergence, std::nullopt);
   output.commit = state.commit;
   state.commit_moved = false;
-  return output;
 }
+
+void Core::reuse(PersistOp spent) { state_->writes.reuse(std::move(spent)); }
 
 Core Core::clone() const { return Core(std::make_unique<State>(*state_)); }
 

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +20,7 @@
 #include "raft/quorum.h"
 #include "raft/random.h"
 #include "raft/read_tracker.h"
+#include "raft/ring.h"
 #include "raft/write_tracker.h"
 
 namespace lignum::raft {
@@ -174,7 +174,7 @@ struct Core::State {
     std::size_t bytes = 0;
   };
   // Of a leader. Bounded by Options::uncommitted_bytes_max.
-  std::deque<Uncommitted> uncommitted;
+  Ring<Uncommitted> uncommitted;
   std::size_t uncommitted_bytes = 0;
 
   ReadTracker reads;

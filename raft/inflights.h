@@ -4,8 +4,8 @@
 // bounded in messages and in bytes. A part of Progress; same thread.
 
 #include <cstddef>
-#include <vector>
 
+#include "raft/ring.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -24,7 +24,7 @@ class Inflights {
 
   // Nothing may be added.
   [[nodiscard]] bool full() const;
-  [[nodiscard]] std::size_t count() const { return count_; }
+  [[nodiscard]] std::size_t count() const { return messages_.size(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
   // Precondition: !full(); `last` is above that of every earlier message (both CHECKed).
@@ -43,15 +43,9 @@ class Inflights {
     Index last;
     std::size_t bytes = 0;
   };
-  // From the oldest on.
-  [[nodiscard]] const Message& at(std::size_t position) const;
-  void grow();
-
   Limits limits_;
-  // Grows as needed up to messages_max.
-  std::vector<Message> ring_;
-  std::size_t first_ = 0;
-  std::size_t count_ = 0;
+  // From the oldest on.
+  Ring<Message> messages_;
   std::size_t bytes_ = 0;
 };
 

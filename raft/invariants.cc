@@ -16,7 +16,12 @@ void check_state(const Core& core) {
   CHECK(core.durable() >= core.base().index);
   CHECK(core.durable() <= core.last().index);
   CHECK(core.term() >= core.last().term);
-  CHECK(core.membership().members().size() <= kMembersMax);
+  // (Together, too; but to count them without doubles would cost memory at every step.)
+  const Membership& members = core.membership();
+  for (const auto* list :
+       {&members.voters, &members.outgoing, &members.learners, &members.learners_next}) {
+    CHECK(list->size() <= kMembersMax);
+  }
   switch (core.role()) {
     case Role::kLeader: {
       const auto start = core.leadership_start();

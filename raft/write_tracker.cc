@@ -14,7 +14,9 @@
 
 namespace lignum::raft {
 
-PersistOp& WriteTracker::gathering() { return gathering_ ? *gathering_ : gathering_.emplace(); }
+PersistOp& WriteTracker::gathering() {
+  return gathering_ ? *gathering_ : gathering_.emplace(std::exchange(spare_, {}));
+}
 
 std::optional<Index> WriteTracker::gathered_last() const {
   if (!gathering_) return std::nullopt;
@@ -81,6 +83,13 @@ std::optional<PersistOp> WriteTracker::take(LogId last, std::uint64_t truncation
               .hard_state = hard_state_};
   outstanding_.push_back(op.token);
   return op;
+}
+
+void WriteTracker::reuse(PersistOp spent) {
+  spent.append.clear();
+  spent.send_after_persist.clear();
+  spare_.append = std::move(spent.append);
+  spare_.send_after_persist = std::move(spent.send_after_persist);
 }
 
 void WriteTracker::complete(const WriteToken& token) {

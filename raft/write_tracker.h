@@ -9,13 +9,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 
 #include "raft/entry.h"
 #include "raft/hard_state.h"
 #include "raft/messages.h"
 #include "raft/output.h"
+#include "raft/ring.h"
 #include "raft/types.h"
 
 namespace lignum::raft {
@@ -51,6 +51,9 @@ class WriteTracker {
   // The operation and all before it are durable. CHECKs that `token` is the oldest outstanding.
   void complete(const WriteToken& token);
 
+  // The memory of an operation that is over serves the next one.
+  void reuse(PersistOp spent);
+
   // The newest durable term and vote.
   [[nodiscard]] const HardState& durable_hard_state() const { return durable_hard_state_; }
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
@@ -65,7 +68,9 @@ class WriteTracker {
   HardState hard_state_;
   std::optional<PersistOp> gathering_;
   std::uint64_t last_sequence_ = 0;
-  std::deque<WriteToken> outstanding_;
+  Ring<WriteToken> outstanding_;
+  // Memory for the next operation.
+  PersistOp spare_;
 };
 
 }  // namespace lignum::raft

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <random>
@@ -23,7 +24,9 @@
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/payload.h"
+#include "storage/byte_order.h"
 #include "storage/compression.h"
+#include "storage/crc32c.h"
 #include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
 #include "tests/cluster/node.h"
@@ -240,6 +243,27 @@ TEST_F(Hostile, ABatchThatIsCutIsRefused) {
   expect_refused(Bytes(batch).first(batch.size() - 1), Errc::kInvalidArgument);
   expect_refused(Bytes(batch).first(20), Errc::kInvalidArgument);
   expect_refused({}, Errc::kInvalidArgument);
+}
+
+// Its checksum is right: only a walk over the records shows it. (A lie about levels cannot be told:
+// the node derives the level mask from the records.)
+TEST_F(Hostile, ABatchThatLiesAboutItsCountIsRefused) {
+  constexpr std::size_t kCrcAt = 17;
+  constexpr std::size_t kSummed = 21;
+  constexpr std::size_t kLastDeltaAt = 23;
+  constexpr std::size_t kCountAt = 57;
+  for (const std::int32_t count :
+       {-1, 0, 2, 4, 1'000'000, std::numeric_limits<std::int32_t>::max()}) {
+    for (const bool delta_agrees : {false, true}) {
+      auto batch = batch_of(3, 10, Codec::kNone);
+      store_be<std::int32_t>(batch, kCountAt, count);
+      if (delta_agrees) store_be<std::int32_t>(batch, kLastDeltaAt, count == 0 ? -1 : count - 1);
+      store_be<std::uint32_t>(batch, kCrcAt, crc32c(Bytes(batch).subspan(kSummed)));
+      const auto response = append(batch);
+      ASSERT_TRUE(response.has_value()) << "closed without an answer to a count of " << count;
+      EXPECT_TRUE(response->has_failure()) << "a count of " << count << " was taken";
+    }
+  }
 }
 
 TEST_F(Hostile, ABatchThatBlowsUpIsRefused) {
