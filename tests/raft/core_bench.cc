@@ -29,7 +29,7 @@ std::uint64_t allocations = 0;
 
 }  // namespace
 
-// NOLINTBEGIN(misc-new-delete-overloads,cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory)
+// NOLINTBEGIN(misc-new-delete-overloads,cppcoreguidelines-*)
 void* operator new(std::size_t bytes) {
   ++allocations;
   void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
@@ -38,7 +38,7 @@ void* operator new(std::size_t bytes) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-// NOLINTEND(misc-new-delete-overloads,cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory)
+// NOLINTEND(misc-new-delete-overloads,cppcoreguidelines-*)
 
 namespace lignum::raft {
 namespace {
