@@ -16,7 +16,6 @@
 #include "raft/types.h"
 #include "storage/frame_codec.h"
 #include "storage/frame_format.h"
-#include "storage/log.h"
 #include "storage/log_mark.h"
 #include "storage/manifest.h"
 #include "storage/segment.h"

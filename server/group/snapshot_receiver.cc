@@ -1,7 +1,6 @@
 #include "server/group/snapshot_receiver.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,7 +11,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "net/peer_message.h"
 #include "net/snapshot_messages.h"
 #include "raft/check.h"
 #include "raft/config_history.h"
@@ -21,7 +19,6 @@
 #include "server/group/checkpoints.h"
 #include "server/group/configured_state.h"
 #include "server/group/ports.h"
-#include "storage/file.h"
 #include "storage/image_transfer.h"
 #include "storage/log.h"
 #include "storage/log_mark.h"
@@ -75,6 +72,7 @@ bool SnapshotReceiver::answers(const ReplicaId& from, std::uint64_t session, Log
 }
 
 void SnapshotReceiver::send(net::SnapshotPull pull) {
+  CHECK(offer_.has_value());
   pull.from = offer_->to;
   pull.to = offer_->from;
   pull.session = offer_->session;
@@ -115,6 +113,7 @@ void SnapshotReceiver::on_log(net::SnapshotLog piece) {
     return;
   }
   if (piece.items.empty() || piece.after != staged_->log->mark()) return;
+  CHECK(offer_.has_value());
   if (end_of(piece.items.back()) > offer_->last.id.index) return;
   parts_.log.extend(*staged_->log);
   auto items = std::make_shared<std::vector<storage::KeptItem>>(std::move(piece.items));
@@ -136,6 +135,7 @@ void SnapshotReceiver::begin_at(const storage::LogMark& after) {
 
 void SnapshotReceiver::on_image(const net::SnapshotImage& piece) {
   if (!answers(piece.from, piece.session, piece.snapshot) || !placed_) return;
+  CHECK(offer_.has_value());
   const bool log_is_here = staged_->log->mark().id.index == offer_->last.id.index;
   if (!log_is_here || piece.from_byte != staged_->image_bytes) return;
   const std::uint64_t left = offer_->image_bytes - staged_->image_bytes;
@@ -168,12 +168,14 @@ void SnapshotReceiver::run(Work work, std::function<void()> then) {
                        then();
                      }
                      if (busy_ || !next_offer_) return;
-                     const net::SnapshotOffer next = *std::exchange(next_offer_, std::nullopt);
+                     const net::SnapshotOffer next = *next_offer_;
+                     next_offer_.reset();
                      on_offer(next, Index());
                    });
 }
 
 void SnapshotReceiver::verify() {
+  CHECK(offer_.has_value());
   run([this, staged = staged_, offer = *offer_] { return check(*staged, parts_, offer); },
       [this] { verified(); });
 }
@@ -200,7 +202,9 @@ Result<void> SnapshotReceiver::check(Staged& staged, const Parts& parts,
 }
 
 void SnapshotReceiver::verified() {
-  const net::SnapshotOffer offer = *std::exchange(offer_, std::nullopt);
+  CHECK(offer_.has_value());
+  const net::SnapshotOffer offer = *offer_;
+  offer_.reset();
   // It comes again.
   next_offer_.reset();
   placed_ = false;
