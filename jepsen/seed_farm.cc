@@ -41,11 +41,11 @@ namespace {
 // What goes through a worker's pipe: "begin SEED", then one line of numbers and words.
 std::string encode(const RunReport& report) {
   const WorkloadCounts& counts = report.counts;
-  std::string line = fmt::format("end {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
-                                 static_cast<int>(report.verdict), report.trace_hash,
-                                 report.simulated, report.steps, counts.acked, counts.records,
-                                 counts.unknown, counts.failed, counts.mismatches, counts.reads,
-                                 counts.tailed, counts.killed, report.faults.size());
+  std::string line = fmt::format(
+      "end {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
+      static_cast<int>(report.verdict), report.trace_hash, report.simulated, report.steps,
+      counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
+      counts.tailed, counts.killed, report.snapshots, report.faults.size());
   for (const auto& [kind, count] : report.faults) {
     std::string word(kind);
     std::ranges::replace(word, ' ', '_');
@@ -63,6 +63,7 @@ struct Decoded {
   Moment simulated = 0;
   std::uint64_t steps = 0;
   WorkloadCounts counts;
+  std::uint64_t snapshots = 0;
   std::map<std::string, std::uint64_t> faults;
   std::string what;
 };
@@ -75,7 +76,7 @@ Decoded decode(const std::string& line) {
   WorkloadCounts& counts = report.counts;
   in >> word >> report.seed >> report.verdict >> report.hash >> report.simulated >> report.steps >>
       counts.acked >> counts.records >> counts.unknown >> counts.failed >> counts.mismatches >>
-      counts.reads >> counts.tailed >> counts.killed >> kinds;
+      counts.reads >> counts.tailed >> counts.killed >> report.snapshots >> kinds;
   for (std::size_t i = 0; i < kinds; ++i) {
     std::uint64_t count = 0;
     in >> word >> count;
@@ -211,6 +212,7 @@ class Farm {
     sum.reads += decoded.counts.reads;
     sum.tailed += decoded.counts.tailed;
     sum.killed += decoded.counts.killed;
+    report_.snapshots += decoded.snapshots;
     for (const auto& [kind, count] : decoded.faults) report_.faults[kind] += count;
     if (decoded.verdict != 0) {
       fail({.seed = decoded.seed,
@@ -254,12 +256,12 @@ class Farm {
   const bool progress_ = ::isatty(STDERR_FILENO) == 1;
 };
 
-void print_counts(const WorkloadCounts& counts) {
+void print_counts(const WorkloadCounts& counts, std::uint64_t snapshots) {
   fmt::print(
       "  acked appends {}, records {}, unknown {}, refused {}, mismatches {}, reads {}, "
-      "tailed records {}, clients killed {}\n",
+      "tailed records {}, clients killed {}, snapshots sent {}\n",
       counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
-      counts.tailed, counts.killed);
+      counts.tailed, counts.killed, snapshots);
 }
 
 template <class Faults>
@@ -287,7 +289,7 @@ void print_report(const RunReport& report) {
              report.what);
   fmt::print("  simulated {:.3f} s in {} events, trace {:016x}\n",
              static_cast<double>(report.simulated) / 1e6, report.steps, report.trace_hash);
-  print_counts(report.counts);
+  print_counts(report.counts, report.snapshots);
   print_faults(report.faults);
 }
 
@@ -297,7 +299,7 @@ void print_summary(const FarmReport& report) {
              report.failed.size(), simulated, report.seconds, report.jobs);
   fmt::print("{:.0f} simulated seconds a second and process, {} events, traces {:016x}\n",
              simulated / report.seconds / report.jobs, report.steps, report.hash);
-  print_counts(report.counts);
+  print_counts(report.counts, report.snapshots);
   print_faults(report.faults);
 }
 

@@ -40,6 +40,7 @@ struct FarmReport {
   Moment simulated = 0;
   std::uint64_t steps = 0;
   WorkloadCounts counts;
+  std::uint64_t snapshots = 0;
   std::map<std::string, std::uint64_t> faults;
   // Of all seeds in their order: what two runs of the same seeds must agree on.
   std::uint64_t hash = 0;

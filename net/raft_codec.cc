@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "net/message.h"
+#include "net/peer_fields.h"
 #include "net/peer_message.h"
 #include "net/proto/peer.pb.h"
+#include "net/snapshot_codec.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -26,42 +28,6 @@ namespace lignum::net {
 namespace {
 
 // ---------------------------------------------------------------- out
-
-void put(const ReplicaId& replica, peer::Replica& out) {
-  out.set_node(replica.node.value());
-  out.set_incarnation(replica.incarnation.value());
-}
-
-void put(const LogId& id, peer::LogId& out) {
-  out.set_term(id.term.value());
-  out.set_index(id.index.value());
-}
-
-void put(const EntryHeader& header, peer::EntryHeader& out) {
-  out.set_term(header.term.value());
-  out.set_kind(static_cast<std::uint32_t>(header.kind));
-  out.set_stream(header.shard.stream.value());
-  out.set_shard(header.shard.shard.value());
-  out.set_base_offset(header.base_offset.value());
-  out.set_record_count(header.record_count);
-  out.set_append_time_us(header.append_time);
-  out.set_level_mask(header.level_mask);
-  out.set_event_time_min_ms(header.event_time_min);
-  out.set_event_time_max_ms(header.event_time_max);
-  out.set_previous_chain_low(header.previous_chain.low);
-  out.set_previous_chain_high(header.previous_chain.high);
-  out.set_payload_bytes(header.payload_bytes);
-  out.set_payload_crc(header.payload_crc);
-}
-
-void put(const raft::Membership& membership, peer::Membership& out) {
-  for (const ReplicaId& each : membership.voters) put(each, *out.add_voters());
-  for (const ReplicaId& each : membership.outgoing) put(each, *out.add_outgoing());
-  for (const ReplicaId& each : membership.learners) put(each, *out.add_learners());
-  for (const ReplicaId& each : membership.learners_next) put(each, *out.add_learners_next());
-  out.set_auto_leave(membership.auto_leave);
-  out.set_recovery(membership.recovery);
-}
 
 // Fills the header's body and gathers the payloads.
 class Encoder {
@@ -147,54 +113,9 @@ class Encoder {
 
 // ---------------------------------------------------------------- in
 
-std::unexpected<Error> broken(const char* what) {
-  return fail(Errc::kProtocol, std::string("a peer's message is malformed: ") + what);
-}
-
-ReplicaId replica_of(const peer::Replica& in) {
-  return {.node = NodeId(in.node()), .incarnation = NodeIncarnation(in.incarnation())};
-}
-
-LogId log_id_of(const peer::LogId& in) {
-  return {.term = Term(in.term()), .index = Index(in.index())};
-}
-
 std::optional<raft::Campaign> campaign_of(std::uint32_t kind) {
   if (kind > static_cast<std::uint32_t>(raft::Campaign::kTransfer)) return std::nullopt;
   return static_cast<raft::Campaign>(kind);
-}
-
-// Cuts the payloads off one after the other.
-class PayloadCutter {
- public:
-  explicit PayloadCutter(const Payload& payload) : payload_(payload) {}
-  std::optional<Payload> cut(std::size_t bytes) {
-    if (bytes > payload_.size() - at_) return std::nullopt;
-    at_ += bytes;
-    return bytes == 0 ? Payload() : payload_.slice(at_ - bytes, bytes);
-  }
-  [[nodiscard]] bool used_up() const { return at_ == payload_.size(); }
-
- private:
-  const Payload& payload_;
-  std::size_t at_ = 0;
-};
-
-EntryHeader header_of(const peer::EntryHeader& in) {
-  EntryHeader header;
-  header.term = Term(in.term());
-  header.kind = static_cast<EntryKind>(in.kind());
-  header.shard = {.stream = StreamId(in.stream()), .shard = ShardNumber(in.shard())};
-  header.base_offset = Offset(in.base_offset());
-  header.record_count = in.record_count();
-  header.append_time = in.append_time_us();
-  header.level_mask = in.level_mask();
-  header.event_time_min = in.event_time_min_ms();
-  header.event_time_max = in.event_time_max_ms();
-  header.previous_chain = {.low = in.previous_chain_low(), .high = in.previous_chain_high()};
-  header.payload_bytes = in.payload_bytes();
-  header.payload_crc = in.payload_crc();
-  return header;
 }
 
 Result<raft::AppendEntries> decode(const peer::AppendEntries& in, GroupIncarnation group,
@@ -213,48 +134,13 @@ Result<raft::AppendEntries> decode(const peer::AppendEntries& in, GroupIncarnati
   PayloadCutter cutter(payload);
   LogId before = out.previous;
   for (const peer::EntryHeader& each : in.entries()) {
-    if (each.kind() < static_cast<std::uint32_t>(EntryKind::kNoOp) ||
-        each.kind() > static_cast<std::uint32_t>(EntryKind::kCommand)) {
-      return broken("an entry of an unknown kind");
-    }
-    Entry entry{.header = header_of(each), .payload = {}};
-    entry.header.group = group;
-    entry.header.index = before.index.next();
-    if (entry.header.term < before.term || entry.header.term > out.term) {
-      return broken("terms that do not rise");
-    }
-    auto bytes = cutter.cut(entry.header.payload_bytes);
-    if (!bytes) return broken("an entry longer than the message");
-    entry.payload = std::move(*bytes);
-    if (crc32c(entry.payload.bytes()) != entry.header.payload_crc) {
-      return fail(Errc::kCorrupt, "an entry that a peer sent fails its checksum");
-    }
+    TRY_ASSIGN(entry, entry_of(each, {.group = group, .before = before}, cutter));
+    if (entry.header.term > out.term) return broken("terms that do not rise");
     before = entry.header.id();
     out.entries.push_back(std::move(entry));
   }
   if (!cutter.used_up()) return broken("payload that belongs to no entry");
   if (out.commit > before.index) return broken("a commit index beyond its entries");
-  return out;
-}
-
-Result<raft::Membership> decode(const peer::Membership& in) {
-  const auto list = [](const auto& replicas) {
-    std::vector<ReplicaId> out;
-    for (const peer::Replica& each : replicas) out.push_back(replica_of(each));
-    return out;
-  };
-  const int most = static_cast<int>(raft::kMembersMax);
-  if (in.voters_size() > most || in.outgoing_size() > most || in.learners_size() > most ||
-      in.learners_next_size() > most) {
-    return broken("too many members");
-  }
-  raft::Membership out{.voters = list(in.voters()),
-                       .outgoing = list(in.outgoing()),
-                       .learners = list(in.learners()),
-                       .learners_next = list(in.learners_next()),
-                       .auto_leave = in.auto_leave(),
-                       .recovery = in.recovery()};
-  if (!raft::validate(out)) return broken("a configuration that cannot be");
   return out;
 }
 
@@ -310,7 +196,7 @@ Result<RaftBody> decode_body(const peer::PeerHeader& header, const Payload& payl
                                   .session = header.heartbeat_reply().session(),
                                   .read_sequence = header.heartbeat_reply().read_sequence()};
     case Body::kInstallSnapshot: {
-      TRY_ASSIGN(membership, decode(header.install_snapshot().membership()));
+      TRY_ASSIGN(membership, membership_of(header.install_snapshot().membership()));
       return raft::InstallSnapshot{.term = Term(header.install_snapshot().term()),
                                    .session = header.install_snapshot().session(),
                                    .snapshot = {.id = log_id_of(header.install_snapshot().last()),
@@ -325,6 +211,10 @@ Result<RaftBody> decode_body(const peer::PeerHeader& header, const Payload& payl
       return raft::ReadReply{.term = Term(header.read_reply().term()),
                              .id = header.read_reply().id(),
                              .index = Index(header.read_reply().index())};
+    case Body::kSnapshotOffer:
+    case Body::kSnapshotPull:
+    case Body::kSnapshotLog:
+    case Body::kSnapshotImage:
     case Body::kAppendEntries:
     case Body::BODY_NOT_SET:
       break;
@@ -341,9 +231,12 @@ EncodedPeerMessage encode_peer_message(const PeerMessage& message) {
   header.set_incarnation(message.incarnation.value());
   put(message.from(), *header.mutable_from());
   put(message.to(), *header.mutable_to());
-  const auto& sent = std::get<raft::Message>(message.body);
-  header.set_recovery(sent.recovery);
-  std::visit(Encoder(message.incarnation, header, encoded.payload), sent.body);
+  if (const auto* const sent = std::get_if<raft::Message>(&message.body)) {
+    header.set_recovery(sent->recovery);
+    std::visit(Encoder(message.incarnation, header, encoded.payload), sent->body);
+  } else {
+    encode_snapshot(message, header, encoded.payload);
+  }
   append_message(encoded.head, header, encoded.payload);
   return encoded;
 }
@@ -353,13 +246,19 @@ Result<PeerMessage> decode_peer_message(Bytes bytes, const Payload& payload) {
   if (!header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return broken("it does not parse");
   }
+  PeerMessage message{.group = GroupId(header.group()),
+                      .incarnation = GroupIncarnation(header.incarnation()),
+                      .body = {}};
+  if (holds_snapshot(header)) {
+    TRY(decode_snapshot(header, payload, message));
+    return message;
+  }
   TRY_ASSIGN(body, decode_body(header, payload));
-  return PeerMessage{.group = GroupId(header.group()),
-                     .incarnation = GroupIncarnation(header.incarnation()),
-                     .body = raft::Message{.from = replica_of(header.from()),
-                                           .to = replica_of(header.to()),
-                                           .recovery = header.recovery(),
-                                           .body = std::move(body)}};
+  message.body = raft::Message{.from = replica_of(header.from()),
+                               .to = replica_of(header.to()),
+                               .recovery = header.recovery(),
+                               .body = std::move(body)};
+  return message;
 }
 
 }  // namespace lignum::net

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +23,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/log_mark.h"
 
 namespace lignum::storage {
 
@@ -59,6 +61,13 @@ struct ShardReadOptions {
   // Entries whose level mask has no bit of this are skipped.
   std::uint32_t level_mask = kLevelMaskAll;
 };
+
+// Each does input and may run on any thread, once; it holds the segments it needs open. kCorrupt
+// (naming file and byte) or kIo.
+using KeptRead = std::move_only_function<Result<std::vector<KeptItem>>()>;
+using MarkSearch = std::move_only_function<Result<std::optional<LogMark>>()>;
+
+class LogStage;
 
 class Log {
  public:
@@ -112,13 +121,39 @@ class Log {
   [[nodiscard]] virtual std::optional<Offset> find_time(ShardKey shard, TimeUs time) const = 0;
 
   // Tells what no reader needs any more: records of `shard` below `start` (an entry that holds
-  // `start` is kept whole). A dropped shard is trimmed to the highest offset.
-  virtual void set_shard_start(ShardKey shard, Offset start) = 0;
+  // `start` is kept whole), as the state after entry `at` says; `at` never falls. A dropped shard
+  // is trimmed to the highest offset.
+  virtual void set_shard_start(ShardKey shard, Offset start, Index at) = 0;
   // Frees sealed segments that hold nothing alive and lie wholly at or below `durable_image`, and
-  // rewrites those under half alive. Returns a job (input and output, any thread) or nothing.
+  // rewrites those under half alive. Only what the state of that image does not need counts as
+  // dead: whoever starts from it, here or elsewhere, must find in the log what it promises to
+  // readers. Returns a job (input and output, any thread) or nothing.
   [[nodiscard]] virtual std::unique_ptr<FlushJob> take_clean(Index durable_image) = 0;
   // `job` came from take_clean() and ran; on failure the log is as before.
   virtual void complete_clean(std::unique_ptr<FlushJob> job, bool ok) = 0;
+
+  // ---- Snapshots: a log with holes goes to another replica, and takes the place of one here.
+
+  // Where sealed segments end, newest first, as many as `count_max`.
+  [[nodiscard]] virtual std::vector<LogMark> boundaries(std::size_t count_max) const = 0;
+  // Finds the first of `known` (newest first) after which this log stands, too: the same bytes lie
+  // before it here and there. None where that can be said of none of them.
+  [[nodiscard]] virtual MarkSearch find_mark(std::vector<LogMark> known) = 0;
+  // What is kept of (after, to], in order, up to about `bytes_max`, at least one item; two holes
+  // never follow one another. `to` is durable, above `after`, and not inside a hole.
+  [[nodiscard]] virtual KeptRead read_kept(Index after, Index to, std::size_t bytes_max) = 0;
+  // Begins a log that is to continue this one's at `after` (one of boundaries(), or index 0) and
+  // then to take its place. Nothing of it is in the log before take_restore().
+  [[nodiscard]] virtual std::unique_ptr<LogStage> begin_stage(const LogMark& after) = 0;
+  // Called before every LogStage::add, from the lane.
+  virtual void extend(LogStage& stage) = 0;
+  // The log becomes what is kept of it up to stage->after(), and then what was staged, which was
+  // finished. One switch: after a crash it is the old log or the new one. Preconditions: everything
+  // is flushed, no job of any kind is out (CHECKed). Until complete_restore() the log is as it was
+  // and nothing is appended or truncated.
+  [[nodiscard]] virtual std::unique_ptr<FlushJob> take_restore(std::unique_ptr<LogStage> stage) = 0;
+  // `job` came from take_restore() and ran ok.
+  virtual void complete_restore(std::unique_ptr<FlushJob> job) = 0;
 
   struct Usage {
     std::uint64_t bytes = 0;       // on disk, segments only

@@ -24,6 +24,7 @@
 #include "storage/file.h"
 #include "storage/frame_codec.h"
 #include "storage/frame_format.h"
+#include "storage/kept_entries.h"
 #include "storage/log.h"
 #include "storage/manifest.h"
 #include "storage/segment.h"
@@ -127,38 +128,10 @@ class Copier {
     mark_ = to;
   }
 
-  // Where the log stood before the entry that `header` is of: the frame before it in the source
-  // says so, be it an entry or the skip of an earlier cleaning.
-  Result<LogMark> mark_before(const EntryHeader& header) {
-    const Index wanted(header.index.value() - 1);
-    const std::vector<IndexEntry>& entries = source_index_->entries();
-    const auto own =
-        std::lower_bound(entries.begin(), entries.end(), header.index,
-                         [](const IndexEntry& entry, Index index) { return entry.index < index; });
-    CHECK(own != entries.end());
-    const bool entry = own != entries.begin() && std::prev(own)->index == wanted;
-    const std::uint64_t position =
-        entry ? std::prev(own)->position : own->position - frame_bytes(kSkipBytes, 0);
-    std::vector<std::byte> bytes(frame_bytes(entry ? kEntryHeaderBytes : kSkipBytes, 0));
-    TRY(source_.read_exactly(position, bytes));
-    const auto frame = decode_frame(bytes, source_.id(), position);
-    std::optional<LogMark> found;
-    if (const auto* before = frame ? std::get_if<EntryHeader>(&frame->body) : nullptr) {
-      found = LogMark{
-          .id = before->id(), .chain = chain_after(*before), .append_time = before->append_time};
-    } else if (const auto* skip = frame ? std::get_if<Skip>(&frame->body) : nullptr) {
-      found =
-          LogMark{.id = skip->last, .chain = skip->chain_after, .append_time = skip->append_time};
-    }
-    if (found && found->id.index == wanted && found->chain == header.previous_chain) return *found;
-    return fail(Errc::kCorrupt, fmt::format("{}: byte {}: the frame there fails its checksum",
-                                            source_.path(), position));
-  }
-
   Result<void> add(const Entry& entry) {
     const EntryHeader& header = entry.header;
     if (mark_.id.index.next() != header.index) {
-      TRY_ASSIGN(before, mark_before(header));
+      TRY_ASSIGN(before, mark_before(source_, *source_index_, header));
       skip_to(before);
     }
     const Envelope local = envelope(FrameKind::kEntry);
@@ -166,7 +139,7 @@ class Copier {
     encode_entry(local, entry, grow(bytes));
     index_.add(header, static_cast<std::uint32_t>(local.position),
                static_cast<std::uint32_t>(bytes));
-    mark_ = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time};
+    mark_ = mark_after(header);
     return {};
   }
 
@@ -251,9 +224,12 @@ class CleanJob final : public FlushJob {
 
 }  // namespace
 
-void SegmentedLog::set_shard_start(ShardKey shard, Offset start) {
+void SegmentedLog::set_shard_start(ShardKey shard, Offset start, Index at) {
+  CHECK(told_starts_.empty() || told_starts_.back().at <= at);
   Offset& known = starts_[shard];
-  known = std::max(known, start);
+  if (known >= start) return;
+  known = start;
+  told_starts_.push_back({.at = at, .shard = shard, .start = start});
 }
 
 std::uint64_t SegmentedLog::bytes_below(const Segment& segment, ShardKey shard,
@@ -272,22 +248,28 @@ std::uint64_t SegmentedLog::bytes_below(const Segment& segment, ShardKey shard,
   return bytes;
 }
 
-std::uint64_t SegmentedLog::live_bytes(const Segment& segment) const {
+std::uint64_t SegmentedLog::live_bytes(const Segment& segment, const Starts& starts) const {
   std::uint64_t bytes = 0;
   for (const auto& [shard, summary] : segment.shards()) {
-    const auto start = starts_.find(shard);
+    const auto start = starts.find(shard);
     bytes += summary.bytes;
-    if (start != starts_.end()) bytes -= bytes_below(segment, shard, start->second);
+    if (start != starts.end()) bytes -= bytes_below(segment, shard, start->second);
   }
   return bytes;
 }
 
 std::unique_ptr<FlushJob> SegmentedLog::take_clean(Index durable_image) {
   if (clean_out_) return nullptr;
+  for (; !told_starts_.empty() && told_starts_.front().at <= durable_image;
+       told_starts_.pop_front()) {
+    const ToldStart& told = told_starts_.front();
+    Offset& known = imaged_starts_[told.shard];
+    known = std::max(known, told.start);
+  }
   auto job = std::make_unique<CleanJob>(
       directory_, manifest_,
       SegmentHeader{.group = options_.group, .incarnation = options_.incarnation, .segment = {}},
-      options_.node, starts_);
+      options_.node, imaged_starts_);
   for (const SegmentPtr& segment : segments_) {
     const SegmentRecord& record = segment->record();
     // A segment whose sealing is still being flushed is not in the manifest as sealed, also where
@@ -295,7 +277,7 @@ std::unique_ptr<FlushJob> SegmentedLog::take_clean(Index durable_image) {
     if (!record.sealed || segment->index_resident() || record.after.id.index > durable_image) {
       break;
     }
-    const std::uint64_t live = live_bytes(*segment);
+    const std::uint64_t live = live_bytes(*segment, imaged_starts_);
     if (live == 0) {
       job->targets.push_back({.segment = segment, .copy = std::nullopt});
     } else if (live < record.frames_end / 2 && live < segment->entry_bytes()) {
@@ -329,7 +311,7 @@ Log::Usage SegmentedLog::usage() const {
   Usage usage{.bytes = 0, .live_bytes = 0, .segments = segments_.size()};
   for (const SegmentPtr& segment : segments_) {
     usage.bytes += segment->record().file_bytes;
-    if (segment->record().sealed) usage.live_bytes += live_bytes(*segment);
+    if (segment->record().sealed) usage.live_bytes += live_bytes(*segment, starts_);
   }
   for (const auto& [shard, batches] : active_index_.shards()) {
     for (const ShardEntry& batch : batches) usage.live_bytes += batch.bytes;

@@ -20,18 +20,11 @@
 #include "raft/mutex.h"
 #include "raft/types.h"
 #include "storage/file.h"
+#include "storage/log_mark.h"
 
 namespace lignum::storage {
 
 inline constexpr const char* kManifestName = "manifest";
-
-// Where the log stands after an entry.
-struct LogMark {
-  LogId id;
-  Hash128 chain;
-  TimeUs append_time = 0;
-  friend bool operator==(const LogMark&, const LogMark&) = default;
-};
 
 struct SegmentRecord {
   SegmentId id;

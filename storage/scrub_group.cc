@@ -15,6 +15,7 @@
 #include "raft/types.h"
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"
+#include "storage/image_transfer.h"
 #include "storage/manifest.h"
 #include "storage/scrub_file.h"
 #include "storage/scrub_report.h"
@@ -237,8 +238,15 @@ Result<void> scrub_images(ScrubLedger& ledger, Directory& directory, const std::
     if (std::ranges::find(images, name) != images.end()) {
       const auto index = scrub_image(ledger, directory, name, whole, group);
       newest = std::max(newest, index.value_or(Index()));
-    } else if (name == kImageTemporaryName) {
+    } else if (name == kImageTemporaryName || name == kImagePartName) {
       list_leftover(ledger, directory, name, whole);
+      // A snapshot whose switch was made, and whose image has no name yet: the next start gives it.
+      const auto part =
+          name == kImagePartName ? check_image(directory, name) : Result<ImageCheck>();
+      const bool installed = part && part->damage.empty() && log &&
+                             part->info.incarnation == group.incarnation &&
+                             part->info.applied.index <= log->last;
+      if (installed) newest = std::max(newest, part->info.applied.index);
     } else {
       list_file(ledger, directory, name, whole, ByteUse::kUnused,
                 "logd does not know this name and leaves it alone");

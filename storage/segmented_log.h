@@ -17,6 +17,9 @@
 // Truncation overwrites nothing either: in one flush the manifest cuts the segment in which the log
 // ends from now on, forgets those behind it, and lists a new active one; then their files go.
 //
+// A snapshot replaces the log's end: staged segments (log_stage.h) are written and synced unlisted,
+// then one edit of the manifest lists them and a new active segment in place of what was there.
+//
 // What each crash leaves: a prepared file that the manifest does not list is debris. A listed
 // active segment without a valid header block was rolled into and never flushed. A footer without
 // its manifest entry is garbage behind the last frame.
@@ -45,7 +48,9 @@
 #include "storage/file.h"
 #include "storage/frame_codec.h"
 #include "storage/frame_format.h"
+#include "storage/kept_entries.h"
 #include "storage/log.h"
+#include "storage/log_mark.h"
 #include "storage/manifest.h"
 #include "storage/segment.h"
 #include "storage/segment_index.h"
@@ -139,10 +144,17 @@ class SegmentedLog final : public Log {
   [[nodiscard]] std::unique_ptr<ReadPlan> read_shard(ShardKey shard,
                                                      const ShardReadOptions& options) override;
   [[nodiscard]] std::optional<Offset> find_time(ShardKey shard, TimeUs time) const override;
-  void set_shard_start(ShardKey shard, Offset start) override;
+  void set_shard_start(ShardKey shard, Offset start, Index at) override;
   void release_spare() override;
   [[nodiscard]] std::unique_ptr<FlushJob> take_clean(Index durable_image) override;
   void complete_clean(std::unique_ptr<FlushJob> job, bool ok) override;
+  [[nodiscard]] std::vector<LogMark> boundaries(std::size_t count_max) const override;
+  [[nodiscard]] MarkSearch find_mark(std::vector<LogMark> known) override;
+  [[nodiscard]] KeptRead read_kept(Index after, Index to, std::size_t bytes_max) override;
+  [[nodiscard]] std::unique_ptr<LogStage> begin_stage(const LogMark& after) override;
+  void extend(LogStage& stage) override;
+  [[nodiscard]] std::unique_ptr<FlushJob> take_restore(std::unique_ptr<LogStage> stage) override;
+  void complete_restore(std::unique_ptr<FlushJob> job) override;
   [[nodiscard]] Usage usage() const override;
   [[nodiscard]] std::vector<ShardKey> shards() const override;
   [[nodiscard]] std::uint64_t shard_bytes(ShardKey shard) const override;
@@ -191,7 +203,9 @@ class SegmentedLog final : public Log {
   [[nodiscard]] SegmentRecord cut_sealed(SegmentPtr& segment, Index last_kept);
   [[nodiscard]] SegmentRecord cut_active(Index last_kept);
   [[nodiscard]] Envelope envelope(FrameKind kind) const;
-  [[nodiscard]] std::uint64_t live_bytes(const Segment& segment) const;
+  [[nodiscard]] KeptSource kept_source() const;
+  using Starts = std::map<ShardKey, Offset>;
+  [[nodiscard]] std::uint64_t live_bytes(const Segment& segment, const Starts& starts) const;
   [[nodiscard]] std::uint64_t bytes_below(const Segment& segment, ShardKey shard,
                                           Offset offset) const;
   [[nodiscard]] std::shared_ptr<const SegmentIndex> index_of(const SegmentPtr& segment) const;
@@ -227,8 +241,18 @@ class SegmentedLog final : public Log {
   // The spare to come.
   std::shared_ptr<SegmentPreparation> preparing_;
   std::optional<Error> prepare_error_;
-  std::map<ShardKey, Offset> starts_;
+  // What no reader needs any more: as far as was told; as the image says up to which the log was
+  // cleaned last; and what was told since, in the order of `at`.
+  Starts starts_;
+  Starts imaged_starts_;
+  struct ToldStart {
+    Index at;
+    ShardKey shard;
+    Offset start;
+  };
+  std::deque<ToldStart> told_starts_;
   bool clean_out_ = false;
+  class Restore;
 };
 
 }  // namespace lignum::storage

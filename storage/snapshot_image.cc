@@ -67,8 +67,6 @@ std::uint32_t chunk_crc(std::uint32_t image_crc, std::uint64_t position, Bytes c
   return crc32c(chunk, crc32c(place, image_crc));
 }
 
-std::string name_of(Index index) { return fmt::format("{}{:020}", kNamePrefix, index.value()); }
-
 bool is_image_name(std::string_view name) {
   return name.size() == kNamePrefix.size() + kIndexDigits && name.starts_with(kNamePrefix) &&
          std::ranges::all_of(name.substr(kNamePrefix.size()),
@@ -256,10 +254,12 @@ Result<void> ImageWriter::finish() {
   TRY(write_chunk(ChunkKind::kEnd));
   TRY(file_->sync());
   file_.reset();
-  TRY(directory_.rename(kImageTemporaryName, name_of(info_.applied.index)));
+  TRY(directory_.rename(kImageTemporaryName, image_name(info_.applied.index)));
   TRY(directory_.sync());
   return remove_old_images(directory_);
 }
+
+std::string image_name(Index index) { return fmt::format("{}{:020}", kNamePrefix, index.value()); }
 
 Result<std::vector<std::string>> list_images(const Directory& directory) {
   TRY_ASSIGN(names, directory.list());

@@ -72,6 +72,9 @@ class ImageWriter {
   std::uint64_t pairs_ = 0;
 };
 
+// The name of the image of the state after entry `index`.
+[[nodiscard]] std::string image_name(Index index);
+
 // Names of the images in `directory`, newest first.
 [[nodiscard]] Result<std::vector<std::string>> list_images(const Directory& directory);
 

@@ -62,6 +62,7 @@ class Run final : public NodeWatcher {
                      .simulated = world_.now(),
                      .steps = world_.queue.steps(),
                      .counts = workload_->counts(),
+                     .snapshots = checks_.counts().snapshots,
                      .faults = world_.faults,
                      .struck = faults_->struck(),
                      .ended = world_.now()};

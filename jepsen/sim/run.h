@@ -31,6 +31,8 @@ struct RunReport {
   Moment simulated = 0;
   std::uint64_t steps = 0;
   WorkloadCounts counts;
+  // Sent by a leader and installed by a follower.
+  std::uint64_t snapshots = 0;
   // By kind.
   std::map<std::string_view, std::uint64_t> faults;
   // Faults that struck, in their order.

@@ -13,6 +13,7 @@
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
+#include "net/snapshot_messages.h"
 #include "raft/options.h"
 #include "raft/random.h"
 #include "storage/frame_format.h"
@@ -24,6 +25,8 @@ namespace {
 
 using net::kMillisecond;
 using net::kSecond;
+
+constexpr std::size_t kSegmentBytesLeast = std::size_t{68} << 10;
 
 // One of the values.
 template <std::size_t n, class T>
@@ -45,8 +48,8 @@ std::uint32_t draw_rate(Random& random, std::uint32_t most) {
 NodePlan draw_node(Random& random) {
   NodePlan plan;
   plan.data_groups = static_cast<std::uint32_t>(1 + random.below(3));
-  constexpr std::size_t kLeast = std::size_t{68} << 10;
-  plan.segments.segment_bytes_min = random.chance(1, 2) ? kLeast : storage::kSegmentBytesMin;
+  plan.segments.segment_bytes_min =
+      random.chance(1, 2) ? kSegmentBytesLeast : storage::kSegmentBytesMin;
   plan.segments.segment_bytes_max =
       plan.segments.segment_bytes_min * pick(random, std::array<std::size_t, 3>{1, 1, 4});
   plan.segments.early_flush_bytes =
@@ -56,6 +59,8 @@ NodePlan draw_node(Random& random) {
   plan.pace.stall_rate = draw_rate(random, 20'000);
   plan.pace.flush_workers = static_cast<std::uint32_t>(1 + random.below(8));
   plan.pace.refuse_rate = draw_rate(random, 50'000);
+  plan.snapshot_piece_bytes =
+      pick(random, std::array<std::size_t, 3>{1, 10'000, net::kSnapshotPieceBytes});
   // Above the polls that a tail leaves open, or appends would wait for those.
   plan.outstanding_max = pick(random, std::array<std::size_t, 3>{24, 64, 4096});
   return plan;
@@ -139,8 +144,14 @@ RunPlan draw_plan(std::uint64_t seed) {
   plan.workload = draw_workload(random);
   plan.faults = draw_faults(random);
   plan.weather = draw_weather(random);
-  // A follower that was cut off may need what a trim has given back.
-  if (plan.nodes > 1) plan.workload.mix.trim = 0;
+  // Small segments and many trims: a follower that was cut off needs what was given back.
+  if (plan.nodes > 1 && random.chance(2, 3)) {
+    plan.workload.mix.trim = static_cast<std::uint32_t>(1 + random.below(8));
+    plan.node.segments.segment_bytes_min = kSegmentBytesLeast;
+    plan.node.segments.segment_bytes_max = kSegmentBytesLeast;
+    plan.workload.value_bytes_max = 3000;
+    plan.faults.lasts_most = draw_between(random, 5, 25) * kSecond;
+  }
   if (random.chance(1, 3)) plan.held_down = (plan.nodes - 1) / 2;
   plan.fire = draw_between(random, 20, 60) * kSecond;
   return plan;

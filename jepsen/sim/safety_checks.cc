@@ -83,12 +83,15 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
     take_committed(node, replica, applied_before.next(), applied);
     if (random_.chance(1, kCommitProbeOneIn)) probe_commit(node, replica);
   }
+  const bool same_life = seen.life == node.lives();
+  counts_.snapshots += replica.snapshots_sent() - (same_life ? seen.snapshots : 0);
   seen = {.life = node.lives(),
           .term = core.term(),
           .commit = core.commit(),
           .applied = applied,
           .last = core.last(),
           .leads = core.role() == raft::Role::kLeader,
+          .snapshots = replica.snapshots_sent(),
           .promised = seen.promised};
 }
 

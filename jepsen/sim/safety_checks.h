@@ -55,6 +55,8 @@ class SafetyChecks {
     std::uint64_t vote_probes = 0;
     std::uint64_t committed_entries = 0;
     std::uint64_t leaders = 0;
+    // That a follower has installed.
+    std::uint64_t snapshots = 0;
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -67,6 +69,7 @@ class SafetyChecks {
     Index applied;
     LogId last;
     bool leads = false;
+    std::uint64_t snapshots = 0;
     // The highest log that it has promised to hold.
     LogId promised;
   };

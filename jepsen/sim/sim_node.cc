@@ -137,7 +137,8 @@ server::GroupHostParts SimNode::parts(Life& life) {
           .boot_ports = *life.boot_ports,
           .defaults = {.shards = plan_.shards},
           .raft = raft,
-          .tick_us = plan_.tick_us};
+          .tick_us = plan_.tick_us,
+          .snapshot_piece_bytes = plan_.snapshot_piece_bytes};
 }
 
 void SimNode::boot() {

@@ -26,6 +26,7 @@
 #include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
+#include "net/snapshot_messages.h"
 #include "raft/options.h"
 #include "raft/random.h"
 #include "raft/types.h"
@@ -50,6 +51,7 @@ struct NodePlan {
   std::uint32_t members = 1;
   raft::Options raft;
   std::int64_t tick_us = 50'000;
+  std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
   // Of a server session: requests taken and not yet answered.
   std::size_t outstanding_max = 4096;
 };

@@ -23,6 +23,7 @@
 #include "server/group/state_machine.h"
 #include "storage/byte_order.h"
 #include "storage/file.h"
+#include "storage/image_transfer.h"
 #include "storage/segmented_log.h"
 #include "storage/snapshot_image.h"
 #include "storage/state_store.h"
@@ -120,13 +121,15 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
   };
   TRY_ASSIGN(names, storage::list_images(*images_));
   take_stock(names, restored.remark);
+  std::erase_if(kept_, [&](Index index) { return index.next() < log_floor || index > log_last; });
 
   auto from_store = restore_from_store(machine);
   if (!from_store) {
     add_remark(restored.remark, from_store.error().message());
     restored.store_damaged = true;
     rewrite_ = true;
-  } else if (const auto& mark = *from_store; mark && fits(*mark)) {
+  } else if (const auto& mark = *from_store;
+             mark && fits(*mark) && (kept_.empty() || kept_.back() <= mark->id.index)) {
     restored.mark = *mark;
     checkpoint_ = mark->id.index;
     return restored;
@@ -138,8 +141,9 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
                             "entries that were flushed are missing",
                             log_last.value(), mark->id.index.value()));
   } else if (mark) {
-    add_remark(restored.remark, fmt::format("the checkpoint stands at entry {}, outside the log",
-                                            mark->id.index.value()));
+    add_remark(restored.remark,
+               fmt::format("the checkpoint stands at entry {}, before the snapshot",
+                           mark->id.index.value()));
     rewrite_ = true;
   }
 
@@ -198,6 +202,23 @@ Result<AppliedMark> Checkpoints::restore_from_image(StateMachine& machine,
     return fail(Errc::kCorrupt, fmt::format("image {} is of another group", name));
   }
   return AppliedMark{.id = info->applied, .append_time = info->append_time, .chain = info->chain};
+}
+
+Result<std::string> Checkpoints::settle_snapshot(
+    const std::function<std::optional<LogId>(Index)>& id_at) {
+  TRY_ASSIGN(left, images_->exists(storage::kImagePartName));
+  if (!left) return std::string();
+  TRY_ASSIGN(index, storage::settle_staged_image(*images_, incarnation_, id_at));
+  return index ? fmt::format("the snapshot up to entry {} was being installed; it is now",
+                             index->value())
+               : std::string("a snapshot that was being received was given up");
+}
+
+void Checkpoints::restored(Index index) {
+  CHECK(!busy_);
+  kept_ = {index};
+  checkpoint_ = Index(0);
+  rewrite_ = true;
 }
 
 void Checkpoints::store_was_replaced() {

@@ -64,10 +64,22 @@ class Checkpoints {
     bool store_damaged = false;
   };
   // Called once, before anything else: brings `machine` to the newest state that is whole and
-  // lies within (log_floor - 1 .. log_last): first the state store, then the images. An empty
-  // machine at index 0 is a state too where log_floor is 1. kCorrupt when there is none, or when
-  // the checkpoint lies above log_last: records would be missing. Blocks; boot only.
+  // lies within (log_floor - 1 .. log_last): first the state store, then the images. (An image that
+  // is newer than the store came with a snapshot, and so did the log: it need not hold what an
+  // older state promises to readers.) An empty machine at index 0 is a state too where log_floor
+  // is 1. kCorrupt when there is none, or when the checkpoint lies above log_last: records would be
+  // missing. Blocks; boot only.
   Result<Restored> restore(StateMachine& machine, Index log_floor, Index log_last);
+
+  // Boot, once the log is open and before restore(): finishes a snapshot whose switch a crash cut
+  // short, or removes what had come of one. A sentence for the operator where there was something.
+  Result<std::string> settle_snapshot(const std::function<std::optional<LogId>(Index)>& id_at);
+
+  // A snapshot was installed whose image, the only one now, is that of `index`: the next checkpoint
+  // writes every pair.
+  void restored(Index index);
+  // Where images lie. Written to on the background pool.
+  [[nodiscard]] storage::Directory& images() const { return *images_; }
 
   // The store was dropped and is empty: the next checkpoint writes every pair.
   void store_was_replaced();

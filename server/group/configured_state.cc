@@ -62,11 +62,17 @@ void ConfiguredState::for_each(
 
 Result<void> ConfiguredState::restore(std::string_view key, std::string_view value) {
   if (key != kKey) return machine_.restore(key, value);
+  TRY_ASSIGN(config, decode(value));
+  config_ = std::move(config);
+  return {};
+}
+
+Result<raft::ConfigAt> ConfiguredState::decode(std::string_view value) {
   const Bytes bytes = std::as_bytes(std::span(value));
   if (bytes.size() < kIndexBytes) return fail(Errc::kCorrupt, "a configuration cut short");
   TRY_ASSIGN(membership, raft::decode_membership(bytes.subspan(kIndexBytes)));
-  config_ = {.index = Index(load_le<std::uint64_t>(bytes, 0)), .membership = std::move(membership)};
-  return {};
+  return raft::ConfigAt{.index = Index(load_le<std::uint64_t>(bytes, 0)),
+                        .membership = std::move(membership)};
 }
 
 void ConfiguredState::reset() {

@@ -31,6 +31,8 @@ class ConfiguredState final : public StateMachine {
       : machine_(machine), first_(first), config_(std::move(first)) {}
 
   [[nodiscard]] const raft::ConfigAt& config() const { return config_; }
+  // The value of the pair kKey. kCorrupt.
+  [[nodiscard]] static Result<raft::ConfigAt> decode(std::string_view value);
   [[nodiscard]] StateMachine& machine() { return machine_; }
 
   Result<void> apply(const Entry& entry) override;

@@ -6,7 +6,6 @@
 #include <deque>
 #include <expected>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -144,8 +143,7 @@ void DataGroup::settle() {
 }
 
 void DataGroup::on_admitting() {
-  // The log is told again what is not needed, also of shards that were dropped in an earlier life.
-  for (const ShardKey key : replica_.log().shards()) forget_below_start(key);
+  forget_below_starts();
   admission_.begin();
   settle();
   leads_();
@@ -475,17 +473,9 @@ void DataGroup::on_applied(const Entry& entry) {
   reader_.on_applied(entry);
 }
 
-// Tells the log what no reader needs any more.
-void DataGroup::forget_below_start(ShardKey key) {
-  const Shard* shard = state_->find(key);
-  if (shard != nullptr && shard->start == Offset(0)) return;
-  replica_.log().set_shard_start(
-      key, shard == nullptr ? Offset(std::numeric_limits<std::uint64_t>::max()) : shard->start);
-  retainer_.space_freed();
-}
-
 std::optional<std::int64_t> DataGroup::on_timer(const Now& now) {
   drain_queue(now);
+  if (starts_untold_) forget_below_starts();
   std::int64_t next = retainer_.on_timer(now);
   if (const auto reader_wants = reader_.on_timer(now)) next = std::min(next, *reader_wants);
   if (!queue_.empty()) next = std::min(next, now.monotonic_us + kRoomPollUs);

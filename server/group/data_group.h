@@ -109,6 +109,7 @@ class DataGroup final : public ReplicaOwner {
   void on_leadership_lost() override;
   void on_halted() override;
   void on_applied(const Entry& entry) override;
+  void on_restored() override;
   std::optional<std::int64_t> on_timer(const Now& now) override;
 
   void enqueue(AppendRequest request, Reply<AppendOutcome> reply);
@@ -132,6 +133,9 @@ class DataGroup final : public ReplicaOwner {
                     Reply<Done> reply);
   Result<std::optional<LogId>> propose_opens(const std::vector<ShardSettings>& wanted);
   void forget_below_start(ShardKey shard);
+  // The same of every shard, also of those that were dropped in an earlier life: where the log
+  // holds nothing that is not applied, for shards are opened by entries, too.
+  void forget_below_starts();
   void settle();
 
   Ports& ports_;
@@ -147,6 +151,8 @@ class DataGroup final : public ReplicaOwner {
   std::size_t queued_bytes_ = 0;
   bool disk_full_ = false;
   DataGroupCounters counters_;
+  // The log has not been told since start what is not needed.
+  bool starts_untold_ = true;
 };
 
 }  // namespace lignum::server

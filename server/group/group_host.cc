@@ -141,6 +141,9 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
                                                  .ports = *prepared.ports}));
   for (const std::string& each : opened.remarks) report(Severity::kWarn, each);
   prepared.log = std::move(opened.log);
+  TRY_ASSIGN(settled, prepared.checkpoints->settle_snapshot(
+                          [&log = *prepared.log](Index index) { return log.id_at(index); }));
+  if (!settled.empty()) report(Severity::kInfo, settled);
   if (group == kMetaGroup) {
     prepared.meta = std::make_unique<MetaState>();
   } else {
@@ -189,7 +192,8 @@ Result<void> GroupHost::seat(Prepared prepared) {
                          },
                      .checkpoints = std::move(prepared.checkpoints),
                      .raft = tuning,
-                     .tick_us = parts_.tick_us};
+                     .tick_us = parts_.tick_us,
+                     .snapshot_piece_bytes = parts_.snapshot_piece_bytes};
   Ports& ports = *prepared.ports;
   ports_[group] = std::move(prepared.ports);
   if (group == kMetaGroup) {

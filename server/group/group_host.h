@@ -7,6 +7,7 @@
 // lane does; start() and stop() are called there too and post to the lanes. A group whose log
 // cannot be opened is left out and named: the others serve.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "net/peer_message.h"
+#include "net/snapshot_messages.h"
 #include "raft/config_history.h"
 #include "raft/core.h"
 #include "raft/error.h"
@@ -68,6 +70,8 @@ struct GroupHostParts {
   raft::Options raft;
   // How long a tick of the cores is.
   std::int64_t tick_us = 50'000;
+  // See ReplicaParts.
+  std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
 };
 
 // What boot found, for the ready line.

@@ -46,11 +46,20 @@ void LogWriter::stage(raft::PersistOp operation, std::optional<Term> own) {
 }
 
 bool LogWriter::may_put(const raft::PersistOp& operation) const {
-  return !operation.truncate_after || (flights_.empty() && staged_.empty());
+  if (restoring()) return false;
+  if (!operation.truncate_after && !operation.restore) return true;
+  if (!flights_.empty() || !staged_.empty()) return false;
+  return !operation.restore || events_.may_restore();
+}
+
+void LogWriter::retry() {
+  put_held();
+  launch();
 }
 
 void LogWriter::put(Held held) {
   raft::PersistOp& operation = held.operation;
+  if (operation.restore) return put_restore(std::move(held));
   if (operation.truncate_after) {
     log_.truncate_after(*operation.truncate_after);
     events_.on_truncated(*operation.truncate_after);
@@ -60,6 +69,27 @@ void LogWriter::put(Held held) {
   }
   operation.append.clear();
   staged_.push_back(std::move(operation));
+}
+
+void LogWriter::put_restore(Held held) {
+  auto restore = std::make_shared<Restore>(events_.begin_restore());
+  const std::optional<raft::HardState> hard_state =
+      std::exchange(held.operation.hard_state, std::nullopt);
+  held.operation.restore.reset();
+  storage::FlushJob* const job = restore->job.get();
+  flights_.push_back(
+      {.job = std::move(restore->job), .operations = {}, .restored = std::move(held)});
+  ports_.run(
+      Pool::kFlush,
+      [this, hard_state, job, restore]() -> Result<void> {
+        if (hard_state) TRY(save_hard_state_(*hard_state));
+        TRY(restore->before());
+        TRY(job->run());
+        return restore->after();
+      },
+      [this, alive = alive_](const Result<void>& outcome) {
+        if (*alive) flushed(outcome);
+      });
 }
 
 bool LogWriter::put_entry(Entry& entry, std::optional<Term> own) {
@@ -145,7 +175,13 @@ void LogWriter::flushed(const Result<void>& outcome) {
   CHECK(!flights_.empty());
   Flight flight = std::move(flights_.front());
   flights_.pop_front();
-  if (flight.job != nullptr) log_.complete_flush(std::move(flight.job));
+  if (flight.restored) {
+    log_.complete_restore(std::move(flight.job));
+    events_.on_restored();
+    put(std::move(*flight.restored));
+  } else if (flight.job != nullptr) {
+    log_.complete_flush(std::move(flight.job));
+  }
   for (raft::PersistOp& operation : flight.operations) {
     events_.on_persisted(std::move(operation));
   }

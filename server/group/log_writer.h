@@ -8,6 +8,10 @@
 //        └─ held: a truncation and what follows it, until ──────────┘
 //           everything before it is flushed and no flush is out
 //
+// A snapshot that is installed (PersistOp.restore) has a flush of its own, with nothing before it
+// or behind it; the log changes hands when that is done, and what the operation appends comes
+// after.
+//
 // Flushes of a replica complete in order, kFlushesOutMax are out at most; what is staged meanwhile
 // goes with the next one (group commit). Owned by a replica, called from its lane only. A write
 // that failed stops the process.
@@ -32,6 +36,13 @@ namespace lignum::server {
 
 class LogWriter {
  public:
+  // How a snapshot is installed: run on a flush worker one after the other.
+  struct Restore {
+    Work before;
+    // Of Log::take_restore.
+    std::unique_ptr<storage::FlushJob> job;
+    Work after;
+  };
   // What becomes of the operations, told on the lane.
   class Events {
    public:
@@ -42,6 +53,11 @@ class LogWriter {
     virtual void on_truncated(Index last_kept) = 0;
     // `operation` and everything before it is durable; its entries have gone to the log.
     virtual void on_persisted(raft::PersistOp operation) = 0;
+    // True when nothing else works on the log; otherwise retry() is called later.
+    [[nodiscard]] virtual bool may_restore() const = 0;
+    [[nodiscard]] virtual Restore begin_restore() = 0;
+    // The snapshot is durable and the log is that which came with it.
+    virtual void on_restored() = 0;
     // A flush is done, and on_persisted was called for all it held.
     virtual void on_flushed() = 0;
     // The log and what is to be appended to it contradict each other: nothing more is staged.
@@ -69,6 +85,8 @@ class LogWriter {
   // Takes the next operation. Entries of term `own` are this leader's: their previous chain is
   // filled in; all others must continue the log's chain and its stamps.
   void stage(raft::PersistOp operation, std::optional<Term> own);
+  // Looks again at what waits for Events::may_restore.
+  void retry();
   // Sends what is staged on its way, where the log thinks that best.
   void launch();
 
@@ -89,16 +107,23 @@ class LogWriter {
   struct Flight {
     std::unique_ptr<storage::FlushJob> job;
     std::vector<raft::PersistOp> operations;
+    // What is left of the operation whose snapshot this installs.
+    std::optional<Held> restored = std::nullopt;
   };
 
   // False: it has to wait for what is before it.
   [[nodiscard]] bool may_put(const raft::PersistOp& operation) const;
   void put(Held held);
+  void put_restore(Held held);
   bool put_entry(Entry& entry, std::optional<Term> own);
   void put_held();
   // Sends the last flight on its way.
   void flush(const std::optional<raft::HardState>& hard_state, storage::FlushJob* job);
   void flushed(const Result<void>& outcome);
+  // A snapshot is being installed.
+  [[nodiscard]] bool restoring() const {
+    return !flights_.empty() && flights_.front().restored.has_value();
+  }
 
   const GroupId group_;
   storage::Log& log_;

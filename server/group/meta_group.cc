@@ -143,6 +143,11 @@ void MetaGroup::on_applied(const Entry& entry) {
   if (!replica_.alone()) reconcile_soon();
 }
 
+void MetaGroup::on_restored() {
+  publish();
+  reconcile_soon();
+}
+
 void MetaGroup::reconcile_soon() { reconcile_at(ports_.now().monotonic_us + kReconcileSoonUs); }
 
 void MetaGroup::reconcile_at(std::int64_t monotonic_us) {

@@ -125,6 +125,7 @@ class MetaGroup final : public ReplicaOwner {
   void on_leadership_lost() override;
   void on_halted() override;
   void on_applied(const Entry& entry) override;
+  void on_restored() override;
   std::optional<std::int64_t> on_timer(const Now& now) override;
 
   // Proposes and answers when it is applied.

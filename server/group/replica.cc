@@ -74,8 +74,25 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                .machine = machine_,
                .applied = applied_,
                .checkpoints = std::move(parts.checkpoints),
-               .may_clean = [this] { return alone(); },
+               .pinned = [this] { return sender_.pinned(); },
                .ended = [this] { on_upkeep_ended(); }}),
+      sender_({.group = group_,
+               .incarnation = incarnation_,
+               .ports = ports_,
+               .log = *log_,
+               .checkpoints = upkeep_.checkpoints(),
+               .piece_bytes = parts.snapshot_piece_bytes,
+               .need_image = [this] { upkeep_.make_image(); },
+               .failed =
+                   [this](const raft::SendSnapshot& request) {
+                     core_.on_snapshot_sent(request, std::nullopt);
+                   }}),
+      receiver_({.group = group_,
+                 .incarnation = incarnation_,
+                 .ports = ports_,
+                 .log = *log_,
+                 .checkpoints = upkeep_.checkpoints(),
+                 .ready = [this](const net::SnapshotOffer& offer) { on_snapshot_ready(offer); }}),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);
   ports_.on_wake([this, alive = alive_] {
@@ -151,6 +168,9 @@ Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
 
 void Replica::receive(net::PeerMessage received) {
   if (stopping_ || !damage_.empty() || received.incarnation != incarnation_) return;
+  if (!std::holds_alternative<raft::Message>(received.body)) {
+    return receive_snapshot(std::move(received));
+  }
   raft::Message message = std::get<raft::Message>(std::move(received.body));
   const std::size_t bytes = room_needed(message);
   if (bytes == 0) return step(std::move(message));
@@ -254,9 +274,8 @@ void Replica::tick(std::int64_t now) {
   tick_at_ = now + tick_us_;
   drain();
   core_.tick();
-  for (const raft::SendSnapshot& each : std::exchange(snapshots_wanted_, {})) {
-    core_.on_snapshot_sent(each, std::nullopt);
-  }
+  sender_.tick(core_);
+  if (installing_ == nullptr) receiver_.tick(core_.commit());
   catch_up_.retry();
   drain();
   schedule_pump();
@@ -312,12 +331,19 @@ void Replica::execute(raft::Output output) {
   if (output.persist) stage(std::move(*output.persist));
   if (!damage_.empty()) return;
   for (const raft::Fetch& fetch : output.fetch) catch_up_.fetch(fetch);
-  for (const raft::SendSnapshot& each : output.send_snapshot) snapshots_wanted_.push_back(each);
+  for (const raft::SendSnapshot& each : output.send_snapshot) sender_.want(each);
   for (raft::Message& message : output.send_now) send(std::move(message));
   for (const raft::ReadReady& read : output.reads) reads_.answer(read, applied_.id.index);
 }
 
 void Replica::stage(raft::PersistOp operation) {
+  if (operation.restore) {
+    // The core takes one only from on_snapshot_ready().
+    CHECK(installing_ != nullptr && installing_->mark.id == operation.restore->id);
+    installing_->taken = true;
+    installing_->stage = receiver_.take_stage();
+    upkeep_.hold();
+  }
   for (Entry& entry : operation.append) {
     // The core knows no clock: its own no-op, for one, comes without a stamp.
     TimeUs& stamp = entry.header.append_time;
@@ -372,6 +398,7 @@ void Replica::on_role_change(const raft::RoleChange& change) {
     admitting_ = false;
     owner_.on_leadership_lost();
   }
+  sender_.clear();
   if (leads) led_ = change.term;
 }
 
@@ -384,6 +411,8 @@ void Replica::halt(std::string why) {
   core_.on_damaged(applied_.id.index.next());
   incoming_.clear();
   incoming_bytes_ = 0;
+  sender_.clear();
+  receiver_.stop();
   upkeep_.halt();
   if (std::exchange(admitting_, false)) owner_.on_leadership_lost();
   waiters_.fail_all();
@@ -398,6 +427,8 @@ void Replica::stop(Task done) {
   stopped_ = std::move(done);
   incoming_.clear();
   incoming_bytes_ = 0;
+  sender_.clear();
+  receiver_.stop();
   upkeep_.stop();
   pump();
 }
@@ -407,12 +438,15 @@ void Replica::on_upkeep_ended() {
   if (before_first > core_.base().index && damage_.empty()) {
     if (const auto base = log_->id_at(before_first)) core_.on_compacted(*base);
   }
+  writer_.retry();
   advance_stop();
 }
 
 void Replica::advance_stop() {
   if (!stopping_ || !stopped_ || writer_.flushing() || upkeep_.busy() || pump_posted_) return;
   const bool sound = damage_.empty();
+  // It waited for the upkeep that was out.
+  if (sound && installing_ != nullptr) return;
   if (sound && !upkeep_.failed() &&
       applied_.id.index > upkeep_.checkpoints().durable_checkpoint()) {
     upkeep_.checkpoint();

@@ -21,6 +21,11 @@
 // A change of leadership ends admission, not waiting: an entry of an earlier leadership may still
 // commit, so whoever waits for it hears what became of it, or kUnknown at the deadline.
 //
+// A follower that needs what the log of its leader no longer holds is sent a snapshot: the newest
+// image and what is kept of the log before it (snapshot_sender.h, snapshot_receiver.h). When all of
+// it has come, the core decides (raft::InstallSnapshot); if it takes it, state and log change hands
+// when the switch is durable, and until then nothing is applied.
+//
 // Damage (an entry that contradicts the state, a log that fails its checksums or contradicts its
 // leader's) halts this replica only: it admits nothing more, says nothing more to others, and says
 // so in status(); what was applied stays readable.
@@ -32,9 +37,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/peer_message.h"
+#include "net/snapshot_messages.h"
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -49,10 +56,13 @@
 #include "server/group/ports.h"
 #include "server/group/read_waiters.h"
 #include "server/group/recent_entries.h"
+#include "server/group/snapshot_receiver.h"
+#include "server/group/snapshot_sender.h"
 #include "server/group/state_machine.h"
 #include "server/group/upkeep.h"
 #include "server/group/waiters.h"
 #include "storage/log.h"
+#include "storage/log_stage.h"
 
 namespace lignum::server {
 
@@ -70,6 +80,8 @@ class ReplicaOwner {
   virtual void on_halted() = 0;
   // `entry` was applied to the state machine; its waiters are told right after this.
   virtual void on_applied(const Entry& entry) = 0;
+  // A snapshot took the place of state and log, up to Replica::applied().
+  virtual void on_restored() = 0;
   // The timer rang. Returns when it wants to be called next, if at all (monotonic us).
   virtual std::optional<std::int64_t> on_timer(const Now& now) = 0;
 };
@@ -85,6 +97,8 @@ struct ReplicaParts {
   raft::Options raft;
   // How long a tick of the core is.
   std::int64_t tick_us = 50'000;
+  // Of one piece of a snapshot; net::kSnapshotPieceBytes at most.
+  std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
 };
 
 struct ReplicaStatus {
@@ -158,8 +172,7 @@ class Replica final : private LogWriter::Events {
 
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
   void checkpoint() { upkeep_.checkpoint(); }
-  // Frees what nobody needs any more, unless that is on its way already. With other members the log
-  // is kept whole: a follower is brought up from entries alone.
+  // Frees what nobody needs any more, unless that is on its way already.
   void clean() { upkeep_.clean(); }
 
   [[nodiscard]] GroupId group() const { return group_; }
@@ -173,6 +186,8 @@ class Replica final : private LogWriter::Events {
   [[nodiscard]] const Checkpoints& checkpoints() const { return upkeep_.checkpoints(); }
   [[nodiscard]] const raft::Core& core() const { return core_; }
   [[nodiscard]] ReplicaStatus status() const;
+  // Followers that were brought up by a snapshot since start.
+  [[nodiscard]] std::uint64_t snapshots_sent() const { return sender_.sent(); }
 
   // A checkpoint starts when this much log was applied since the last one; the contract's bound
   // is twice that (rule D1), the rest is for what arrives while it is written.
@@ -197,6 +212,9 @@ class Replica final : private LogWriter::Events {
   void on_truncated(Index last_kept) override;
   void on_persisted(raft::PersistOp operation) override;
   void on_flushed() override;
+  [[nodiscard]] bool may_restore() const override { return !upkeep_.busy(); }
+  [[nodiscard]] LogWriter::Restore begin_restore() override;
+  void on_restored() override;
   void on_divergence(std::string what) override;
   void on_disk_failed() override;
 
@@ -211,6 +229,10 @@ class Replica final : private LogWriter::Events {
   void send(raft::Message message);
   void supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entries);
   void step(raft::Message message);
+  // What moves snapshots.
+  void receive_snapshot(net::PeerMessage received);
+  // All of it is staged and verified.
+  void on_snapshot_ready(const net::SnapshotOffer& offer);
   // Hands what waits for room in the log to the core.
   void receive_waiting();
   void on_timer();
@@ -239,6 +261,8 @@ class Replica final : private LogWriter::Events {
   LogWriter writer_;
   CatchUp catch_up_;
   Upkeep upkeep_;
+  SnapshotSender sender_;
+  SnapshotReceiver receiver_;
   Waiters waiters_;
   ReadWaiters reads_;
 
@@ -253,7 +277,15 @@ class Replica final : private LogWriter::Events {
   // Messages with entries, in order of arrival.
   std::deque<raft::Message> incoming_;
   std::size_t incoming_bytes_ = 0;
-  std::vector<raft::SendSnapshot> snapshots_wanted_;
+  // A snapshot that the core took, until it is installed.
+  struct Installing {
+    // By the core; until then it is only offered to it.
+    bool taken = false;
+    std::unique_ptr<storage::LogStage> stage;
+    AppliedMark mark;
+    std::vector<std::pair<std::string, std::string>> pairs;
+  };
+  std::shared_ptr<Installing> installing_;
   std::optional<std::int64_t> tick_at_;
   std::optional<std::int64_t> armed_for_;
   std::string damage_;

@@ -18,6 +18,8 @@
 namespace lignum::server {
 
 void Replica::apply_committed() {
+  // What follows a snapshot is applied to its state.
+  if (installing_ != nullptr) return;
   const Index target = mutant(Mutant::kAppliedBeforeFlush)
                            ? core_.commit()
                            : std::min(core_.commit(), core_.durable());

@@ -200,6 +200,11 @@ void ShardReader::on_bounds_changed(ShardKey shard) {
   schedule_wake();
 }
 
+void ShardReader::on_restored() {
+  closed_moved_ = true;
+  schedule_wake();
+}
+
 void ShardReader::schedule_wake() {
   if (wake_posted_) return;
   wake_posted_ = true;

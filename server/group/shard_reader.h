@@ -49,6 +49,8 @@ class ShardReader {
   void on_applied(const Entry& entry);
   // A shard was dropped or trimmed: its parked reads are looked at again.
   void on_bounds_changed(ShardKey shard);
+  // The state became another one by a snapshot: everything parked is looked at again.
+  void on_restored();
   // Answers parked reads whose deadline has passed; returns the next one.
   std::optional<std::int64_t> on_timer(const Now& now);
   // Answers everything that is parked.

@@ -1,5 +1,6 @@
 #include "server/group/upkeep.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,7 +21,7 @@ Upkeep::Upkeep(Parts parts)
       machine_(parts.machine),
       applied_(parts.applied),
       checkpoints_(std::move(parts.checkpoints)),
-      may_clean_(std::move(parts.may_clean)),
+      pinned_(std::move(parts.pinned)),
       ended_(std::move(parts.ended)),
       alive_(std::make_shared<bool>(true)) {}
 
@@ -59,8 +60,27 @@ std::optional<Error> Upkeep::stall() const {
 }
 
 void Upkeep::checkpoint() {
-  if (checkpoints_->busy() || halted_) return;
-  if (checkpoints_->durable_checkpoint() >= applied_.id.index) return;
+  if (checkpoints_->durable_checkpoint() < applied_.id.index) begin();
+}
+
+void Upkeep::make_image() {
+  const std::int64_t now = ports_.now().monotonic_us;
+  if (now < next_try_ || applied_.id.index == Index()) return;
+  next_try_ = now + kCheckpointRetryUs;
+  begin();
+}
+
+void Upkeep::restored() {
+  held_ = false;
+  bytes_since_checkpoint_ = 0;
+  bytes_unsaved_ = 0;
+  bytes_being_saved_ = 0;
+  error_.reset();
+  checkpoints_->restored(applied_.id.index);
+}
+
+void Upkeep::begin() {
+  if (checkpoints_->busy() || halted_ || held_) return;
   bytes_since_checkpoint_ = 0;
   bytes_being_saved_ = bytes_unsaved_;
   checkpoints_->begin(applied_, machine_, [this, alive = alive_](const Result<void>& outcome) {
@@ -79,8 +99,9 @@ void Upkeep::checkpoint() {
 }
 
 void Upkeep::clean() {
-  if (clean_job_ != nullptr || stopping_ || halted_ || !may_clean_()) return;
-  clean_job_ = log_.take_clean(checkpoints_->durable_image());
+  if (clean_job_ != nullptr || stopping_ || halted_ || held_) return;
+  const Index image = checkpoints_->durable_image();
+  clean_job_ = log_.take_clean(std::min(image, pinned_().value_or(image)));
   if (clean_job_ == nullptr) return;
   ports_.run(
       Pool::kBackground, [job = clean_job_.get()] { return job->run(); },

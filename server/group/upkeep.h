@@ -43,8 +43,8 @@ class Upkeep {
     // Of `machine`; read whenever a checkpoint begins.
     const AppliedMark& applied;
     std::unique_ptr<Checkpoints> checkpoints;
-    // False while the log has to be kept whole.
-    std::function<bool()> may_clean;
+    // Entries above this are not cleaned, where it is set: somebody is being sent them.
+    std::function<std::optional<Index>()> pinned;
     // Told on the lane whenever a piece of work has ended.
     std::function<void()> ended;
   };
@@ -59,6 +59,12 @@ class Upkeep {
   void checkpoint_if_due();
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
   void checkpoint();
+  // The same, also where nothing was applied since: there is no image that can be used.
+  void make_image();
+  // Nothing is begun until restored(): a snapshot is about to take the place of log and state.
+  void hold() { held_ = true; }
+  // It has; the state is that of `applied`, in an image of its own.
+  void restored();
   // Frees what nobody needs any more, unless that is on its way already.
   void clean();
   // Starts nothing more by itself, and no cleaning at all.
@@ -81,13 +87,15 @@ class Upkeep {
   [[nodiscard]] const Checkpoints& checkpoints() const { return *checkpoints_; }
 
  private:
+  void begin();
+
   const GroupId group_;
   Ports& ports_;
   storage::Log& log_;
   StateMachine& machine_;
   const AppliedMark& applied_;
   std::unique_ptr<Checkpoints> checkpoints_;
-  std::function<bool()> may_clean_;
+  std::function<std::optional<Index>()> pinned_;
   std::function<void()> ended_;
   // Of log applied since the last checkpoint began; since the last durable one; and of those, what
   // the one that is being written holds.
@@ -100,6 +108,7 @@ class Upkeep {
   std::unique_ptr<storage::FlushJob> clean_job_;
   bool stopping_ = false;
   bool halted_ = false;
+  bool held_ = false;
   // Callbacks from pools find out with it whether the replica still exists.
   std::shared_ptr<bool> alive_;
 };

@@ -37,6 +37,14 @@ void Waiters::applied(LogId id) {
   }
 }
 
+void Waiters::passed(Index index) {
+  while (!waiters_.empty() && waiters_.front().id.index <= index) {
+    Waiter waiter = std::move(waiters_.front());
+    waiters_.pop_front();
+    waiter.callback(Fate::kUnknown);
+  }
+}
+
 void Waiters::fail_all() {
   std::deque<Waiter> all = std::exchange(waiters_, {});
   for (Waiter& waiter : all) waiter.callback(Fate::kUnknown);

@@ -35,6 +35,8 @@ class Waiters {
 
   // The entry `id` was applied: tells everybody who waits at or below its index.
   void applied(LogId id);
+  // A snapshot took the place of everything up to here: who waits there is told kUnknown.
+  void passed(Index index);
   // Leadership ended or the replica stops: everybody still waiting is told kUnknown.
   void fail_all();
   // Tells kUnknown to everybody whose deadline is at or before `monotonic_us`.

@@ -20,6 +20,7 @@
 #include "net/proto/client.pb.h"
 #include "net/raft_codec.h"
 #include "net/server_session.h"
+#include "net/snapshot_messages.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/membership.h"
@@ -35,6 +36,7 @@
 #include "storage/hard_state_block.h"
 #include "storage/identity_file.h"
 #include "storage/level.h"
+#include "storage/log_mark.h"
 #include "storage/manifest.h"
 #include "storage/record.h"
 #include "storage/record_batch.h"
@@ -123,7 +125,8 @@ void add_wire(const std::filesystem::path& root) {
   session.add("raw", {byte(0), bytes_of("\xFF\x00"sv), hello()});
 }
 
-void add_peer_message(const Corpus& corpus, const std::string& name, raft::Message message) {
+template <class Body>
+void add_peer_message(const Corpus& corpus, const std::string& name, Body message) {
   message.from = {.node = NodeId(1), .incarnation = NodeIncarnation(2)};
   message.to = {.node = NodeId(3), .incarnation = NodeIncarnation(4)};
   const net::EncodedPeerMessage encoded = net::encode_peer_message(
@@ -150,17 +153,36 @@ void add_peers(const std::filesystem::path& root) {
                   .payload_crc = crc32c(Buffer(20))};
   add_peer_message(
       corpus, "append",
-      {.body = raft::AppendEntries{
-           .term = Term(3), .previous = {.term = Term(2), .index = Index(4)}, .entries = {entry}}});
-  add_peer_message(corpus, "vote", {.body = raft::RequestVote{.term = Term(3)}});
-  add_peer_message(corpus, "rejected", {.body = raft::AppendReply{.conflict = LogId{}}});
-  add_peer_message(corpus, "heartbeat", {.body = raft::Heartbeat{.term = Term(3)}});
+      raft::Message{.body = raft::AppendEntries{.term = Term(3),
+                                                .previous = {.term = Term(2), .index = Index(4)},
+                                                .entries = {entry}}});
+  add_peer_message(corpus, "vote", raft::Message{.body = raft::RequestVote{.term = Term(3)}});
+  add_peer_message(corpus, "rejected",
+                   raft::Message{.body = raft::AppendReply{.conflict = LogId{}}});
+  add_peer_message(corpus, "heartbeat", raft::Message{.body = raft::Heartbeat{.term = Term(3)}});
   const ReplicaId voter{.node = NodeId(1), .incarnation = NodeIncarnation(2)};
-  add_peer_message(
-      corpus, "snapshot",
-      {.body = raft::InstallSnapshot{.term = Term(3),
+  add_peer_message(corpus, "snapshot",
+                   raft::Message{.body = raft::InstallSnapshot{
+                                     .term = Term(3),
                                      .snapshot = {.id = {.term = Term(2), .index = Index(4)},
                                                   .membership = {.voters = {voter}}}}});
+  const LogId last{.term = Term(2), .index = Index(9)};
+  const storage::LogMark mark{.id = last, .chain = {.low = 1, .high = 2}, .append_time = 3};
+  add_peer_message(corpus, "offer",
+                   net::SnapshotOffer{.term = Term(3),
+                                      .snapshot = {.id = last, .membership = {.voters = {voter}}},
+                                      .last = mark,
+                                      .image_bytes = 80});
+  add_peer_message(corpus, "pull",
+                   net::SnapshotPull{
+                       .snapshot = last, .want = net::SnapshotPull::Want::kPlace, .known = {mark}});
+  net::SnapshotLog log{.snapshot = last};
+  log.after.id = {.term = Term(1), .index = Index(4)};
+  log.items.push_back({.skip_to = std::nullopt, .entry = entry});
+  log.items.push_back({.skip_to = mark, .entry = {}});
+  add_peer_message(corpus, "pieces", std::move(log));
+  add_peer_message(corpus, "image",
+                   net::SnapshotImage{.snapshot = last, .bytes = Payload{Buffer(30)}});
 }
 
 void add_batches(const std::filesystem::path& root) {

@@ -15,12 +15,14 @@
 #include "net/peer_message.h"
 #include "net/proto/peer.pb.h"
 #include "net/raft_codec.h"
+#include "net/snapshot_messages.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/messages.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/crc32c.h"
+#include "storage/log_mark.h"
 
 namespace lignum::net {
 namespace {
@@ -208,6 +210,74 @@ TEST(RaftCodecTest, WhatNobodyEncodesIsRefused) {
   EXPECT_EQ(refusal(header, ""), Errc::kProtocol);
   header.mutable_heartbeat();
   EXPECT_EQ(refusal(header, "payload"), Errc::kProtocol);
+}
+
+storage::LogMark mark(std::uint64_t index) {
+  return {.id = {.term = Term(3), .index = Index(index)},
+          .chain = {.low = index * 7, .high = index * 11},
+          .append_time = static_cast<TimeUs>(index * 13)};
+}
+
+template <class T>
+Result<T> snapshot_back(T body) {
+  body.from = kOne;
+  body.to = kTwo;
+  TRY_ASSIGN(received,
+             through({.group = GroupId(3), .incarnation = kGroup, .body = std::move(body)}));
+  EXPECT_EQ(received.from(), kOne);
+  EXPECT_EQ(received.to(), kTwo);
+  return std::get<T>(received.body);
+}
+
+TEST(RaftCodecTest, WhatMovesASnapshotComesBack) {
+  const LogId last = mark(90).id;
+  const raft::Snapshot snapshot{.id = last, .membership = {.voters = {kOne, kTwo}}};
+  const auto offer = snapshot_back(SnapshotOffer{
+      .term = Term(4), .session = 5, .snapshot = snapshot, .last = mark(90), .image_bytes = 6});
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->term, Term(4));
+  EXPECT_EQ(offer->session, 5U);
+  EXPECT_EQ(offer->snapshot, snapshot);
+  EXPECT_EQ(offer->last, mark(90));
+  EXPECT_EQ(offer->image_bytes, 6U);
+  const auto pull = snapshot_back(SnapshotPull{.session = 5,
+                                               .snapshot = last,
+                                               .want = SnapshotPull::Want::kPlace,
+                                               .known = {mark(7), mark(3)},
+                                               .image_from = 8});
+  ASSERT_TRUE(pull);
+  EXPECT_EQ(pull->snapshot, last);
+  EXPECT_EQ(pull->want, SnapshotPull::Want::kPlace);
+  EXPECT_EQ(pull->known, (std::vector{mark(7), mark(3)}));
+  EXPECT_EQ(pull->image_from, 8U);
+  const auto image = snapshot_back(SnapshotImage{
+      .session = 5, .snapshot = last, .from_byte = 9, .bytes = entry(1, 1, "abc").payload});
+  ASSERT_TRUE(image);
+  EXPECT_EQ(image->from_byte, 9U);
+  EXPECT_TRUE(std::ranges::equal(image->bytes.bytes(), std::as_bytes(std::span("abc", 3))));
+}
+
+TEST(RaftCodecTest, ItemsOfASnapshotComeBackAndAreJudged) {
+  SnapshotLog sent{.session = 5, .snapshot = mark(90).id, .after = mark(10), .items = {}};
+  sent.items.push_back({.skip_to = std::nullopt, .entry = entry(11, 3, "one")});
+  sent.items.push_back({.skip_to = mark(40), .entry = {}});
+  sent.items.push_back({.skip_to = std::nullopt, .entry = entry(41, 4, "two")});
+  const auto received = snapshot_back(sent);
+  ASSERT_TRUE(received) << received.error().message();
+  EXPECT_EQ(received->after, sent.after);
+  ASSERT_EQ(received->items.size(), 3U);
+  EXPECT_EQ(received->items[0].entry.header, sent.items[0].entry.header);
+  EXPECT_EQ(received->items[1].skip_to, mark(40));
+  EXPECT_EQ(received->items[2].entry.header, sent.items[2].entry.header);
+
+  SnapshotLog backwards = sent;
+  backwards.items[1].skip_to = mark(11);
+  EXPECT_EQ(snapshot_back(backwards).error().code(), Errc::kProtocol);
+  SnapshotLog bad = sent;
+  ++bad.items[0].entry.header.payload_crc;
+  EXPECT_EQ(snapshot_back(bad).error().code(), Errc::kCorrupt);
+  EXPECT_EQ(snapshot_back(SnapshotPull{.want = SnapshotPull::Want::kLog}).error().code(),
+            Errc::kProtocol);
 }
 
 }  // namespace

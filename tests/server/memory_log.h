@@ -20,6 +20,8 @@
 #include "raft/types.h"
 #include "storage/frame_codec.h"
 #include "storage/log.h"
+#include "storage/log_mark.h"
+#include "storage/log_stage.h"
 
 namespace lignum::server::testing {
 
@@ -118,7 +120,28 @@ class MemoryLog final : public storage::Log {
     }
     return std::nullopt;
   }
-  void set_shard_start(ShardKey /*shard*/, Offset /*start*/) override {}
+  void set_shard_start(ShardKey /*shard*/, Offset /*start*/, Index /*at*/) override {}
+  // It holds no file that could be sent or replaced.
+  [[nodiscard]] std::vector<storage::LogMark> boundaries(std::size_t /*most*/) const override {
+    return {};
+  }
+  [[nodiscard]] storage::MarkSearch find_mark(std::vector<storage::LogMark> /*known*/) override {
+    return nullptr;
+  }
+  [[nodiscard]] storage::KeptRead read_kept(Index /*after*/, Index /*to*/,
+                                            std::size_t /*bytes_max*/) override {
+    return nullptr;
+  }
+  [[nodiscard]] std::unique_ptr<storage::LogStage> begin_stage(
+      const storage::LogMark& /*after*/) override {
+    return nullptr;
+  }
+  void extend(storage::LogStage& /*stage*/) override {}
+  [[nodiscard]] std::unique_ptr<storage::FlushJob> take_restore(
+      std::unique_ptr<storage::LogStage> /*stage*/) override {
+    return nullptr;
+  }
+  void complete_restore(std::unique_ptr<storage::FlushJob> /*job*/) override {}
   [[nodiscard]] std::unique_ptr<storage::FlushJob> take_clean(Index /*durable_image*/) override {
     return nullptr;
   }

@@ -74,6 +74,7 @@ class Counter final : public StateMachine {
 
 class Owner final : public ReplicaOwner {
  public:
+  void on_restored() override {}
   void on_leader(std::optional<ReplicaId> /*leader*/) override {}
   void on_admitting() override { ++admitting; }
   void on_leadership_lost() override { ++lost; }

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -26,6 +27,7 @@
 #include "net/raft_codec.h"
 #include "raft/check.h"
 #include "raft/output.h"
+#include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
@@ -90,6 +92,19 @@ class SimCluster {
   }
   void heal() { cut_.clear(); }
 
+  // What happens to messages, of a thousand: one may be lost, sent twice, or overtaken.
+  struct Weather {
+    std::uint64_t lost = 0;
+    std::uint64_t doubled = 0;
+    std::uint64_t late = 0;
+  };
+  void set_weather(const Weather& weather) { weather_ = weather; }
+  // Sees every message when it is delivered, and may change it; false loses it.
+  void on_deliver(std::function<bool(net::PeerMessage&)> look) { look_ = std::move(look); }
+
+  // A node whose disk fails is dead until it is killed and started again.
+  void expect_deaths(bool expected) { deaths_expected_ = expected; }
+
   // Everything that is ready on every node, messages included.
   void run() {
     for (bool busy = true; busy;) {
@@ -120,6 +135,7 @@ class SimCluster {
       for (auto& each : nodes_) {
         if (each == nullptr) continue;
         each->world.advance(now_ - each->world.now.monotonic_us);
+        if (each->world.dead && deaths_expected_) continue;
         EXPECT_EQ(each->world.death, "");
         if (each->world.dead) return;
       }
@@ -191,8 +207,14 @@ class SimCluster {
     for (const Payload& slice : encoded.payload) {
       parcel.bytes.insert(parcel.bytes.end(), slice.bytes().begin(), slice.bytes().end());
     }
-    if (!cut_.contains({parcel.from, parcel.to})) wire_.push_back(std::move(parcel));
+    if (cut_.contains({parcel.from, parcel.to}) || chance(weather_.lost)) return;
+    if (chance(weather_.doubled)) wire_.push_back(parcel);
+    wire_.push_back(std::move(parcel));
+    if (wire_.size() > 1 && chance(weather_.late)) {
+      std::swap(wire_.back(), wire_[random_.below(wire_.size())]);
+    }
   }
+  bool chance(std::uint64_t per_mille) { return per_mille > 0 && random_.below(1000) < per_mille; }
   Parcel take() {
     Parcel parcel = std::move(wire_.front());
     wire_.pop_front();
@@ -214,6 +236,7 @@ class SimCluster {
       if (!*cut_out) continue;
       auto message = net::decode_peer_message((*cut_out)->header, (*cut_out)->payload);
       CHECK(message.has_value());
+      if (look_ && !look_(*message)) return;
       ++delivered_;
       nodes_[parcel.to]->host().receive(std::move(*message));
       return;
@@ -227,6 +250,10 @@ class SimCluster {
   std::int64_t now_ = 1'000'000;
   std::uint64_t starts_ = 0;
   std::size_t delivered_ = 0;
+  bool deaths_expected_ = false;
+  Weather weather_;
+  Random random_{1, "weather"};
+  std::function<bool(net::PeerMessage&)> look_;
 };
 
 }  // namespace lignum::server::testing

@@ -19,6 +19,7 @@
 
 #include "jepsen/sim/sim_disk.h"
 #include "net/proto/client.pb.h"
+#include "net/snapshot_messages.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -46,6 +47,7 @@ struct Cell {
   std::shared_ptr<storage::MemoryStateStore> store = std::make_shared<storage::MemoryStateStore>();
   LogFactory logs;
   std::uint32_t groups = 2;
+  std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
   ReplicaId self{.node = NodeId(1), .incarnation = NodeIncarnation(5)};
   // Of a cluster of several nodes, this one among them.
   std::vector<ReplicaId> members;
@@ -79,7 +81,8 @@ class SimNode {
         .make_ports = [this](GroupId) -> std::unique_ptr<Ports> { return world.make_ports(); },
         .boot_ports = *boot_ports_,
         .defaults = {.shards = 2},
-        .raft = {.seed = seed}});
+        .raft = {.seed = seed},
+        .snapshot_piece_bytes = cell.snapshot_piece_bytes});
   }
 
   // Opens and starts; false (see `error`) when the node refuses.

@@ -86,7 +86,7 @@ class LogWorld {
     TRY_ASSIGN(opened, SegmentedLog::open(*directory_, options, evidence));
     log_ = std::move(opened.log);
     report_ = std::move(opened.report);
-    for (const auto& [shard, start] : model.starts) log_->set_shard_start(shard, start);
+    for (const auto& [shard, start] : model.starts) log_->set_shard_start(shard, start, Index(0));
     return {};
   }
 
@@ -184,7 +184,7 @@ class LogWorld {
       }
       if (high <= low) continue;
       model.starts[shard] = low + random_.below(high - low + 1);
-      log_->set_shard_start(shard, model.starts[shard]);
+      log_->set_shard_start(shard, model.starts[shard], Index(0));
     }
     auto job = log_->take_clean(model.acked);
     if (job == nullptr) return {};

@@ -148,7 +148,7 @@ TEST(Scrub, CutOffEntriesAndSkipsAreKnown) {
     // Two of three shards go: segments are rewritten without them.
     SegmentedLog& log = world.log().log();
     for (std::uint32_t shard = 0; shard < 2; ++shard) {
-      log.set_shard_start(shard_key(shard), Offset(UINT64_MAX));
+      log.set_shard_start(shard_key(shard), Offset(UINT64_MAX), Index(0));
     }
     auto job = log.take_clean(log.durable());
     if (job == nullptr) continue;

@@ -49,7 +49,7 @@ class Segmented : public ::testing::Test {
   }
   void trim(ShardKey shard, Offset start) {
     world_.model.starts[shard] = start;
-    world_.log().set_shard_start(shard, start);
+    world_.log().set_shard_start(shard, start, Index(0));
   }
   bool clean() {
     auto job = world_.log().take_clean(world_.log().durable());

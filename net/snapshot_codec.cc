@@ -1,0 +1,194 @@
+#include "net/snapshot_codec.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "net/peer_fields.h"
+#include "net/peer_message.h"
+#include "net/proto/peer.pb.h"
+#include "net/snapshot_messages.h"
+#include "raft/check.h"
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/messages.h"
+#include "raft/payload.h"
+#include "raft/types.h"
+#include "storage/log_mark.h"
+
+namespace lignum::net {
+
+namespace {
+
+class Encoder {
+ public:
+  Encoder(GroupIncarnation incarnation, peer::PeerHeader& out, std::vector<Payload>& payload)
+      : incarnation_(incarnation), out_(out), payload_(payload) {}
+
+  // The other codec's.
+  void operator()(const raft::Message& /*message*/) { CHECK(false); }
+  void operator()(const SnapshotOffer& body) {
+    CHECK(body.snapshot.id == body.last.id);
+    auto& out = *out_.mutable_snapshot_offer();
+    out.set_term(body.term.value());
+    out.set_session(body.session);
+    put(body.last, *out.mutable_last());
+    put(body.snapshot.membership, *out.mutable_membership());
+    out.set_image_bytes(body.image_bytes);
+  }
+  void operator()(const SnapshotPull& body) {
+    CHECK(body.known.size() <= kSnapshotKnownMax);
+    auto& out = *out_.mutable_snapshot_pull();
+    out.set_session(body.session);
+    put(body.snapshot, *out.mutable_snapshot());
+    out.set_want(static_cast<std::uint32_t>(body.want));
+    for (const storage::LogMark& each : body.known) put(each, *out.add_known());
+    out.set_image_from(body.image_from);
+  }
+  void operator()(const SnapshotLog& body) {
+    CHECK(body.items.size() <= kSnapshotItemsMax);
+    auto& out = *out_.mutable_snapshot_log();
+    out.set_session(body.session);
+    put(body.snapshot, *out.mutable_snapshot());
+    put(body.after, *out.mutable_after());
+    for (const storage::KeptItem& item : body.items) {
+      if (item.skip_to) {
+        put(*item.skip_to, *out.add_items()->mutable_skip_to());
+        continue;
+      }
+      CHECK(item.entry.header.group == incarnation_);
+      CHECK(item.entry.header.payload_bytes == item.entry.payload.size());
+      put(item.entry.header, *out.add_items()->mutable_entry());
+      if (!item.entry.payload.empty()) payload_.push_back(item.entry.payload);
+    }
+  }
+  void operator()(const SnapshotImage& body) {
+    auto& out = *out_.mutable_snapshot_image();
+    out.set_session(body.session);
+    put(body.snapshot, *out.mutable_snapshot());
+    out.set_from(body.from_byte);
+    if (!body.bytes.empty()) payload_.push_back(body.bytes);
+  }
+
+ private:
+  GroupIncarnation incarnation_;
+  peer::PeerHeader& out_;
+  std::vector<Payload>& payload_;
+};
+
+// No index wraps around.
+bool bounded(const storage::LogMark& mark) { return mark.id.index.value() <= UINT64_MAX / 2; }
+
+Result<void> decode(const peer::SnapshotOffer& in, SnapshotOffer& out) {
+  out.term = Term(in.term());
+  out.session = in.session();
+  out.last = log_mark_of(in.last());
+  out.image_bytes = in.image_bytes();
+  if (!bounded(out.last)) return broken("an index out of bounds");
+  TRY_ASSIGN(membership, membership_of(in.membership()));
+  out.snapshot = {.id = out.last.id, .membership = std::move(membership)};
+  return {};
+}
+
+Result<void> decode(const peer::SnapshotPull& in, SnapshotPull& out) {
+  if (static_cast<std::size_t>(in.known_size()) > kSnapshotKnownMax) {
+    return broken("too many places of a log");
+  }
+  if (in.want() > static_cast<std::uint32_t>(SnapshotPull::Want::kImage)) {
+    return broken("an unknown want");
+  }
+  out.session = in.session();
+  out.snapshot = log_id_of(in.snapshot());
+  out.want = static_cast<SnapshotPull::Want>(in.want());
+  for (const peer::LogMark& each : in.known()) {
+    out.known.push_back(log_mark_of(each));
+    if (!bounded(out.known.back())) return broken("an index out of bounds");
+  }
+  if (out.want == SnapshotPull::Want::kLog && out.known.size() != 1) {
+    return broken("a pull of entries after more or less than one place");
+  }
+  out.image_from = in.image_from();
+  return {};
+}
+
+Result<void> decode(const peer::SnapshotLog& in, GroupIncarnation group, const Payload& payload,
+                    SnapshotLog& out) {
+  if (static_cast<std::size_t>(in.items_size()) > kSnapshotItemsMax) {
+    return broken("too many items");
+  }
+  out.session = in.session();
+  out.snapshot = log_id_of(in.snapshot());
+  out.after = log_mark_of(in.after());
+  if (!bounded(out.after)) return broken("an index out of bounds");
+  PayloadCutter cutter(payload);
+  LogId before = out.after.id;
+  out.items.reserve(static_cast<std::size_t>(in.items_size()));
+  for (const peer::SnapshotItem& each : in.items()) {
+    storage::KeptItem item;
+    if (each.has_skip_to()) {
+      item.skip_to = log_mark_of(each.skip_to());
+      if (!bounded(*item.skip_to) || item.skip_to->id.index <= before.index ||
+          item.skip_to->id.term < before.term) {
+        return broken("a hole that leads backwards");
+      }
+      before = item.skip_to->id;
+    } else {
+      if (!each.has_entry()) return broken("an item that this build does not know");
+      TRY_ASSIGN(entry, entry_of(each.entry(), {.group = group, .before = before}, cutter));
+      item.entry = std::move(entry);
+      before = item.entry.header.id();
+    }
+    out.items.push_back(std::move(item));
+  }
+  if (!cutter.used_up()) return broken("payload that belongs to no entry");
+  return {};
+}
+
+}  // namespace
+
+bool holds_snapshot(const peer::PeerHeader& header) {
+  return header.has_snapshot_offer() || header.has_snapshot_pull() || header.has_snapshot_log() ||
+         header.has_snapshot_image();
+}
+
+void encode_snapshot(const PeerMessage& message, peer::PeerHeader& header,
+                     std::vector<Payload>& payload) {
+  std::visit(Encoder(message.incarnation, header, payload), message.body);
+}
+
+Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payload,
+                             PeerMessage& message) {
+  const ReplicaId from = replica_of(header.from());
+  const ReplicaId to = replica_of(header.to());
+  if (header.has_snapshot_log()) {
+    SnapshotLog out{.from = from, .to = to};
+    TRY(decode(header.snapshot_log(), message.incarnation, payload, out));
+    message.body = std::move(out);
+    return {};
+  }
+  if (header.has_snapshot_image()) {
+    if (payload.size() > kSnapshotPieceBytes) return broken("a piece that is too large");
+    message.body = SnapshotImage{.from = from,
+                                 .to = to,
+                                 .session = header.snapshot_image().session(),
+                                 .snapshot = log_id_of(header.snapshot_image().snapshot()),
+                                 .from_byte = header.snapshot_image().from(),
+                                 .bytes = payload};
+    return {};
+  }
+  if (!payload.empty()) return broken("payload that belongs to no entry");
+  if (header.has_snapshot_offer()) {
+    SnapshotOffer out{.from = from, .to = to};
+    TRY(decode(header.snapshot_offer(), out));
+    message.body = std::move(out);
+    return {};
+  }
+  SnapshotPull out{.from = from, .to = to};
+  TRY(decode(header.snapshot_pull(), out));
+  message.body = std::move(out);
+  return {};
+}
+
+}  // namespace lignum::net
