@@ -63,11 +63,14 @@ NodePlan draw_node(Random& random) {
 
 void draw_raft(Random& random, NodePlan& plan) {
   raft::Options& raft = plan.raft;
-  plan.tick_us = draw_between(random, 20, 100) * kMillisecond;
+  plan.tick_us = draw_between(random, 20, 200) * kMillisecond;
   raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(10));
-  raft.inflight_messages_max = pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
+  // One entry a message and many of them on their way would be sent again and again out of order.
   raft.append_bytes_max =
       pick(random, std::array<std::size_t, 4>{1, 1000, 10'000, std::size_t{1} << 20});
+  raft.inflight_messages_max =
+      raft.append_bytes_max == 1 ? pick(random, std::array<std::size_t, 2>{1, 4})
+                                 : pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
 }
 
 WorkloadPlan draw_workload(Random& random) {
@@ -75,7 +78,8 @@ WorkloadPlan draw_workload(Random& random) {
   plan.users = static_cast<std::uint32_t>(1 + random.below(4));
   plan.streams = static_cast<std::uint32_t>(1 + random.below(2));
   plan.shards = static_cast<std::uint32_t>(1 + random.below(3));
-  plan.pause_most = draw_between(random, 10, 120) * kMillisecond;
+  // Busy or almost idle: what goes wrong between two operations needs few of them.
+  plan.pause_most = (draw_between(random, 10, 30) * kMillisecond) << random.below(6);
   plan.in_flight_max = pick(random, std::array<std::uint32_t, 3>{1, 8, 64});
   plan.burst_max = static_cast<std::uint32_t>(1 + random.below(8));
   plan.value_bytes_max = pick(random, std::array<std::size_t, 4>{12, 100, 500, 3000});
@@ -120,6 +124,7 @@ LinkWeather draw_weather(Random& random) {
   weather.tail = draw_between(random, 10, 500) * kMillisecond;
   weather.loss_rate = draw_rate(random, 50'000);
   weather.duplicate_rate = draw_rate(random, 50'000);
+  weather.reorder_rate = draw_rate(random, random.chance(1, 4) ? 1'000'000 : 100'000);
   weather.replay_rate = draw_rate(random, 10'000);
   weather.corrupt_rate = draw_rate(random, 2'000);
   weather.reset_rate = draw_rate(random, 3'000);

@@ -67,6 +67,8 @@ class SafetyChecks {
     Index applied;
     LogId last;
     bool leads = false;
+    // What its log has taken; the core's last entry may be ahead of it.
+    LogId written;
     // The highest log that it has promised to hold.
     LogId promised;
   };

@@ -289,7 +289,7 @@ void SimNode::send(const net::PeerMessage& message) {
 
 void SimNode::on_message(std::vector<std::byte> bytes) {
   run([this, moved = std::move(bytes)] {
-    net::MessageReader reader(net::kPeerLimits);
+    net::MessageReader& reader = reader_;
     auto received = reader.next();
     for (Bytes rest(moved); !rest.empty() && received;) {
       const std::span<std::byte> room = reader.prepare();
@@ -300,7 +300,10 @@ void SimNode::on_message(std::vector<std::byte> bytes) {
       received = reader.next();
     }
     // What fails its checksum ends the connection between nodes, and with it the message.
-    if (!received || !*received) return;
+    if (!received || !*received || !reader.at_boundary()) {
+      reader = net::MessageReader(net::kPeerLimits);
+      return;
+    }
     auto message = net::decode_peer_message((*received)->header, (*received)->payload);
     if (message) life_->host->receive(std::move(*message));
   });
