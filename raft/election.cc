@@ -118,7 +118,7 @@ void Core::State::campaign(Campaign kind) {
     const RequestVote request{.term = candidacy, .last = log.last(), .kind = kind};
     // The request names this replica's last entry, so that has to be durable, too: were it lost,
     // the votes would have been given to a longer log than the leader has.
-    if (asks) {
+    if (asks || mutant(Mutant::kOwnVoteBeforeFlush)) {
       send(voter, request);
     } else {
       send_when_durable(voter, request);

@@ -103,6 +103,9 @@ FaultPlan draw_faults(Random& random) {
   plan.kill = draw_mean(random, 3 * kSecond, 30 * kSecond);
   plan.stop = draw_mean(random, 10 * kSecond, 60 * kSecond);
   plan.pause = draw_mean(random, 5 * kSecond, 30 * kSecond);
+  plan.depose = draw_mean(random, 3 * kSecond, 15 * kSecond);
+  plan.members = draw_mean(random, 1 * kSecond, 10 * kSecond);
+  plan.transfer = draw_mean(random, 2 * kSecond, 15 * kSecond);
   plan.slow_disk = draw_mean(random, 5 * kSecond, 30 * kSecond);
   plan.disk_error = draw_mean(random, 10 * kSecond, 60 * kSecond);
   plan.disk_full = draw_mean(random, 10 * kSecond, 60 * kSecond);
@@ -124,7 +127,7 @@ LinkWeather draw_weather(Random& random) {
   weather.tail = draw_between(random, 10, 500) * kMillisecond;
   weather.loss_rate = draw_rate(random, 50'000);
   weather.duplicate_rate = draw_rate(random, 50'000);
-  weather.reorder_rate = draw_rate(random, random.chance(1, 4) ? 1'000'000 : 100'000);
+  weather.reorder_rate = draw_rate(random, random.chance(1, 4) ? 300'000 : 50'000);
   weather.replay_rate = draw_rate(random, 10'000);
   weather.corrupt_rate = draw_rate(random, 2'000);
   weather.reset_rate = draw_rate(random, 3'000);
@@ -146,8 +149,10 @@ RunPlan draw_plan(std::uint64_t seed) {
   plan.weather = draw_weather(random);
   // A follower that was cut off may need what a trim has given back.
   if (plan.nodes > 1) plan.workload.mix.trim = 0;
-  if (random.chance(1, 3)) plan.held_down = (plan.nodes - 1) / 2;
-  plan.fire = draw_between(random, 20, 60) * kSecond;
+  if (plan.nodes < 3) plan.faults.members = 0;
+  // A group that is left with few members may need every one of them.
+  if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;
+  plan.fire = draw_between(random, 10, 40) * kSecond;
   return plan;
 }
 
