@@ -30,6 +30,7 @@
 #include "server/group/state_machine.h"
 #include "server/group/upkeep.h"
 #include "server/group/waiters.h"
+#include "storage/crc32c.h"
 #include "storage/log.h"
 
 namespace lignum::server {
@@ -321,7 +322,12 @@ void Replica::stage(raft::PersistOp operation) {
   for (Entry& entry : operation.append) {
     // The core knows no clock: its own no-op, for one, comes without a stamp.
     TimeUs& stamp = entry.header.append_time;
-    if (led_ == entry.header.term && stamp == 0) stamp = clock_.stamp(ports_.now());
+    const bool own = led_ == entry.header.term;
+    if (own && stamp == 0) stamp = clock_.stamp(ports_.now());
+    if (own && entry.header.kind == EntryKind::kMembership) {
+      entry.header.payload_bytes = static_cast<std::uint32_t>(entry.payload.size());
+      entry.header.payload_crc = crc32c(entry.payload.bytes());
+    }
     // Whoever leads next stamps above everything that was here (rule F1).
     clock_.inherit(stamp);
   }
