@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -283,7 +284,7 @@ std::uint64_t SegmentedLog::live_bytes(const Segment& segment) const {
 }
 
 std::unique_ptr<FlushJob> SegmentedLog::take_clean(Index durable_image) {
-  if (clean_out_) return nullptr;
+  if (clean_out_ || buggify(Buggify::kStorageNothingToClean)) return nullptr;
   auto job = std::make_unique<CleanJob>(
       directory_, manifest_,
       SegmentHeader{.group = options_.group, .incarnation = options_.incarnation, .segment = {}},
