@@ -67,17 +67,21 @@ std::vector<raft::MemberChange> Churn::changes_to(
   return changes;
 }
 
-void Churn::change(Random& random) {
-  const std::vector<Seat> all = leaders();
-  if (all.empty() || nodes_.size() < 3) return;
-  server::Replica& replica = *all[random.below(all.size())].replica;
+SimNode* Churn::change(Random& random, const SimNode* only) {
+  std::vector<Seat> all = leaders();
+  if (only != nullptr) std::erase_if(all, [&](const Seat& seat) { return seat.node != only; });
+  if (all.empty() || nodes_.size() < 3) return nullptr;
+  const Seat& seat = all[random.below(all.size())];
+  server::Replica& replica = *seat.replica;
   std::vector<raft::MemberRole> wanted;
   for (std::size_t i = 0; i < nodes_.size(); ++i) wanted.push_back(draw_role(random));
   if (std::ranges::count(wanted, raft::MemberRole::kVoter) < 2) {
     std::ranges::fill(wanted, raft::MemberRole::kVoter);
   }
   const auto changes = changes_to(replica.core().membership(), wanted);
-  if (!changes.empty() && replica.change_membership(changes)) ++world_.faults["members changed"];
+  if (changes.empty() || !replica.change_membership(changes)) return nullptr;
+  ++world_.faults["members changed"];
+  return seat.node;
 }
 
 void Churn::transfer(Random& random) {

@@ -23,8 +23,9 @@ class Churn {
   // World and nodes outlive it.
   Churn(World& world, std::vector<SimNode*> nodes);
 
-  // One group gets other voters and learners; one group another leader. Nothing where none leads.
-  void change(Random& random);
+  // One group gets other voters and learners, one of those that `only` leads where it is given; one
+  // group another leader. Nothing where none leads. Whoever leads a group that changes, else null.
+  SimNode* change(Random& random, const SimNode* only = nullptr);
   void transfer(Random& random);
   // Until every node votes in every group again.
   void restore();

@@ -38,9 +38,7 @@ const std::vector<Faults::Kind>& Faults::kinds() {
       {.name = "pause", .mean = &FaultPlan::pause, .strike = &Faults::pause},
       {.name = "leader deposed", .mean = &FaultPlan::depose, .strike = &Faults::depose},
       {.name = "members changed", .mean = &FaultPlan::members, .strike = &Faults::change_members},
-      {.name = "leadership handed over",
-       .mean = &FaultPlan::transfer,
-       .strike = &Faults::transfer},
+      {.name = "leadership handed over", .mean = &FaultPlan::transfer, .strike = &Faults::transfer},
       {.name = "slow disk", .mean = &FaultPlan::slow_disk, .strike = &Faults::slow_disk},
       {.name = "disk error", .mean = &FaultPlan::disk_error, .strike = &Faults::disk_error},
       {.name = "disk full", .mean = &FaultPlan::disk_full, .strike = &Faults::disk_full},
@@ -192,6 +190,8 @@ void Faults::depose(SimNode& /*node*/) {
     cuts.push_back({.from = other, .to = leader->number()});
   }
   for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = true;
+  // A change that will have to be taken back.
+  if (plan_.members > 0 && random_.chance(1, 2)) (void)churn_.change(random_, leader);
   world_.queue.after(draw_span(), [this, cuts, deposed = leader->number()] {
     for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = false;
     SimNode* const next = striking_ ? churn_.draw_leader(random_) : nullptr;
@@ -199,7 +199,14 @@ void Faults::depose(SimNode& /*node*/) {
   });
 }
 
-void Faults::change_members(SimNode& /*node*/) { churn_.change(random_); }
+void Faults::change_members(SimNode& /*node*/) {
+  SimNode* const leader = churn_.change(random_);
+  if (leader == nullptr || !random_.chance(1, 2)) return;
+  // In the middle of it.
+  world_.queue.after(draw_between(random_, 0, 100'000), [this, leader] {
+    if (striking_) cut_power(*leader);
+  });
+}
 
 void Faults::transfer(SimNode& /*node*/) { churn_.transfer(random_); }
 

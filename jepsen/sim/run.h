@@ -33,6 +33,8 @@ struct RunReport {
   WorkloadCounts counts;
   // By kind.
   std::map<std::string_view, std::uint64_t> faults;
+  // Points of raft/buggify.h that fired, by name.
+  std::map<std::string_view, std::uint64_t> rare;
   // Faults that struck, in their order.
   std::vector<StrikeRecord> struck;
   // When it was broken off; the end of a clean run.

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include "jepsen/sim/faults.h"
 #include "jepsen/sim/link.h"
+#include "jepsen/sim/rare_paths.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/workload.h"
@@ -68,9 +69,9 @@ void draw_raft(Random& random, NodePlan& plan) {
   // One entry a message and many of them on their way would be sent again and again out of order.
   raft.append_bytes_max =
       pick(random, std::array<std::size_t, 4>{1, 1000, 10'000, std::size_t{1} << 20});
-  raft.inflight_messages_max =
-      raft.append_bytes_max == 1 ? pick(random, std::array<std::size_t, 2>{1, 4})
-                                 : pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
+  raft.inflight_messages_max = raft.append_bytes_max == 1
+                                   ? pick(random, std::array<std::size_t, 2>{1, 4})
+                                   : pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
 }
 
 WorkloadPlan draw_workload(Random& random) {
@@ -85,7 +86,7 @@ WorkloadPlan draw_workload(Random& random) {
   plan.value_bytes_max = pick(random, std::array<std::size_t, 4>{12, 100, 500, 3000});
   plan.mix.conditional = random.chance(1, 2) ? 5 : 0;
   plan.mix.read = static_cast<std::uint32_t>(5 + random.below(20));
-  plan.mix.trim = random.chance(1, 3) ? 1 : 0;
+  plan.mix.trim = random.chance(1, 3) ? static_cast<std::uint32_t>(1 + random.below(5)) : 0;
   plan.tails = static_cast<std::uint32_t>(random.below(2));
   plan.kill_rate = draw_rate(random, 5'000);
   // One record a batch, few, or many.
@@ -147,12 +148,15 @@ RunPlan draw_plan(std::uint64_t seed) {
   plan.workload = draw_workload(random);
   plan.faults = draw_faults(random);
   plan.weather = draw_weather(random);
-  // A follower that was cut off may need what a trim has given back.
-  if (plan.nodes > 1) plan.workload.mix.trim = 0;
+  plan.rare = draw_rare_rates(random);
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
   if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;
   plan.fire = draw_between(random, 10, 40) * kSecond;
+  // Several heartbeats fit into an election timeout.
+  if (plan.node.raft.election_ticks >= 9) {
+    plan.node.raft.heartbeat_ticks = static_cast<raft::Ticks>(1 + random.below(3));
+  }
   return plan;
 }
 

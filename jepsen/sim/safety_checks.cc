@@ -103,9 +103,9 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
   const auto durable = replica.log().id_at(core.durable());
   if (core.durable() > core.base().index &&
       (!durable || durable->term != core.term_at(core.durable()))) {
-    breach(node, group,
-           fmt::format("calls entry {} durable, which its log does not hold",
-                       core.durable().value()));
+    breach(
+        node, group,
+        fmt::format("calls entry {} durable, which its log does not hold", core.durable().value()));
   }
   look_at_role(node, replica, seen);
   look_at_log(node, replica, seen);
@@ -123,6 +123,7 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
           .leads = leads,
           .written = replica.log().last(),
           .durable = core.durable(),
+          .joint = core.membership().joint(),
           .peers = std::move(seen.peers),
           .promised = seen.promised};
 }
@@ -132,10 +133,7 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
   if (core.role() != raft::Role::kLeader) return;
   const bool led = seen.leads && seen.life == node.lives() && seen.term == core.term();
   if (led) {
-    if (core.last() < seen.last) breach(node, replica.group(), "a leader's log became shorter");
-    if (core.commit() > seen.commit && core.term_at(core.commit()) != core.term()) {
-      breach(node, replica.group(), "a leader committed entries of an earlier term by their count");
-    }
+    look_at_old_leader(node, replica, seen);
     return;
   }
   world_.tell(TraceKind::kRole, node.number(), replica.group().value(), core.term().value(), [&] {
@@ -149,6 +147,39 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
            fmt::format("leads term {}, which node {} led", core.term().value(), leader->second));
   }
   look_at_new_leader(node, replica);
+}
+
+void SafetyChecks::look_at_old_leader(SimNode& node, const server::Replica& replica,
+                                      const Seen& seen) {
+  const raft::Core& core = replica.core();
+  const GroupId group = replica.group();
+  if (core.last() < seen.last) breach(node, group, "a leader's log became shorter");
+  const raft::Membership& committed = core.membership_at(core.commit());
+  if (seen.joint && !core.membership().joint() && !committed.joint() &&
+      committed != core.membership()) {
+    breach(node, group, "left a joint membership that is not committed");
+  }
+  if (core.commit() <= seen.commit) return;
+  if (core.term_at(core.commit()) != core.term()) {
+    breach(node, group, "a leader committed entries of an earlier term by their count");
+  }
+  const auto peers = core.peers();
+  const auto held = [&](const raft::Membership& members, Index index) {
+    return by_quorum(members, [&](const ReplicaId& voter) {
+      if (voter == core.self()) return core.durable() >= index;
+      const auto peer = std::ranges::find(peers, voter, &raft::PeerStatus::replica);
+      return peer != peers.end() && peer->match >= index;
+    });
+  };
+  if (held(committed, core.commit())) return;
+  // What is left of joint members decides as soon as those have committed their own entry.
+  Index joint = std::max(seen.commit, core.base().index);
+  while (joint < core.commit() && !core.membership_at(joint).joint()) joint = joint.next();
+  const bool decided = joint <= seen.commit || held(core.membership_at(joint), joint);
+  if (!committed.joint() || !decided || !held(core.membership(), core.commit())) {
+    breach(node, group,
+           fmt::format("committed entry {} without a majority", core.commit().value()));
+  }
 }
 
 void SafetyChecks::look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen) {
@@ -176,9 +207,8 @@ void SafetyChecks::look_at_new_leader(SimNode& node, const server::Replica& repl
                        newest.value()));
   }
   const auto voted = [&](const ReplicaId& voter) {
-    const auto image = nodes_.at(voter.node.value() - 1)
-                           ->disk()
-                           .crash(counts_.vote_probes, kNothingUnsynced);
+    const auto image =
+        nodes_.at(voter.node.value() - 1)->disk().crash(counts_.vote_probes, kNothingUnsynced);
     const auto state = durable_hard_state(*image, replica.group());
     // Whoever has gone on to a later term may have voted.
     return state && (state->term > core.term() ||
@@ -203,6 +233,14 @@ void SafetyChecks::look_at_log(SimNode& node, const server::Replica& replica, co
   if (!first && known->second != replica.log().last_chain()) {
     breach(node, replica.group(),
            fmt::format("its log up to {} is another than that of another replica", show(last)));
+  }
+  if (replica.core().last() != last) return;
+  const auto [members, fresh] =
+      groups_[replica.group()].members.try_emplace(last, replica.core().membership());
+  if (!fresh && members->second != replica.core().membership()) {
+    breach(node, replica.group(),
+           fmt::format("with a log up to {} its members are others than those of another replica",
+                       show(last)));
   }
 }
 
@@ -292,6 +330,7 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
   const LogId promised{.term = *term, .index = reply.match};
   Seen& seen = seen_.at(node.number())[group];
   seen.promised = std::max(seen.promised, promised);
+  check_ack_of_leader(node, group, reply.term, promised);
   if (!probe_is_due(counts_.disk_probes)) return;
   ++counts_.disk_probes;
   const auto image = node.disk().crash(counts_.disk_probes, kNothingUnsynced);
@@ -299,6 +338,28 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
   if (reply.match > Index() && (!there || *there != promised)) {
     breach(node, group,
            fmt::format("acknowledged {}, which its disk does not hold", show(promised)));
+  }
+  const auto state = durable_hard_state(*image, group);
+  if (!state || state->term < promised.term) {
+    breach(node, group,
+           fmt::format("acknowledged {}, and its disk does not know of that term", show(promised)));
+  }
+}
+
+void SafetyChecks::check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised) {
+  const auto known = groups_[group].leaders.find(term);
+  if (known == groups_[group].leaders.end()) return;
+  server::GroupHost* const host = nodes_.at(known->second)->host();
+  if (host == nullptr) return;
+  const auto replicas = host->replicas();
+  const auto found = std::ranges::find(replicas, group, &server::Replica::group);
+  if (found == replicas.end()) return;
+  const raft::Core& leader = (*found)->core();
+  if (leader.role() != raft::Role::kLeader || leader.term() != term) return;
+  if (promised.index < leader.base().index) return;
+  if (leader.term_at(promised.index) != promised.term) {
+    breach(node, group,
+           fmt::format("acknowledged {}, which is not in the log of its leader", show(promised)));
   }
 }
 
