@@ -38,19 +38,39 @@ namespace lignum::jepsen {
 
 namespace {
 
+std::string encode(const std::map<std::string_view, std::uint64_t>& counts) {
+  std::string text = fmt::format(" {}", counts.size());
+  for (const auto& [name, count] : counts) {
+    std::string word(name);
+    std::ranges::replace(word, ' ', '_');
+    text += fmt::format(" {} {}", word, count);
+  }
+  return text;
+}
+
+std::map<std::string, std::uint64_t> decode_counts(std::istream& in) {
+  std::size_t size = 0;
+  in >> size;
+  std::map<std::string, std::uint64_t> counts;
+  for (std::size_t i = 0; i < size; ++i) {
+    std::string word;
+    std::uint64_t count = 0;
+    in >> word >> count;
+    std::ranges::replace(word, '_', ' ');
+    counts[word] += count;
+  }
+  return counts;
+}
+
 // What goes through a worker's pipe: "begin SEED", then one line of numbers and words.
 std::string encode(const RunReport& report) {
   const WorkloadCounts& counts = report.counts;
-  std::string line = fmt::format(
-      "end {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
-      static_cast<int>(report.verdict), report.trace_hash, report.simulated, report.steps,
-      counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
-      counts.tailed, counts.killed, report.snapshots, report.faults.size());
-  for (const auto& [kind, count] : report.faults) {
-    std::string word(kind);
-    std::ranges::replace(word, ' ', '_');
-    line += fmt::format(" {} {}", word, count);
-  }
+  std::string line =
+      fmt::format("end {} {} {} {} {} {} {} {} {} {} {} {} {} {}", report.seed,
+                  static_cast<int>(report.verdict), report.trace_hash, report.simulated,
+                  report.steps, counts.acked, counts.records, counts.unknown, counts.failed,
+                  counts.mismatches, counts.reads, counts.tailed, counts.killed, report.snapshots) +
+      encode(report.faults) + encode(report.rare);
   std::string what = report.what;
   std::ranges::replace(what, '\n', ' ');
   return line + " " + what + "\n";
@@ -65,6 +85,7 @@ struct Decoded {
   WorkloadCounts counts;
   std::uint64_t snapshots = 0;
   std::map<std::string, std::uint64_t> faults;
+  std::map<std::string, std::uint64_t> rare;
   std::string what;
 };
 
@@ -72,17 +93,12 @@ Decoded decode(const std::string& line) {
   std::istringstream in(line);
   std::string word;
   Decoded report;
-  std::size_t kinds = 0;
   WorkloadCounts& counts = report.counts;
   in >> word >> report.seed >> report.verdict >> report.hash >> report.simulated >> report.steps >>
       counts.acked >> counts.records >> counts.unknown >> counts.failed >> counts.mismatches >>
-      counts.reads >> counts.tailed >> counts.killed >> report.snapshots >> kinds;
-  for (std::size_t i = 0; i < kinds; ++i) {
-    std::uint64_t count = 0;
-    in >> word >> count;
-    std::ranges::replace(word, '_', ' ');
-    report.faults[word] += count;
-  }
+      counts.reads >> counts.tailed >> counts.killed >> report.snapshots;
+  report.faults = decode_counts(in);
+  report.rare = decode_counts(in);
   std::getline(in >> std::ws, report.what);
   CHECK(!in.bad());
   return report;
@@ -95,6 +111,9 @@ void write_all(int file, std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(written));
   }
 }
+
+// How often the time is looked at.
+constexpr int kLookEveryMs = 100;
 
 struct Worker {
   pid_t pid = 0;
@@ -114,12 +133,10 @@ class Farm {
         hashes_(seeds.size()) {}
 
   FarmReport run() {
-    const auto begun = std::chrono::steady_clock::now();
     for (std::size_t slot = 0; slot < jobs_; ++slot) start(slot);
     while (!workers_.empty()) turn();
     if (progress_) fmt::print(stderr, "\r{:70}\r", "");
-    report_.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    report_.seconds = seconds();
     report_.jobs = jobs_;
     for (const std::uint64_t hash : hashes_) {
       report_.hash = (report_.hash ^ hash) * 0x9FB21C651E98DF25ULL;
@@ -161,7 +178,8 @@ class Farm {
     std::vector<pollfd> files;
     files.reserve(workers_.size());
     for (const Worker& worker : workers_) files.push_back({.fd = worker.pipe, .events = POLLIN});
-    CHECK(::poll(files.data(), files.size(), -1) > 0);
+    CHECK(::poll(files.data(), files.size(), kLookEveryMs) >= 0);
+    if (!stopping_ && options_.seconds_max > 0 && seconds() > options_.seconds_max) stop_workers();
     for (std::size_t i = files.size(); i-- > 0;) {
       if (files[i].revents != 0) read(i);
     }
@@ -214,6 +232,7 @@ class Farm {
     sum.killed += decoded.counts.killed;
     report_.snapshots += decoded.snapshots;
     for (const auto& [kind, count] : decoded.faults) report_.faults[kind] += count;
+    for (const auto& [point, count] : decoded.rare) report_.rare[point] += count;
     if (decoded.verdict != 0) {
       fail({.seed = decoded.seed,
             .verdict = static_cast<Verdict>(decoded.verdict),
@@ -223,12 +242,21 @@ class Farm {
 
   void fail(FailedSeed failed) {
     if (stopping_) return;
-    fmt::print("seed {}: {}: {}\n", failed.seed, verdict_name(failed.verdict), failed.what);
-    std::fflush(stdout);
+    if (!options_.quiet) {
+      fmt::print("seed {}: {}: {}\n", failed.seed, verdict_name(failed.verdict), failed.what);
+      std::fflush(stdout);
+    }
     report_.failed.push_back(std::move(failed));
-    if (!options_.stop_at_failure) return;
+    if (options_.stop_at_failure) stop_workers();
+  }
+
+  void stop_workers() {
     stopping_ = true;
     for (const Worker& worker : workers_) ::kill(worker.pid, SIGTERM);
+  }
+
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
   }
 
   void end(std::size_t index) {
@@ -249,6 +277,7 @@ class Farm {
   const std::vector<std::uint64_t>& seeds_;
   const FarmOptions options_;
   const unsigned jobs_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   bool stopping_ = false;
   std::vector<std::uint64_t> hashes_;
   std::vector<Worker> workers_;
@@ -264,10 +293,10 @@ void print_counts(const WorkloadCounts& counts, std::uint64_t snapshots) {
       counts.tailed, counts.killed, snapshots);
 }
 
-template <class Faults>
-void print_faults(const Faults& faults) {
-  fmt::print("  faults:");
-  for (const auto& [kind, count] : faults) fmt::print(" {} {},", kind, count);
+template <class Counts>
+void print_by_name(const char* title, const Counts& counts) {
+  fmt::print("  {}:", title);
+  for (const auto& [name, count] : counts) fmt::print(" {} {},", name, count);
   fmt::print("\n");
 }
 
@@ -290,7 +319,8 @@ void print_report(const RunReport& report) {
   fmt::print("  simulated {:.3f} s in {} events, trace {:016x}\n",
              static_cast<double>(report.simulated) / 1e6, report.steps, report.trace_hash);
   print_counts(report.counts, report.snapshots);
-  print_faults(report.faults);
+  print_by_name("faults", report.faults);
+  print_by_name("rare paths", report.rare);
 }
 
 void print_summary(const FarmReport& report) {
@@ -300,7 +330,8 @@ void print_summary(const FarmReport& report) {
   fmt::print("{:.0f} simulated seconds a second and process, {} events, traces {:016x}\n",
              simulated / report.seconds / report.jobs, report.steps, report.hash);
   print_counts(report.counts, report.snapshots);
-  print_faults(report.faults);
+  print_by_name("faults", report.faults);
+  print_by_name("rare paths", report.rare);
 }
 
 }  // namespace lignum::jepsen

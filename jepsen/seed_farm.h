@@ -32,6 +32,10 @@ struct FarmOptions {
   Mutant mutant = Mutant::kNone;
   // No further runs after the first that does not end clean.
   bool stop_at_failure = false;
+  // No further runs after so many seconds; 0: as long as it takes.
+  double seconds_max = 0;
+  // Failing seeds are not printed.
+  bool quiet = false;
 };
 
 struct FarmReport {
@@ -42,6 +46,8 @@ struct FarmReport {
   WorkloadCounts counts;
   std::uint64_t snapshots = 0;
   std::map<std::string, std::uint64_t> faults;
+  // Rare paths that were taken on purpose (raft/buggify.h), by name.
+  std::map<std::string, std::uint64_t> rare;
   // Of all seeds in their order: what two runs of the same seeds must agree on.
   std::uint64_t hash = 0;
   double seconds = 0;

@@ -17,6 +17,7 @@
 #include "jepsen/check/check_command.h"
 #include "jepsen/explore/explore_command.h"
 #include "jepsen/explore/small_scope.h"
+#include "jepsen/mutant_hunt.h"
 #include "jepsen/seed_farm.h"
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
@@ -40,6 +41,7 @@ struct SimOptions {
   bool shrink = false;
   std::string mutant;
   bool mutants = false;
+  double mutant_seconds = 600;
 };
 
 std::optional<std::uint64_t> parse_seed(std::string_view text) {
@@ -103,25 +105,6 @@ int run_many(const std::vector<std::uint64_t>& seeds, const FarmOptions& options
   return static_cast<int>(report.worst());
 }
 
-// Every bug on purpose, until a seed shows it. 0 where all of them were shown.
-int hunt_mutants(const std::vector<std::uint64_t>& seeds, unsigned jobs) {
-  std::size_t shown = 0;
-  for (const MutantLine& line : kMutantList) {
-    if (line.mutant == Mutant::kNone) continue;
-    fmt::print("{} ({}; {}): ", line.name, line.bug, line.killer);
-    const FarmReport report =
-        run_seeds(seeds, {.jobs = jobs, .mutant = line.mutant, .stop_at_failure = true});
-    if (report.failed.empty()) {
-      fmt::print("NOT SHOWN by {} seeds in {:.0f} s\n", report.seeds, report.seconds);
-    } else {
-      fmt::print("  {}: shown after {} seeds, {:.1f} s\n", line.name, report.seeds, report.seconds);
-      ++shown;
-    }
-  }
-  fmt::print("{} of {} shown\n", shown, kMutantList.size());
-  return shown == kMutantList.size() ? 0 : static_cast<int>(Verdict::kSafety);
-}
-
 // kNone for no name; none for an unknown one, or in a build without bugs.
 std::optional<Mutant> mutant_of(const SimOptions& options) {
   if (options.mutant.empty()) return Mutant::kNone;
@@ -154,7 +137,7 @@ int run_sim(const SimOptions& options) {
       return kUsage;
     }
   }
-  if (options.mutants) return hunt_mutants(seeds, options.jobs);
+  if (options.mutants) return hunt_mutants(seeds, options.jobs, options.mutant_seconds);
   return run_many(seeds, {.jobs = options.jobs, .mutant = *mutant});
 }
 
@@ -204,6 +187,9 @@ int run_jepsen(int argc, char** argv) {
                 "Each of the bugs on purpose, until a seed of --seeds shows it")
       ->needs(seeds)
       ->excludes(mutant);
+  sim->add_option("--mutant-seconds", options.mutant_seconds, "For each of them, at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   std::vector<std::string> history;
   CLI::App* const check = app.add_subcommand(
       "check",

@@ -10,6 +10,7 @@
 #include "net/call.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -39,7 +40,8 @@ void ConnectionCore::submit(std::uint64_t token, wire::Request request, Payload 
     finish(token, *last_error_, false);
     return;
   }
-  if (waiting_.size() + sent_.size() >= kOutstandingMax) {
+  const bool busy = waiting_.size() + sent_.size() >= kOutstandingMax;
+  if (busy || buggify(Buggify::kNetConnectionBusy)) {
     finish(token,
            Error(Errc::kOverloaded,
                  "too many requests are on their way to " + options_.address + "; try again later"),

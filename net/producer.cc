@@ -197,7 +197,8 @@ Result<void> Producer::stage(Stream& stream, const BorrowedRecord& record, Appen
   if (stream.staged.empty()) {
     staging_.push_back(&stream);
   }
-  stream.staged.push_back({.record = keep(record, now.wall),
+  stream.staged.push_back({.records = {keep(record, now.wall)},
+                           .condition = std::nullopt,
                            .waiter = std::move(waiter),
                            .bytes = bytes,
                            .deadline = now.moment + options_.settings.append_deadline});
@@ -215,23 +216,30 @@ void Producer::unstage(Stream& stream, Now now) {
   }
   std::erase(staging_, &stream);
   for (Staged& staged : std::exchange(stream.staged, {})) {
-    const std::vector<FieldView> fields = fields_of(staged.record);
-    const BorrowedRecord record = borrow(staged.record, fields);
     buffered_bytes_ -= staged.bytes;
     // The waiter is moved only where the record is taken.
-    ProducerShard& shard = shard_for(stream, record);
     AppendWaiter waiter = staged.waiter;
-    const Moment since = staged.deadline - options_.settings.append_deadline;
-    if (const auto added =
-            shard.append(input_of(record, now.wall), std::move(staged.waiter), staged.bytes, since);
-        !added) {
+    if (const auto added = release(stream, staged, now); !added) {
       fail_now(std::move(waiter), 0, added.error());
-    } else {
-      buffered_bytes_ += staged.bytes;
-      activate(shard);
     }
   }
   wants_turn_ = true;
+}
+
+Result<void> Producer::release(const Stream& stream, Staged& staged, Now now) {
+  const Now since{.moment = staged.deadline - options_.settings.append_deadline, .wall = now.wall};
+  if (staged.condition) {
+    return add_expecting(stream, *staged.condition, staged.records, std::move(staged.waiter),
+                         since);
+  }
+  const std::vector<FieldView> fields = fields_of(staged.records.front());
+  const BorrowedRecord record = borrow(staged.records.front(), fields);
+  ProducerShard& shard = shard_for(stream, record);
+  TRY(shard.append(input_of(record, now.wall), std::move(staged.waiter), staged.bytes,
+                   since.moment));
+  buffered_bytes_ += staged.bytes;
+  activate(shard);
+  return {};
 }
 
 void Producer::fail_now(AppendWaiter waiter, std::size_t bytes, const Error& error) {
@@ -271,12 +279,32 @@ Result<void> Producer::append_expecting(std::string_view stream, ShardNumber sha
   if (found == streams_.end() || found->second->shards.empty()) {
     return std::unexpected(not_found(stream));
   }
-  if (shard.value() >= found->second->shards.size()) {
-    return fail(Errc::kNotFound, "stream '" + std::string(stream) + "' has only " +
-                                     std::to_string(found->second->shards.size()) + " shards");
-  }
   if (records.empty()) {
     return fail(Errc::kInvalidArgument, "a conditional append needs at least one record");
+  }
+  const Condition condition{.shard = shard, .expected = expected};
+  std::vector<Staged>& staged = found->second->staged;
+  if (staged.empty()) {
+    return add_expecting(*found->second, condition, records, std::move(waiter), now);
+  }
+  std::size_t bytes = 0;
+  for (const Record& record : records) bytes += bytes_of(borrow(record, fields_of(record)));
+  TRY(check_room(bytes));
+  staged.push_back({.records = records,
+                    .condition = condition,
+                    .waiter = std::move(waiter),
+                    .bytes = bytes,
+                    .deadline = now.moment + options_.settings.append_deadline});
+  buffered_bytes_ += bytes;
+  return {};
+}
+
+Result<void> Producer::add_expecting(const Stream& stream, const Condition& condition,
+                                     const std::vector<Record>& records, AppendWaiter waiter,
+                                     Now now) {
+  if (condition.shard.value() >= stream.shards.size()) {
+    return fail(Errc::kNotFound, "stream '" + stream.name + "' has only " +
+                                     std::to_string(stream.shards.size()) + " shards");
   }
   std::vector<std::vector<HeaderView>> headers(records.size());
   std::vector<std::vector<FieldView>> fields(records.size());
@@ -291,8 +319,8 @@ Result<void> Producer::append_expecting(std::string_view stream, ShardNumber sha
     inputs.back().headers = headers.at(i);
   }
   TRY(check_room(bytes));
-  ProducerShard& target = *found->second->shards.at(shard.value());
-  TRY(target.append_alone(inputs, expected, std::move(waiter), bytes, now.moment));
+  ProducerShard& target = *stream.shards.at(condition.shard.value());
+  TRY(target.append_alone(inputs, condition.expected, std::move(waiter), bytes, now.moment));
   buffered_bytes_ += bytes;
   activate(target);
   wants_turn_ = true;

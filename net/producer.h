@@ -96,9 +96,16 @@ class Producer {
   [[nodiscard]] bool idle() const { return buffered_bytes_ == 0; }
 
  private:
-  // A record that waits until its stream, or the first producer id, is known.
+  // Where the records of a conditional append go.
+  struct Condition {
+    ShardNumber shard;
+    Offset expected;
+  };
+  // A record that waits until its stream, or the first producer id, is known; or a conditional
+  // append that came behind such a record and does not overtake it.
   struct Staged {
-    Record record;
+    std::vector<Record> records;
+    std::optional<Condition> condition;
     AppendWaiter waiter;
     std::size_t bytes;
     Moment deadline;
@@ -128,6 +135,11 @@ class Producer {
   [[nodiscard]] Result<void> stage(Stream& stream, const BorrowedRecord& record,
                                    AppendWaiter waiter, std::size_t bytes, Now now);
   void unstage(Stream& stream, Now now);
+  // What was staged goes to its shard. Fails as append() and append_expecting().
+  [[nodiscard]] Result<void> release(const Stream& stream, Staged& staged, Now now);
+  [[nodiscard]] Result<void> add_expecting(const Stream& stream, const Condition& condition,
+                                           const std::vector<Record>& records, AppendWaiter waiter,
+                                           Now now);
   void fail_staged(Stream& stream, const Error& error);
   void expire_staged(Moment now);
   void drop_shards(Stream& stream, const Error& error);

@@ -16,6 +16,7 @@
 #include "net/producer_batch.h"
 #include "net/producer_stamp.h"
 #include "net/proto/client.pb.h"
+#include "raft/buggify.h"
 #include "raft/error.h"
 #include "raft/mutant.h"
 #include "raft/payload.h"
@@ -26,6 +27,9 @@
 namespace lignum::net {
 
 namespace {
+
+// Of an attempt that is given up early.
+constexpr Moment kAttemptTimeoutMin = 10 * kMillisecond;
 
 // What an answer to an attempt says about the batch.
 enum class Verdict : std::uint8_t {
@@ -109,7 +113,7 @@ Result<void> ProducerShard::append(const RecordInput& record, AppendWaiter waite
   }
   batch->waiters.add(std::move(waiter));
   batch->accounted_bytes += accounted_bytes;
-  if (batch->builder.bytes() >= settings_.batch_bytes) {
+  if (batch->builder.bytes() >= settings_.batch_bytes || buggify(Buggify::kNetBatchClosed)) {
     batch->open = false;
   }
   return {};
@@ -141,6 +145,9 @@ void ProducerShard::flush() {
 
 bool ProducerShard::may_leave(const ProducerBatch& batch, Moment now) const {
   if (sent_.size() >= kUnacknowledgedMax) {
+    return false;
+  }
+  if (!sent_.empty() && buggify(Buggify::kNetOneInFlight)) {
     return false;
   }
   const bool alone = batch.expected || (!sent_.empty() && sent_.back().expected);
@@ -245,11 +252,13 @@ void ProducerShard::stamp_and_send(const ProducerIdentity& identity, Moment now,
 
 void ProducerShard::send(ProducerBatch& batch, Moment now, ProducerOutput& output) {
   batch.attempt = output.next_attempt++;
+  const Moment patience =
+      buggify(Buggify::kNetShortAttempt) ? kAttemptTimeoutMin : settings_.attempt_timeout;
   output.sends.push_back({.attempt = *batch.attempt,
                           .shard = key_,
                           .expected = batch.expected,
                           .batch = batch.bytes,
-                          .deadline = std::min(batch.deadline, now + settings_.attempt_timeout)});
+                          .deadline = std::min(batch.deadline, now + patience)});
 }
 
 void ProducerShard::resend(Moment now, ProducerOutput& output) {
@@ -340,7 +349,8 @@ void ProducerShard::on_refusal(std::size_t position, const Error& error, Moment 
 
 void ProducerShard::recover(Moment now) {
   if (!resume_at_) {
-    resume_at_ = now + backoff_.next();
+    const Moment pause = backoff_.next();
+    resume_at_ = buggify(Buggify::kNetRetryAtOnce) ? now : now + pause;
   }
 }
 

@@ -13,6 +13,7 @@
 #include "net/client.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/mutant.h"
@@ -66,6 +67,7 @@ void TailShard::check_end() {
 }
 
 std::uint32_t TailShard::read_bytes() const {
+  if (buggify(Buggify::kNetShortRead)) return kReadBytesMin;
   return static_cast<std::uint32_t>(
       std::clamp<std::size_t>(settings_.buffer_bytes / 2, kReadBytesMin, kReadBytesMax));
 }
@@ -99,7 +101,8 @@ void TailShard::turn(Moment now, std::vector<TailRequest>& requests) {
     return;
   }
   poll_at_.reset();
-  requests.push_back(read(now, settings_.follow ? kPollWaitMs : 0));
+  const bool waits = settings_.follow && !buggify(Buggify::kNetNoWait);
+  requests.push_back(read(now, waits ? kPollWaitMs : 0));
   poll_ = Read{.token = requests.back().token, .from = fetch_, .sent = now};
 }
 

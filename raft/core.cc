@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/config_history.h"
 #include "raft/core_state.h"
@@ -73,6 +74,7 @@ Message Core::State::message_to(const ReplicaId& to) const {
 
 void Core::State::push(Message message) {
   // What a host does not take in time is dropped, as a network might.
+  if (buggify(Buggify::kRaftMessageDropped)) return;
   if (send_now.size() < kMessagesMax) send_now.push_back(std::move(message));
 }
 
@@ -195,8 +197,9 @@ Result<LogId> Core::propose(Entry entry) {
   if (leader->transfer) return fail(Errc::kNotLeader, "the leader is handing its group over");
   const std::size_t bytes = kEntryOverheadBytes + entry.payload.size();
   // A single entry over the limit goes through alone, so that no batch is unappendable.
-  if (!state.uncommitted.empty() &&
-      state.uncommitted_bytes + bytes > state.options.uncommitted_bytes_max) {
+  const bool full = state.uncommitted_bytes + bytes > state.options.uncommitted_bytes_max ||
+                    buggify(Buggify::kRaftProposalRefused);
+  if (!state.uncommitted.empty() && full) {
     return fail(Errc::kOverloaded, "too many bytes of this group wait to be committed; retry");
   }
   return state.accept(std::move(entry));

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/core.h"
 #include "raft/core_state.h"
@@ -27,6 +28,7 @@ void Core::State::reset_election_timer() {
   election_timeout = options.election_ticks +
                      static_cast<Ticks>(random.below(options.election_ticks)) +
                      options.priority_delay_ticks;
+  if (buggify(Buggify::kRaftEarlyElection)) election_timeout = options.election_ticks;
 }
 
 // Voting is about the candidate's configuration, campaigning about the own one. A replica that an
@@ -67,7 +69,8 @@ void Core::State::tick_leader() {
   if (leader->transfer && ++leader->transfer->elapsed >= options.election_ticks) {
     leader->transfer.reset();
   }
-  if (++leader->heartbeat_elapsed >= options.heartbeat_ticks) {
+  if (++leader->heartbeat_elapsed >= options.heartbeat_ticks ||
+      buggify(Buggify::kRaftEarlyHeartbeat)) {
     leader->heartbeat_elapsed = 0;
     send_heartbeats();
   }
@@ -118,7 +121,9 @@ void Core::State::campaign(Campaign kind) {
     const RequestVote request{.term = candidacy, .last = log.last(), .kind = kind};
     // The request names this replica's last entry, so that has to be durable, too: were it lost,
     // the votes would have been given to a longer log than the leader has.
-    if (asks) {
+    if (mutant(Mutant::kOwnVoteBeforeFlush)) {
+      send_at_once(voter, request);
+    } else if (asks) {
       send(voter, request);
     } else {
       send_when_durable(voter, request);

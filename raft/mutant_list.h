@@ -23,6 +23,8 @@ struct MutantLine {
   // What should notice: checks at every step of the simulator, and rules of the history check
   // (jepsen/check/violation.h).
   std::string_view killer;
+  // What whole nodes cannot do yet, without which no simulated run gets there; empty: nothing.
+  std::string_view needs{};
 };
 
 inline constexpr std::array<MutantLine, 59> kMutantList = {{
@@ -34,8 +36,8 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
     {.mutant = Mutant::kOwnVoteBeforeFlush,
      .name = "own-vote-before-flush",
      .place = "raft/election.cc campaign",
-     .bug = "a candidate counts its own vote before it is on the disk",
-     .killer = "step: one leader per term"},
+     .bug = "a candidate asks for votes, and counts its own, before that is on the disk",
+     .killer = "step: vote durable before it leaves; one leader per term"},
     {.mutant = Mutant::kVoteByIndexOnly,
      .name = "vote-by-index-only",
      .place = "raft/election.cc on_vote_request",
@@ -150,7 +152,8 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
      .name = "damaged-replica-votes",
      .place = "raft/core.cc step",
      .bug = "a damaged replica goes on voting and acknowledging",
-     .killer = "lost (damage and crash together)"},
+     .killer = "lost (damage and crash together)",
+     .needs = "damage at rest, and its repair"},
     {.mutant = Mutant::kReadWithoutQuorum,
      .name = "read-without-quorum",
      .place = "raft/read_tracker.cc take_confirmed",
@@ -220,17 +223,20 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
      .name = "damage-taken-for-torn-tail",
      .place = "storage/tail_scan.cc judge",
      .bug = "damage in the middle is cut like a torn tail",
-     .killer = "lost"},
+     .killer = "lost",
+     .needs = "damage at rest, and its repair"},
     {.mutant = Mutant::kEvidenceIgnored,
      .name = "evidence-ignored",
      .place = "storage/log_recovery.cc judge",
      .bug = "the checkpoint proves that entries were flushed, and nobody listens",
-     .killer = "lost (damage of the tail and crash together)"},
+     .killer = "lost (damage of the tail and crash together)",
+     .needs = "damage at rest, and its repair"},
     {.mutant = Mutant::kUnverifiedRead,
      .name = "unverified-read",
      .place = "storage/segment.cc read",
      .bug = "bytes from the disk are served unchecked",
-     .killer = "read, chain"},
+     .killer = "read, chain",
+     .needs = "damage at rest, and its repair"},
     {.mutant = Mutant::kDuplicateAccepted,
      .name = "duplicate-accepted",
      .place = "server/shard/producer_table.cc judge_producer",

@@ -48,8 +48,9 @@ struct PersistOp {
   // Keep entries up to here and drop the rest, before `append`. Never together with `restore`.
   std::optional<Index> truncate_after;
   // Consecutive indexes. Of a leader's own entries the host fills `previous_chain`, and the append
-  // time of those that come with 0 (no-op, leaving a joint configuration): the core knows neither
-  // hashes nor clocks. Those of a follower are complete.
+  // time of those that come with 0 (no-op, configurations), and size and checksum of a
+  // configuration's payload: the core knows neither hashes nor clocks. Those of a follower are
+  // complete.
   std::vector<Entry> append;
   std::vector<Message> send_after_persist;
   WriteToken token;

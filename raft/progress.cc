@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/inflights.h"
 #include "raft/messages.h"
@@ -35,7 +36,7 @@ void Progress::on_sent(std::uint64_t entries, std::size_t bytes, Index commit) {
     next_ = next_ + entries;
     inflights_.add(Index(next_.value() - 1), bytes);
   }
-  waiting_ = inflights_.full();
+  waiting_ = inflights_.full() || (entries > 0 && buggify(Buggify::kRaftWindowShut));
 }
 
 void Progress::on_commit_sent(Index commit) { sent_commit_ = std::max(sent_commit_, commit); }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/core.h"
 #include "raft/core_state.h"
@@ -55,6 +56,7 @@ void Core::State::plan_sends(std::vector<Fetch>& fetch) {
 // What needs no entries leaves at once; entries are asked of the host first.
 void Core::State::plan_send(const ReplicaId& to, Progress& progress, std::vector<Fetch>& fetch) {
   if (progress.paused()) return;
+  if (buggify(Buggify::kRaftProbeAgain)) progress.on_unreachable();
   const Index previous(progress.next().value() - 1);
   if (!log.term_at(previous)) {
     progress.become_snapshot();
@@ -69,11 +71,12 @@ void Core::State::plan_send(const ReplicaId& to, Progress& progress, std::vector
       return;
     }
     progress.set_fetching(true);
-    fetch.push_back({.to = to,
-                     .session = progress.session(),
-                     .first = progress.next(),
-                     .last = log.last().index,
-                     .bytes_max = options.append_bytes_max});
+    fetch.push_back(
+        {.to = to,
+         .session = progress.session(),
+         .first = progress.next(),
+         .last = log.last().index,
+         .bytes_max = buggify(Buggify::kRaftShortFetch) ? 1 : options.append_bytes_max});
     return;
   }
   const bool news = progress.sent_commit() < std::min(commit, previous);
@@ -105,6 +108,7 @@ void Core::State::supply(const Fetch& fetch, std::vector<Entry> entries) {
   // A rejection that came meanwhile wants other entries.
   if (progress->next() != fetch.first || progress->state() == ProgressState::kSnapshot) return;
   CHECK(!entries.empty());
+  if (buggify(Buggify::kRaftShortSupply)) entries.resize(1);
   Index index = fetch.first;
   for (const Entry& entry : entries) {
     // Never a batch with a gap, nor entries of another life of the log.

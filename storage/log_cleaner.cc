@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -259,7 +260,7 @@ std::uint64_t SegmentedLog::live_bytes(const Segment& segment, const Starts& sta
 }
 
 std::unique_ptr<FlushJob> SegmentedLog::take_clean(Index durable_image) {
-  if (clean_out_) return nullptr;
+  if (clean_out_ || buggify(Buggify::kStorageNothingToClean)) return nullptr;
   for (; !told_starts_.empty() && told_starts_.front().at <= durable_image;
        told_starts_.pop_front()) {
     const ToldStart& told = told_starts_.front();

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -204,6 +205,7 @@ std::optional<LogId> SegmentedLog::id_at(Index index) const {
 
 std::unique_ptr<ReadPlan> SegmentedLog::read(Index from, Index to, std::size_t bytes_max) {
   CHECK(from >= first_index());
+  if (buggify(Buggify::kStorageShortRead)) bytes_max = 1;
   // What is staged is not in the file yet.
   return plan_of(IndexRange{.from = from, .to = std::min(to, durable_)}, bytes_max, segments_,
                  active_index_, footers_);

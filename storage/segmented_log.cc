@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -138,6 +139,7 @@ Room SegmentedLog::room(std::size_t bytes) {
   if (!spare_ && !preparing_ && (available < capacity_ / 2 || available < needed)) {
     prepare_spare(needed);
   }
+  if (buggify(Buggify::kStorageNotPrepared)) return Room::kPreparing;
   if (available >= needed) return Room::kReady;
   if (spare_ && spare_->bytes < kFramesStart + needed + 2 * kSegmentReserve) {
     // Too small for this batch.
@@ -228,7 +230,8 @@ void SegmentedLog::append_one(const Entry& entry) {
   // Ordinary entries leave the reserve to those that must not fail.
   const bool small = frame <= kSmallEntryBytes;
   const bool roomy = active_room(kSegmentReserve) >= frame + kFooterBytesPerEntry;
-  if (!roomy && (spare_ || !small || !fits(frame))) roll();
+  const bool early = spare_ && writer_->end() > kFramesStart && buggify(Buggify::kStorageEarlyRoll);
+  if (early || (!roomy && (spare_ || !small || !fits(frame)))) roll();
   const std::uint64_t position = writer_->end();
   encode_entry(envelope(FrameKind::kEntry), entry, writer_->room(frame));
   writer_->advance(frame);
@@ -327,7 +330,9 @@ void SegmentedLog::begin_segment(std::function<void(Manifest&)> change) {
 std::unique_ptr<FlushJob> SegmentedLog::take_flush() {
   if (staged_ == nullptr && !writer_->dirty()) return nullptr;
   if (flushes_out_ == kFlushesOutMax) return nullptr;
-  if (flushes_out_ != 0 && writer_->pending() < options_.early_flush_bytes) return nullptr;
+  const bool early =
+      writer_->pending() >= options_.early_flush_bytes || buggify(Buggify::kStorageEarlyFlush);
+  if (flushes_out_ != 0 && !early) return nullptr;
   auto job =
       staged_ != nullptr ? std::move(staged_) : std::make_unique<Flush>(directory_, manifest_);
   flush_bytes_ += writer_->pending() / kFlushAverage;
@@ -360,6 +365,7 @@ void SegmentedLog::complete_flush(std::unique_ptr<FlushJob> job) {
 bool SegmentedLog::stage_marker() {
   if (flushes_out_ != 0 || staged_ != nullptr || writer_->dirty()) return false;
   const std::size_t frame = frame_bytes(kMarkerBytes, 0);
+  if (buggify(Buggify::kStorageMarkerDelayed)) return false;
   if (writer_->end() == marked_end_ || writer_->end() == kFramesStart || !fits(frame)) return false;
   encode_marker(envelope(FrameKind::kMarker), {.last = mark_.id.index, .chain = mark_.chain},
                 writer_->room(frame));

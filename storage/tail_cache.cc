@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/entry.h"
 #include "raft/types.h"
 #include "storage/log.h"
@@ -16,7 +17,8 @@ void TailCache::add(const Entry& entry) {
   shards_[entry.header.shard].push_back(entry);
   order_.push_back(entry.header.shard);
   bytes_ += kCachedEntryBytes + entry.payload.size();
-  while (bytes_ > bytes_max_) {
+  const std::size_t most = buggify(Buggify::kStorageCacheEvicted) ? 0 : bytes_max_;
+  while (bytes_ > most) {
     const auto oldest = shards_.find(order_.front());
     order_.pop_front();
     bytes_ -= kCachedEntryBytes + oldest->second.front().payload.size();
@@ -40,6 +42,7 @@ std::optional<Offset> TailCache::first(ShardKey shard) const {
 std::optional<std::vector<Entry>> TailCache::read(ShardKey shard,
                                                   const ShardReadOptions& options) const {
   const auto found = shards_.find(shard);
+  if (buggify(Buggify::kStorageCacheMiss)) return std::nullopt;
   if (found == shards_.end() || options.from < found->second.front().header.base_offset) {
     return std::nullopt;
   }

@@ -36,6 +36,9 @@ const std::vector<Faults::Kind>& Faults::kinds() {
       {.name = "process killed", .mean = &FaultPlan::kill, .strike = &Faults::kill},
       {.name = "shutdown", .mean = &FaultPlan::stop, .strike = &Faults::stop},
       {.name = "pause", .mean = &FaultPlan::pause, .strike = &Faults::pause},
+      {.name = "leader deposed", .mean = &FaultPlan::depose, .strike = &Faults::depose},
+      {.name = "members changed", .mean = &FaultPlan::members, .strike = &Faults::change_members},
+      {.name = "leadership handed over", .mean = &FaultPlan::transfer, .strike = &Faults::transfer},
       {.name = "slow disk", .mean = &FaultPlan::slow_disk, .strike = &Faults::slow_disk},
       {.name = "disk error", .mean = &FaultPlan::disk_error, .strike = &Faults::disk_error},
       {.name = "disk full", .mean = &FaultPlan::disk_full, .strike = &Faults::disk_full},
@@ -52,6 +55,7 @@ Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
       network_(network),
       nodes_(std::move(nodes)),
       plan_(plan),
+      churn_(world, nodes_),
       random_(world.stream("faults")),
       restarts_(world.stream("restarts")) {
   for (const Kind& kind : kinds()) schedules_.push_back(world.stream(kind.name));
@@ -87,6 +91,7 @@ void Faults::strike(StrikeId id) {
 void Faults::end(std::size_t held) {
   striking_ = false;
   network_.heal();
+  if (plan_.members > 0) churn_.restore();
   while (held_.size() < held) held_.insert(static_cast<HostNumber>(random_.below(nodes_.size())));
   for (SimNode* node : nodes_) {
     if (held_.contains(node->number())) {
@@ -173,11 +178,44 @@ void Faults::pause(SimNode& node) {
   world_.queue.after(draw_span(), [&node] { node.resume(); });
 }
 
+void Faults::depose(SimNode& /*node*/) {
+  SimNode* const leader = churn_.draw_leader(random_);
+  if (leader == nullptr) return;
+  ++world_.faults["leader deposed"];
+  const auto nodes = static_cast<HostNumber>(nodes_.size());
+  std::vector<CutLink> cuts;
+  for (HostNumber other = 0; other < nodes; ++other) {
+    if (other == leader->number()) continue;
+    cuts.push_back({.from = leader->number(), .to = other});
+    cuts.push_back({.from = other, .to = leader->number()});
+  }
+  for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = true;
+  // A change that will have to be taken back.
+  if (plan_.members > 0 && random_.chance(1, 2)) (void)churn_.change(random_, leader);
+  world_.queue.after(draw_span(), [this, cuts, deposed = leader->number()] {
+    for (const CutLink& cut : cuts) network_.link(cut.from, cut.to).cut = false;
+    SimNode* const next = striking_ ? churn_.draw_leader(random_) : nullptr;
+    if (next != nullptr && next->number() != deposed) cut_power(*next);
+  });
+}
+
+void Faults::change_members(SimNode& /*node*/) {
+  SimNode* const leader = churn_.change(random_);
+  if (leader == nullptr || !random_.chance(1, 2)) return;
+  // In the middle of it.
+  world_.queue.after(draw_between(random_, 0, 100'000), [this, leader] {
+    if (striking_) cut_power(*leader);
+  });
+}
+
+void Faults::transfer(SimNode& /*node*/) { churn_.transfer(random_); }
+
 void Faults::slow_disk(SimNode& node) {
   ++world_.faults["slow disk"];
   DiskPace pace;
   pace.least = draw_between(random_, 500, 20'000);
-  pace.most = pace.least + draw_between(random_, 0, 200'000);
+  // Also longer than an election takes.
+  pace.most = pace.least + draw_between(random_, 0, random_.chance(1, 3) ? 2'000'000 : 200'000);
   node.set_pace(pace);
   world_.queue.after(draw_span(), [this, &node] {
     if (striking_) node.set_pace({});

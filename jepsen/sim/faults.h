@@ -5,7 +5,7 @@
 // Each kind strikes again and again, at intervals drawn around its mean; a kind without a mean
 // never does. When the n-th strike of a kind falls, on which node, and how hard, follows from the
 // seed alone and not from what else happens: so strikes can be left out one by one, and the rest
-// stay what they were (shrink.h).
+// stay what they were (shrink.h). Only strikes at leaders look for whoever leads then.
 
 #include <compare>
 #include <cstddef>
@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jepsen/sim/churn.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
@@ -45,6 +46,12 @@ struct FaultPlan {
   Moment kill = 0;
   Moment stop = 0;
   Moment pause = 0;
+  // The leader of a group is cut off from the other nodes, not from the clients, and comes back at
+  // the moment in which whoever leads by then dies.
+  Moment depose = 0;
+  // Groups (churn.h).
+  Moment members = 0;
+  Moment transfer = 0;
   // Disks.
   Moment slow_disk = 0;
   Moment disk_error = 0;  // a write or sync fails
@@ -95,6 +102,9 @@ class Faults {
   void kill(SimNode& node);
   void stop(SimNode& node);
   void pause(SimNode& node);
+  void depose(SimNode& node);
+  void change_members(SimNode& node);
+  void transfer(SimNode& node);
   void slow_disk(SimNode& node);
   void disk_error(SimNode& node);
   void disk_full(SimNode& node);
@@ -107,6 +117,7 @@ class Faults {
   SimNetwork& network_;
   const std::vector<SimNode*> nodes_;
   const FaultPlan plan_;
+  Churn churn_;
   // Of the strike that is falling.
   Random random_;
   Random restarts_;

@@ -23,9 +23,10 @@ struct LinkWeather {
   Moment tail = 50'000;
   // Of a message: it vanishes. Of bytes in a stream: they come late, as TCP sends them again.
   std::uint32_t loss_rate = 0;
-  // Of messages only: twice; and one of long ago again.
+  // Of messages only: twice; one of long ago again; not in the order in which they were sent.
   std::uint32_t duplicate_rate = 0;
   std::uint32_t replay_rate = 0;
+  std::uint32_t reorder_rate = 0;
   // A bit turns over on the way, unnoticed by the network.
   std::uint32_t corrupt_rate = 0;
   // Of streams only: the connection breaks.
@@ -38,6 +39,8 @@ struct Link {
   bool cut = false;
   // Nothing gets through until then.
   Moment clogged_until = 0;
+  // Of the messages that keep their order.
+  Moment last_arrival = 0;
   // A message that went over it once, for weather in which such come again.
   std::vector<std::byte> remembered;
 

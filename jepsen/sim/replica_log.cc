@@ -11,6 +11,7 @@
 #include "jepsen/check/history.h"
 #include "jepsen/sim/record_value.h"
 #include "jepsen/sim/sim_disk.h"
+#include "raft/buggify.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/hard_state.h"
@@ -79,6 +80,7 @@ Result<OfflineLog> open_offline(SimDisk& disk, const server::SegmentStoreOptions
 
 Result<LogId> durable_id_at(SimDisk& disk, const server::SegmentStoreOptions& limits, GroupId group,
                             Index index) {
+  const WithoutBuggify plain;
   TRY_ASSIGN(opened, open_offline(disk, limits, group));
   const auto id = opened.log->id_at(index);
   if (!id) {
@@ -89,7 +91,16 @@ Result<LogId> durable_id_at(SimDisk& disk, const server::SegmentStoreOptions& li
   return *id;
 }
 
+bool durably_holds(SimDisk& disk, const server::SegmentStoreOptions& limits, GroupId group,
+                   LogId id) {
+  const WithoutBuggify plain;
+  const auto opened = open_offline(disk, limits, group);
+  if (!opened) return false;
+  return opened->log->first_index() > id.index || opened->log->id_at(id.index) == id;
+}
+
 Result<raft::HardState> durable_hard_state(SimDisk& disk, GroupId group) {
+  const WithoutBuggify plain;
   const auto root = disk.root();
   TRY_ASSIGN(file, storage::HardStateFile::open(*root));
   TRY_ASSIGN(loaded, file->load(group));
@@ -99,6 +110,7 @@ Result<raft::HardState> durable_hard_state(SimDisk& disk, GroupId group) {
 Result<std::vector<Value>> read_replica_shard(SimDisk& disk,
                                               const server::SegmentStoreOptions& limits,
                                               const ShardExtent& extent) {
+  const WithoutBuggify plain;
   TRY_ASSIGN(opened, open_offline(disk, limits, extent.group));
   std::vector<Value> values;
   Offset next = extent.start;

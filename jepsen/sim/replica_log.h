@@ -27,6 +27,10 @@ struct ShardExtent {
 // the log does not reach it, or begins behind it.
 [[nodiscard]] Result<LogId> durable_id_at(SimDisk& disk, const server::SegmentStoreOptions& limits,
                                           GroupId group, Index index);
+// The replica's log holds `id`, or has given back everything up to it, which it does only with what
+// is committed.
+[[nodiscard]] bool durably_holds(SimDisk& disk, const server::SegmentStoreOptions& limits,
+                                 GroupId group, LogId id);
 // Term and vote of the group on this disk.
 [[nodiscard]] Result<raft::HardState> durable_hard_state(SimDisk& disk, GroupId group);
 

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include "jepsen/check/history.h"
 #include "jepsen/sim/faults.h"
+#include "jepsen/sim/rare_paths.h"
 #include "jepsen/sim/replica_log.h"
 #include "jepsen/sim/run_plan.h"
 #include "jepsen/sim/safety_checks.h"
@@ -39,6 +40,7 @@ class Run final : public NodeWatcher {
   Run(const RunPlan& plan, std::FILE* story)
       : plan_(plan),
         world_(plan.seed, story),
+        rare_(world_, plan.rare),
         network_(world_, plan.nodes + plan.workload.users),
         checks_(world_),
         workload_(std::make_unique<Workload>(world_, network_, plan.nodes, plan.workload)) {
@@ -64,6 +66,7 @@ class Run final : public NodeWatcher {
                      .counts = workload_->counts(),
                      .snapshots = checks_.counts().snapshots,
                      .faults = world_.faults,
+                     .rare = rare_.fired(),
                      .struck = faults_->struck(),
                      .ended = world_.now()};
     if (const auto& breach = world_.breach()) {
@@ -124,6 +127,7 @@ class Run final : public NodeWatcher {
     if (!wait(plan_.fire)) return;
     phase(3, "calm");
     workload_->quiet();
+    rare_.end();
     faults_->end(plan_.held_down);
     for (HostNumber from = 0; from < network_.hosts(); ++from) {
       for (HostNumber to = 0; to < network_.hosts(); ++to) network_.link(from, to).weather = {};
@@ -214,6 +218,7 @@ class Run final : public NodeWatcher {
   const RunPlan& plan_;
   // The world goes last: actors refer to it.
   World world_;
+  RarePaths rare_;
   SimNetwork network_;
   SafetyChecks checks_;
   std::vector<std::unique_ptr<SimNode>> nodes_;

@@ -35,6 +35,8 @@ struct RunReport {
   std::uint64_t snapshots = 0;
   // By kind.
   std::map<std::string_view, std::uint64_t> faults;
+  // Points of raft/buggify.h that fired, by name.
+  std::map<std::string_view, std::uint64_t> rare;
   // Faults that struck, in their order.
   std::vector<StrikeRecord> struck;
   // When it was broken off; the end of a clean run.

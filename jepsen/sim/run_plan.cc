@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include "jepsen/sim/faults.h"
 #include "jepsen/sim/link.h"
+#include "jepsen/sim/rare_paths.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/workload.h"
@@ -68,11 +69,14 @@ NodePlan draw_node(Random& random) {
 
 void draw_raft(Random& random, NodePlan& plan) {
   raft::Options& raft = plan.raft;
-  plan.tick_us = draw_between(random, 20, 100) * kMillisecond;
+  plan.tick_us = draw_between(random, 20, 200) * kMillisecond;
   raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(10));
-  raft.inflight_messages_max = pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
+  // One entry a message and many of them on their way would be sent again and again out of order.
   raft.append_bytes_max =
       pick(random, std::array<std::size_t, 4>{1, 1000, 10'000, std::size_t{1} << 20});
+  raft.inflight_messages_max = raft.append_bytes_max == 1
+                                   ? pick(random, std::array<std::size_t, 2>{1, 4})
+                                   : pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
 }
 
 WorkloadPlan draw_workload(Random& random) {
@@ -80,13 +84,14 @@ WorkloadPlan draw_workload(Random& random) {
   plan.users = static_cast<std::uint32_t>(1 + random.below(4));
   plan.streams = static_cast<std::uint32_t>(1 + random.below(2));
   plan.shards = static_cast<std::uint32_t>(1 + random.below(3));
-  plan.pause_most = draw_between(random, 10, 120) * kMillisecond;
+  // Busy or almost idle: what goes wrong between two operations needs few of them.
+  plan.pause_most = (draw_between(random, 10, 30) * kMillisecond) << random.below(6);
   plan.in_flight_max = pick(random, std::array<std::uint32_t, 3>{1, 8, 64});
   plan.burst_max = static_cast<std::uint32_t>(1 + random.below(8));
   plan.value_bytes_max = pick(random, std::array<std::size_t, 4>{12, 100, 500, 3000});
   plan.mix.conditional = random.chance(1, 2) ? 5 : 0;
   plan.mix.read = static_cast<std::uint32_t>(5 + random.below(20));
-  plan.mix.trim = random.chance(1, 3) ? 1 : 0;
+  plan.mix.trim = random.chance(1, 3) ? static_cast<std::uint32_t>(1 + random.below(5)) : 0;
   plan.tails = static_cast<std::uint32_t>(random.below(2));
   plan.kill_rate = draw_rate(random, 5'000);
   // One record a batch, few, or many.
@@ -104,6 +109,9 @@ FaultPlan draw_faults(Random& random) {
   plan.kill = draw_mean(random, 3 * kSecond, 30 * kSecond);
   plan.stop = draw_mean(random, 10 * kSecond, 60 * kSecond);
   plan.pause = draw_mean(random, 5 * kSecond, 30 * kSecond);
+  plan.depose = draw_mean(random, 3 * kSecond, 15 * kSecond);
+  plan.members = draw_mean(random, 1 * kSecond, 10 * kSecond);
+  plan.transfer = draw_mean(random, 2 * kSecond, 15 * kSecond);
   plan.slow_disk = draw_mean(random, 5 * kSecond, 30 * kSecond);
   plan.disk_error = draw_mean(random, 10 * kSecond, 60 * kSecond);
   plan.disk_full = draw_mean(random, 10 * kSecond, 60 * kSecond);
@@ -125,6 +133,7 @@ LinkWeather draw_weather(Random& random) {
   weather.tail = draw_between(random, 10, 500) * kMillisecond;
   weather.loss_rate = draw_rate(random, 50'000);
   weather.duplicate_rate = draw_rate(random, 50'000);
+  weather.reorder_rate = draw_rate(random, random.chance(1, 4) ? 300'000 : 50'000);
   weather.replay_rate = draw_rate(random, 10'000);
   weather.corrupt_rate = draw_rate(random, 2'000);
   weather.reset_rate = draw_rate(random, 3'000);
@@ -152,8 +161,15 @@ RunPlan draw_plan(std::uint64_t seed) {
     plan.workload.value_bytes_max = 3000;
     plan.faults.lasts_most = draw_between(random, 5, 25) * kSecond;
   }
-  if (random.chance(1, 3)) plan.held_down = (plan.nodes - 1) / 2;
-  plan.fire = draw_between(random, 20, 60) * kSecond;
+  plan.rare = draw_rare_rates(random);
+  if (plan.nodes < 3) plan.faults.members = 0;
+  // A group that is left with few members may need every one of them.
+  if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;
+  plan.fire = draw_between(random, 10, 40) * kSecond;
+  // Several heartbeats fit into an election timeout.
+  if (plan.node.raft.election_ticks >= 9) {
+    plan.node.raft.heartbeat_ticks = static_cast<raft::Ticks>(1 + random.below(3));
+  }
   return plan;
 }
 

@@ -8,6 +8,7 @@
 
 #include "jepsen/sim/faults.h"
 #include "jepsen/sim/link.h"
+#include "jepsen/sim/rare_paths.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/workload.h"
 #include "net/moment.h"
@@ -22,6 +23,7 @@ struct RunPlan {
   FaultPlan faults;
   // Of every link while things go wrong.
   LinkWeather weather;
+  RareRates rare{};
   // How long things go wrong.
   Moment fire = 60 * net::kSecond;
   // Afterwards everything is healed, but for so many nodes, a minority, which stay down; within

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -20,6 +21,7 @@
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
 #include "raft/core.h"
+#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/output.h"
 #include "raft/types.h"
@@ -30,11 +32,25 @@ namespace lignum::jepsen {
 
 namespace {
 
-// One in so many of the moments at which something was applied, or acknowledged, opens disks.
-constexpr std::uint64_t kCommitProbeOneIn = 512;
-constexpr std::uint64_t kAckProbeOneIn = 512;
+// One in so many of the moments at which something was applied, or acknowledged, opens disks; more
+// of them in the beginning, for most of what can go wrong does so early.
+constexpr std::uint64_t kProbeOneIn = 512;
+constexpr std::uint64_t kEarlyProbeOneIn = 16;
+constexpr std::uint64_t kEarlyProbes = 40;
 
 constexpr CrashImage kNothingUnsynced{.data = Survival::kNone, .names = Survival::kNone};
+
+// Counted here, not by raft/quorum.h: that is part of what is judged.
+template <class Holds>
+bool by_majority(const std::vector<ReplicaId>& voters, const Holds& holds) {
+  return 2 * static_cast<std::size_t>(std::ranges::count_if(voters, holds)) > voters.size();
+}
+
+template <class Holds>
+bool by_quorum(const raft::Membership& members, const Holds& holds) {
+  return by_majority(members.voters, holds) &&
+         (!members.joint() || by_majority(members.outgoing, holds));
+}
 
 std::string show(LogId id) { return fmt::format("({}, {})", id.term.value(), id.index.value()); }
 
@@ -63,6 +79,14 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
   const raft::Core& core = replica.core();
   Seen& seen = seen_.at(node.number())[group];
   const Index applied = replica.applied().index;
+  const bool leads = core.role() == raft::Role::kLeader;
+  look_at_peers(node, replica, seen);
+  // Most of what runs on a node moves none of this.
+  if (seen.life == node.lives() && seen.term == core.term() && seen.commit == core.commit() &&
+      seen.applied == applied && seen.last == core.last() && seen.leads == leads &&
+      seen.written == replica.log().last() && seen.durable == core.durable() && !core.damaged()) {
+    return;
+  }
   if (core.damaged()) breach(node, group, "is damaged");
   if (applied > core.commit()) breach(node, group, "applied what is not committed");
   if (applied > core.durable()) breach(node, group, "applied what it has not flushed");
@@ -70,10 +94,18 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
     if (core.term() < seen.term) breach(node, group, "its term went back");
     if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
     if (applied < seen.applied) breach(node, group, "its applied index went back");
-  } else if (core.last() < seen.promised) {
+  }
+  if (core.last() < seen.promised) {
     breach(node, group,
-           fmt::format("came back with a log that ends in {}, having acknowledged {}",
-                       show(core.last()), show(seen.promised)));
+           fmt::format("its log ends in {}, and it has acknowledged {}", show(core.last()),
+                       show(seen.promised)));
+  }
+  const auto durable = replica.log().id_at(core.durable());
+  if (core.durable() > core.base().index &&
+      (!durable || durable->term != core.term_at(core.durable()))) {
+    breach(
+        node, group,
+        fmt::format("calls entry {} durable, which its log does not hold", core.durable().value()));
   }
   look_at_role(node, replica, seen);
   look_at_log(node, replica, seen);
@@ -81,7 +113,7 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
   if (applied > applied_before) {
     world_.note(TraceKind::kCommit, node.number(), group.value(), applied.value());
     take_committed(node, replica, applied_before.next(), applied);
-    if (random_.chance(1, kCommitProbeOneIn)) probe_commit(node, replica);
+    if (probe_is_due(counts_.disk_probes)) probe_commit(node, replica);
   }
   const bool same_life = seen.life == node.lives();
   counts_.snapshots += replica.snapshots_sent() - (same_life ? seen.snapshots : 0);
@@ -90,8 +122,12 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
           .commit = core.commit(),
           .applied = applied,
           .last = core.last(),
-          .leads = core.role() == raft::Role::kLeader,
+          .leads = leads,
           .snapshots = replica.snapshots_sent(),
+          .written = replica.log().last(),
+          .durable = core.durable(),
+          .joint = core.membership().joint(),
+          .peers = std::move(seen.peers),
           .promised = seen.promised};
 }
 
@@ -100,7 +136,7 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
   if (core.role() != raft::Role::kLeader) return;
   const bool led = seen.leads && seen.life == node.lives() && seen.term == core.term();
   if (led) {
-    if (core.last() < seen.last) breach(node, replica.group(), "a leader's log became shorter");
+    look_at_old_leader(node, replica, seen);
     return;
   }
   world_.tell(TraceKind::kRole, node.number(), replica.group().value(), core.term().value(), [&] {
@@ -113,16 +149,104 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
     breach(node, replica.group(),
            fmt::format("leads term {}, which node {} led", core.term().value(), leader->second));
   }
+  look_at_new_leader(node, replica);
+}
+
+void SafetyChecks::look_at_old_leader(SimNode& node, const server::Replica& replica,
+                                      const Seen& seen) {
+  const raft::Core& core = replica.core();
+  const GroupId group = replica.group();
+  if (core.last() < seen.last) breach(node, group, "a leader's log became shorter");
+  const raft::Membership& committed = core.membership_at(core.commit());
+  if (seen.joint && !core.membership().joint() && !committed.joint() &&
+      committed != core.membership()) {
+    breach(node, group, "left a joint membership that is not committed");
+  }
+  if (core.commit() <= seen.commit) return;
+  if (core.term_at(core.commit()) != core.term()) {
+    breach(node, group, "a leader committed entries of an earlier term by their count");
+  }
+  const auto peers = core.peers();
+  const auto held = [&](const raft::Membership& members, Index index) {
+    return by_quorum(members, [&](const ReplicaId& voter) {
+      if (voter == core.self()) return core.durable() >= index;
+      const auto peer = std::ranges::find(peers, voter, &raft::PeerStatus::replica);
+      return peer != peers.end() && peer->match >= index;
+    });
+  };
+  if (held(committed, core.commit())) return;
+  // What is left of joint members decides as soon as those have committed their own entry.
+  Index joint = std::max(seen.commit, core.base().index);
+  while (joint < core.commit() && !core.membership_at(joint).joint()) joint = joint.next();
+  const bool decided = joint <= seen.commit || held(core.membership_at(joint), joint);
+  if (!committed.joint() || !decided || !held(core.membership(), core.commit())) {
+    breach(node, group,
+           fmt::format("committed entry {} without a majority", core.commit().value()));
+  }
+}
+
+void SafetyChecks::look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen) {
+  const raft::Core& core = replica.core();
+  std::vector<raft::PeerStatus> peers = core.peers();
+  if (seen.leads && seen.life == node.lives() && seen.term == core.term()) {
+    for (const raft::PeerStatus& peer : peers) {
+      const auto before = std::ranges::find(seen.peers, peer.replica, &raft::PeerStatus::replica);
+      if (before == seen.peers.end() || before->match <= peer.match) continue;
+      breach(node, replica.group(),
+             fmt::format("forgot that node {} holds entry {}", peer.replica.node.value() - 1,
+                         before->match.value()));
+    }
+  }
+  seen.peers = std::move(peers);
+}
+
+void SafetyChecks::look_at_new_leader(SimNode& node, const server::Replica& replica) {
+  const raft::Core& core = replica.core();
+  const auto& committed = groups_[replica.group()].committed;
+  const Index newest(committed.empty() ? 0 : committed.size() - 1);
+  // One that was paused may win an old election late: what later leaders committed is not its own.
+  const bool newest_leader = groups_[replica.group()].leaders.rbegin()->first == core.term();
+  if (newest_leader && newest > core.base().index &&
+      core.term_at(newest) != committed[newest.value()]) {
+    breach(node, replica.group(),
+           fmt::format("leads term {} without entry {}, which is committed", core.term().value(),
+                       newest.value()));
+  }
+  const auto voted = [&](const ReplicaId& voter) {
+    const auto image =
+        nodes_.at(voter.node.value() - 1)->disk().crash(counts_.vote_probes, kNothingUnsynced);
+    const auto state = durable_hard_state(*image, replica.group());
+    // Whoever has gone on to a later term may have voted.
+    return state && (state->term > core.term() ||
+                     (state->term == core.term() && state->vote == core.self()));
+  };
+  ++counts_.vote_probes;
+  if (!by_quorum(core.membership(), voted)) {
+    breach(node, replica.group(),
+           fmt::format("leads term {} without the votes of a majority", core.term().value()));
+  }
+}
+
+bool SafetyChecks::probe_is_due(std::uint64_t probes) {
+  return random_.chance(1, probes < kEarlyProbes ? kEarlyProbeOneIn : kProbeOneIn);
 }
 
 void SafetyChecks::look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen) {
   const LogId last = replica.log().last();
-  if (last == seen.last || last.index == Index()) return;
+  if (last == seen.written || last.index == Index()) return;
   auto& chains = groups_[replica.group()].chains;
   const auto [known, first] = chains.try_emplace(last, replica.log().last_chain());
   if (!first && known->second != replica.log().last_chain()) {
     breach(node, replica.group(),
            fmt::format("its log up to {} is another than that of another replica", show(last)));
+  }
+  if (replica.core().last() != last) return;
+  const auto [members, fresh] =
+      groups_[replica.group()].members.try_emplace(last, replica.core().membership());
+  if (!fresh && members->second != replica.core().membership()) {
+    breach(node, replica.group(),
+           fmt::format("with a log up to {} its members are others than those of another replica",
+                       show(last)));
   }
 }
 
@@ -150,20 +274,22 @@ void SafetyChecks::probe_commit(SimNode& node, const server::Replica& replica) {
   const GroupId group = replica.group();
   const LogId applied = replica.applied();
   ++counts_.disk_probes;
-  std::size_t holders = 0;
+  std::set<ReplicaId> holders;
   for (SimNode* each : nodes_) {
     const auto image = each->disk().crash(counts_.disk_probes, kNothingUnsynced);
-    const auto there = durable_id_at(*image, each->plan().segments, group, applied.index);
-    const bool holds = there && *there == applied;
-    if (holds) ++holders;
-    if (each == &node && !holds) {
+    if (durably_holds(*image, each->plan().segments, group, applied)) {
+      holders.insert(replica_of(each->number()));
+    } else if (each == &node) {
       breach(node, group, fmt::format("applied {}, which its disk does not hold", show(applied)));
     }
   }
-  if (2 * holders <= nodes_.size()) {
+  const auto holds = [&](const ReplicaId& voter) { return holders.contains(voter); };
+  // It was committed under the members of then, or under later ones.
+  if (!by_quorum(replica.core().membership_at(applied.index), holds) &&
+      !by_quorum(replica.core().membership(), holds)) {
     breach(node, group,
            fmt::format("{} is committed, and on the disks of {} of {} nodes", show(applied),
-                       holders, nodes_.size()));
+                       holders.size(), nodes_.size()));
   }
 }
 
@@ -209,13 +335,36 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
   const LogId promised{.term = *term, .index = reply.match};
   Seen& seen = seen_.at(node.number())[group];
   seen.promised = std::max(seen.promised, promised);
-  if (!random_.chance(1, kAckProbeOneIn)) return;
+  check_ack_of_leader(node, group, reply.term, promised);
+  if (!probe_is_due(counts_.disk_probes)) return;
   ++counts_.disk_probes;
   const auto image = node.disk().crash(counts_.disk_probes, kNothingUnsynced);
   const auto there = durable_id_at(*image, node.plan().segments, group, reply.match);
   if (reply.match > Index() && (!there || *there != promised)) {
     breach(node, group,
            fmt::format("acknowledged {}, which its disk does not hold", show(promised)));
+  }
+  const auto state = durable_hard_state(*image, group);
+  if (!state || state->term < promised.term) {
+    breach(node, group,
+           fmt::format("acknowledged {}, and its disk does not know of that term", show(promised)));
+  }
+}
+
+void SafetyChecks::check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised) {
+  const auto known = groups_[group].leaders.find(term);
+  if (known == groups_[group].leaders.end()) return;
+  server::GroupHost* const host = nodes_.at(known->second)->host();
+  if (host == nullptr) return;
+  const auto replicas = host->replicas();
+  const auto found = std::ranges::find(replicas, group, &server::Replica::group);
+  if (found == replicas.end()) return;
+  const raft::Core& leader = (*found)->core();
+  if (leader.role() != raft::Role::kLeader || leader.term() != term) return;
+  if (promised.index < leader.base().index) return;
+  if (leader.term_at(promised.index) != promised.term) {
+    breach(node, group,
+           fmt::format("acknowledged {}, which is not in the log of its leader", show(promised)));
   }
 }
 

@@ -6,17 +6,24 @@
 // the latter. Incremental: a look costs what has changed since the last one. A breach is told to
 // the World and ends the run. Owned by a Run.
 //
-//   - One leader at most for each term of a group. A leader only appends.
+//   - One leader at most for each term of a group. It has everything that was ever committed, and
+//     the disks of a majority of its voters say that they gave it their vote. It only appends, and
+//     commits by its followers' count only entries of its own term (thesis 3.6.2); what it knows
+//     its followers to hold never shrinks.
 //   - Within one life a replica's term, commit and applied index never go back; applied <= commit,
 //   and applied <=
 //     what it has flushed.
+//   - A commit of a leader is what the majorities of its members hold, counted anew; a joint
+//     membership is left when it is committed, and not before (thesis 4.3).
 //   - Log matching: logs that end in the same (term, index) have the same chain, so the same
-//     entries before it. One canonical chain of committed entries, the same on every replica.
+//     entries before it, and the same members. One canonical chain of committed entries, the same
+//     on every replica.
 //   - A vote or a candidacy is on the sender's disk when it leaves. So is what an append ack
-//     promises, and what a replica has applied, and what is committed, on a majority of disks: now
-//     and then a disk is copied as a power cut would leave it, with nothing kept that was not
-//     synced, and opened.
-//   - A replica that comes back holds what it had acknowledged.
+//     promises, which is what the leader has there, and what a replica has applied, and what is
+//     committed, on a majority of disks: now and then a disk is copied as a power cut would leave
+//     it, with nothing kept that was not synced, and opened.
+//   - A replica holds what it has acknowledged, also when it comes back. What it calls durable is
+//     what its log holds there.
 
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +37,8 @@
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
+#include "raft/core.h"
+#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/random.h"
 #include "raft/types.h"
@@ -70,21 +79,33 @@ class SafetyChecks {
     LogId last;
     bool leads = false;
     std::uint64_t snapshots = 0;
+    // What its log has taken; the core's last entry may be ahead of it.
+    LogId written;
+    Index durable;
+    bool joint = false;
+    // Of a leader: what its followers hold.
+    std::vector<raft::PeerStatus> peers{};
     // The highest log that it has promised to hold.
     LogId promised;
   };
   struct Group {
     std::map<Term, HostNumber> leaders;
     std::map<LogId, Hash128> chains;
+    std::map<LogId, raft::Membership> members;
     // Of each committed entry, as the first replica that applied it has it.
     std::vector<std::optional<Term>> committed;
   };
 
   void look_at_replica(SimNode& node, const server::Replica& replica);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
+  void look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen);
+  void look_at_new_leader(SimNode& node, const server::Replica& replica);
   void look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen);
   void take_committed(SimNode& node, const server::Replica& replica, Index from, Index to);
   void probe_commit(SimNode& node, const server::Replica& replica);
+  void look_at_old_leader(SimNode& node, const server::Replica& replica, const Seen& seen);
+  void check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised);
+  [[nodiscard]] bool probe_is_due(std::uint64_t probes);
   void check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote);
   void check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply);
   void breach(const SimNode& node, GroupId group, const std::string& what);

@@ -89,7 +89,16 @@ class Shrinker {
   void leave_out_weather() {
     constexpr std::array kRates = {&LinkWeather::tail_rate,      &LinkWeather::loss_rate,
                                    &LinkWeather::duplicate_rate, &LinkWeather::replay_rate,
-                                   &LinkWeather::corrupt_rate,   &LinkWeather::reset_rate};
+                                   &LinkWeather::corrupt_rate,   &LinkWeather::reset_rate,
+                                   &LinkWeather::reorder_rate};
+    RunPlan usual = best_.plan;
+    usual.rare = {};
+    attempt(usual);
+    for (std::uint32_t& rare : usual.rare = best_.plan.rare) {
+      if (rare == 0) continue;
+      const std::uint32_t before = std::exchange(rare, 0);
+      if (!attempt(usual)) rare = before;
+    }
     for (const auto rate : kRates) {
       RunPlan plan = best_.plan;
       if (std::exchange(plan.weather.*rate, 0) != 0) attempt(plan);

@@ -105,11 +105,11 @@ Result<void> SimClient::append_expecting(std::string_view stream, ShardNumber sh
 }
 
 SimTail& SimClient::open_tail(const TailOptions& options, std::function<void(SimTail&)> on_news) {
-  SimTail& tail =
-      tails_.emplace_back(net::TailReader::Options{.tail = options,
-                                                   .request_timeout = 5 * net::kSecond,
-                                                   .backoff = {},
-                                                   .seed = options_.seed + world_.queue.steps()});
+  SimTail& tail = tails_.emplace_back(
+      ++last_tail_, net::TailReader::Options{.tail = options,
+                                             .request_timeout = 5 * net::kSecond,
+                                             .backoff = {},
+                                             .seed = options_.seed + world_.queue.steps()});
   tail.on_news = std::move(on_news);
   turn_tail(tail);
   turn();
@@ -175,11 +175,11 @@ void SimClient::turn_tail(SimTail& tail) {
     call.shard = request.shard;
     call.deadline = request.deadline;
     call.retry = request.retry;
-    call.done = [this, &tail, token = request.token](const net::CallResult& result) {
-      const auto open = std::ranges::find_if(tails_, [&](const SimTail& t) { return &t == &tail; });
-      if (open == tails_.end() || tail.closed) return;
-      tail.reader.on_reply(token, result, world_.now());
-      turn_tail(tail);
+    call.done = [this, number = tail.number, token = request.token](const net::CallResult& result) {
+      const auto open = std::ranges::find(tails_, number, &SimTail::number);
+      if (open == tails_.end() || open->closed) return;
+      open->reader.on_reply(token, result, world_.now());
+      turn_tail(*open);
     };
     core_.call(std::move(call), world_.now());
   }

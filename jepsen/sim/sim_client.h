@@ -46,7 +46,11 @@ struct SimClientOptions {
 // A tail that somebody follows.
 class SimTail {
  public:
-  explicit SimTail(net::TailReader::Options options) : reader(std::move(options)) {}
+  SimTail(std::uint64_t the_number, net::TailReader::Options options)
+      : number(the_number), reader(std::move(options)) {}
+  // Of this client: what comes late for an earlier one is not taken for this one's, though it may
+  // lie where that lay.
+  const std::uint64_t number;
   net::TailReader reader;
   // Something came; read with reader.next().
   std::function<void(SimTail&)> on_news;
@@ -109,6 +113,7 @@ class SimClient final : public StreamUser {
   net::Producer producer_;
   std::map<StreamNumber, Socket> sockets_;
   std::map<ConnectionId, StreamNumber> streams_;
+  std::uint64_t last_tail_ = 0;
   std::list<SimTail> tails_;
   bool turning_ = false;
   std::optional<Moment> armed_for_;

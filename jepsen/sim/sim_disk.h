@@ -96,6 +96,8 @@ struct SimDiskOptions {
   bool direct = true;
   // True: a disk that lies. Syncs report success and make nothing durable.
   bool lies = false;
+  // False: calls are counted and not kept; calls() stays empty.
+  bool keeps_calls = true;
 };
 
 class SimDisk {
@@ -110,7 +112,7 @@ class SimDisk {
 
   // Mutating calls so far, failed ones included; the first has number 1.
   [[nodiscard]] std::uint64_t operations() const;
-  // The calls themselves, in order: calls().at(n - 1) has number n.
+  // The calls themselves, in order: calls().at(n - 1) has number n; empty where none is kept.
   [[nodiscard]] std::vector<DiskCall> calls() const;
 
   // The process dies in call number `operation`: that call may still reach the disk as a pending

@@ -107,9 +107,15 @@ void SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::b
 }
 
 void SimNetwork::pass_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes) {
-  const Link& way = link(from, to);
+  Link& way = link(from, to);
   const Moment begins = std::max(world_.now(), way.clogged_until);
-  world_.queue.at(begins + draw_delay(way.weather), [this, to, moved = std::move(bytes)]() mutable {
+  Moment arrives = begins + draw_delay(way.weather);
+  if (draw_chance(random_, way.weather.reorder_rate)) {
+    ++world_.faults["message out of order"];
+  } else {
+    arrives = way.last_arrival = std::max(way.last_arrival, arrives);
+  }
+  world_.queue.at(arrives, [this, to, moved = std::move(bytes)]() mutable {
     const Host& host = hosts_.at(to);
     world_.note(TraceKind::kPacket, to, 0, moved.size());
     if (host.user != nullptr) host.user->on_message(std::move(moved));

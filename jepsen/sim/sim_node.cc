@@ -207,8 +207,16 @@ void SimNode::run(EventQueue::Action action) {
   settle();
 }
 
+bool SimNode::lost_a_group() {
+  if (!life_ || !life_->host || disk_->faults_struck() == 0) return false;
+  return std::ranges::any_of(life_->host->replicas(), [](const server::Replica* replica) {
+    return replica->core().damaged();
+  });
+}
+
 void SimNode::settle() {
-  if (disk_->crashed() || death_) {
+  // A group that halts over a read that failed serves again after a start, as the runbook says.
+  if (disk_->crashed() || death_ || lost_a_group()) {
     // After a failed write the page cache shows what may never reach the disk, so the runbook has
     // the machine started anew (docs/operating/disk-failure.md).
     const bool tears = random_.chance(1, 4);
@@ -290,7 +298,7 @@ void SimNode::send(const net::PeerMessage& message) {
 
 void SimNode::on_message(std::vector<std::byte> bytes) {
   run([this, moved = std::move(bytes)] {
-    net::MessageReader reader(net::kPeerLimits);
+    net::MessageReader& reader = reader_;
     auto received = reader.next();
     for (Bytes rest(moved); !rest.empty() && received;) {
       const std::span<std::byte> room = reader.prepare();
@@ -301,7 +309,10 @@ void SimNode::on_message(std::vector<std::byte> bytes) {
       received = reader.next();
     }
     // What fails its checksum ends the connection between nodes, and with it the message.
-    if (!received || !*received) return;
+    if (!received || !*received || !reader.at_boundary()) {
+      reader = net::MessageReader(net::kPeerLimits);
+      return;
+    }
     auto message = net::decode_peer_message((*received)->header, (*received)->payload);
     if (message) life_->host->receive(std::move(*message));
   });

@@ -25,7 +25,9 @@
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/world.h"
+#include "net/message.h"
 #include "net/peer_message.h"
+#include "net/raft_codec.h"
 #include "net/snapshot_messages.h"
 #include "raft/options.h"
 #include "raft/random.h"
@@ -46,7 +48,7 @@ struct NodePlan {
   std::uint32_t shards = 2;
   server::SegmentStoreOptions segments;
   DiskPace pace;
-  SimDiskOptions disk{.capacity_bytes = std::uint64_t{1} << 30};
+  SimDiskOptions disk{.capacity_bytes = std::uint64_t{1} << 30, .keeps_calls = false};
   // Nodes of the cluster; each is a voter of every group.
   std::uint32_t members = 1;
   raft::Options raft;
@@ -131,6 +133,8 @@ class SimNode final : public StreamUser {
   void run(EventQueue::Action action);
   // After everything that ran on the node: has it died of it?
   void settle();
+  // A disk error has halted one of its groups.
+  [[nodiscard]] bool lost_a_group();
   void end_life(Death death);
   [[nodiscard]] server::GroupHostParts parts(Life& life);
 
@@ -144,6 +148,8 @@ class SimNode final : public StreamUser {
   std::shared_ptr<storage::MemoryStateStore> store_;
   SimClock clock_;
   DiskPace pace_;
+  // Of messages from other nodes; one comes whole or not at all.
+  net::MessageReader reader_{net::kPeerLimits};
   State state_ = State::kDown;
   bool paused_ = false;
   std::deque<EventQueue::Action> deferred_;

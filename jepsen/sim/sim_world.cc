@@ -40,7 +40,7 @@ Result<void> SimDisk::World::refuse_if_dead(const std::string& path) {
   return {};
 }
 
-std::optional<Error> SimDisk::World::strike(const DiskCall& call) {
+std::optional<Error> SimDisk::World::strike(const Attempt& call) {
   for (Fault& waiting : faults_) {
     const DiskFault& fault = waiting.fault;
     const bool kind_matches =
@@ -53,20 +53,21 @@ std::optional<Error> SimDisk::World::strike(const DiskCall& call) {
         fault.span == FaultSpan::kOnce ? waiting.seen == fault.nth : waiting.seen >= fault.nth;
     if (due) {
       ++faults_struck_;
-      return Error(fault.error, call.describe() + ": injected fault");
+      return Error(fault.error, call.call().describe() + ": injected fault");
     }
   }
   return std::nullopt;
 }
 
-SimDisk::World::Verdict SimDisk::World::judge(const DiskCall& call) {
+SimDisk::World::Verdict SimDisk::World::judge(const Attempt& call) {
   if (crashed_) {
     return {.error = dead(call.path), .reaches_disk = false};
   }
   if (changes(call.op)) {
     CHECK(calls_.size() < kDiskCallsMax);
-    calls_.push_back(call);
-    if (crash_at_ && calls_.size() >= *crash_at_) {
+    ++operations_;
+    if (options_.keeps_calls) calls_.push_back(call.call());
+    if (crash_at_ && operations_ >= *crash_at_) {
       crashed_ = true;
       return {.error = dead(call.path), .reaches_disk = true};
     }
@@ -89,6 +90,18 @@ std::uint64_t SimDisk::World::used() const {
     }
   }
   return total;
+}
+
+std::uint64_t SimDisk::World::room_for(std::uint64_t wanted) {
+  if (used_at_most_ + wanted <= options_.capacity_bytes) {
+    used_at_most_ += wanted;
+    return wanted;
+  }
+  const std::uint64_t taken = used();
+  const std::uint64_t room =
+      std::min(wanted, options_.capacity_bytes - std::min(taken, options_.capacity_bytes));
+  used_at_most_ = taken + room;
+  return room;
 }
 
 Result<std::size_t> SimDisk::World::read(SimInode& inode, const std::string& path,
@@ -114,8 +127,7 @@ Result<void> SimDisk::World::write(SimInode& inode, const std::string& path, std
   }
   const std::uint64_t end = position + data.size();
   if (end > inode.size()) {
-    const std::uint64_t taken = used();
-    const std::uint64_t room = options_.capacity_bytes - std::min(taken, options_.capacity_bytes);
+    const std::uint64_t room = room_for(end - inode.size());
     if (end - inode.size() > room) {
       const std::uint64_t fits = inode.size() + room;
       data = data.first(static_cast<std::size_t>(fits - std::min(fits, position)));
@@ -125,7 +137,7 @@ Result<void> SimDisk::World::write(SimInode& inode, const std::string& path, std
       }
     }
   }
-  inode.write(position, data, calls_.size());
+  inode.write(position, data, operations_);
   if (verdict.error) {
     return std::unexpected(*verdict.error);
   }
@@ -150,7 +162,7 @@ Result<void> SimDisk::World::resize(SimInode& inode, const std::string& path, st
   const MutexLock lock(mutex_);
   const Verdict verdict = judge({.op = DiskOp::kResize, .path = path, .position = bytes});
   if (!verdict.error && bytes > inode.size() &&
-      used() + (bytes - inode.size()) > options_.capacity_bytes) {
+      room_for(bytes - inode.size()) < bytes - inode.size()) {
     ++faults_struck_;
     return ::lignum::fail(Errc::kNoSpace, path + ": the simulated disk is full");
   }
@@ -176,7 +188,7 @@ void SimDisk::World::close(SimInode& inode) {
 
 std::uint64_t SimDisk::World::operations() {
   const MutexLock lock(mutex_);
-  return calls_.size();
+  return operations_;
 }
 
 std::vector<DiskCall> SimDisk::World::calls() {

@@ -26,7 +26,9 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
  public:
   explicit World(const SimDiskOptions& options) : options_(options) {}
   World(const SimDiskOptions& options, std::shared_ptr<SimDirectory> tree)
-      : options_(options), root_(std::move(tree)) {}
+      : options_(options), root_(std::move(tree)) {
+    used_at_most_ = used();
+  }
 
   [[nodiscard]] std::unique_ptr<storage::Directory> root();
 
@@ -89,10 +91,22 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
     std::optional<Error> error;
     bool reaches_disk = true;
   };
-  Verdict judge(const DiskCall& call) REQUIRES(mutex_);
-  std::optional<Error> strike(const DiskCall& call) REQUIRES(mutex_);
+  // One call, before it happens.
+  struct Attempt {
+    DiskOp op = DiskOp::kWrite;
+    const std::string& path;
+    std::uint64_t position = 0;
+    std::uint64_t bytes = 0;
+    [[nodiscard]] DiskCall call() const {
+      return {.op = op, .path = path, .position = position, .bytes = bytes};
+    }
+  };
+  Verdict judge(const Attempt& attempt) REQUIRES(mutex_);
+  std::optional<Error> strike(const Attempt& attempt) REQUIRES(mutex_);
   Result<void> refuse_if_dead(const std::string& path) REQUIRES(mutex_);
   [[nodiscard]] std::uint64_t used() const REQUIRES(mutex_);
+  // Bytes that the disk still takes, or `wanted` where it takes as many.
+  [[nodiscard]] std::uint64_t room_for(std::uint64_t wanted) REQUIRES(mutex_);
   // The directory that holds the last component of `path`; CHECKs that it exists.
   SimDirectory& parent_of(std::string_view path) REQUIRES(mutex_);
   SimInode& file_at(std::string_view path) REQUIRES(mutex_);
@@ -106,10 +120,14 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
   SimDiskOptions options_ GUARDED_BY(mutex_);
   std::shared_ptr<SimDirectory> root_ GUARDED_BY(mutex_) = std::make_shared<SimDirectory>();
   std::vector<DiskCall> calls_ GUARDED_BY(mutex_);
+  std::uint64_t operations_ GUARDED_BY(mutex_) = 0;
   std::optional<std::uint64_t> crash_at_ GUARDED_BY(mutex_);
   bool crashed_ GUARDED_BY(mutex_) = false;
   std::vector<Fault> faults_ GUARDED_BY(mutex_);
   std::uint64_t faults_struck_ GUARDED_BY(mutex_) = 0;
+  // Counted up while files grow, and anew where the capacity might not do: to add up every file
+  // at each write is what a run would spend most of its time on.
+  std::uint64_t used_at_most_ GUARDED_BY(mutex_) = 0;
   // Removed files that a handle still holds take space.
   std::vector<std::weak_ptr<SimInode>> unlinked_ GUARDED_BY(mutex_);
 };

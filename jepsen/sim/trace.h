@@ -32,6 +32,7 @@ enum class TraceKind : std::uint8_t {
   kRole,     // a replica changed its role
   kReport,   // news for a node's operator
   kPhase,    // the run goes on to its next phase
+  kRare,     // a rare path was taken on purpose
 };
 
 class Trace {

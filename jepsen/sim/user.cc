@@ -48,7 +48,6 @@ User::~User() = default;
 void User::start_client() {
   client_number_ = workload_.new_client();
   sequence_ = 0;
-  acked_ = false;
   client_.reset();
   client_ = std::make_unique<SimClient>(world_, workload_.network_,
                                         SimClientOptions{.host = host_,
@@ -144,7 +143,6 @@ void User::close(OpenId id, const Result<AppendAck>& outcome) {
   WorkloadCounts& counts = workload_.counts_;
   if (outcome) {
     append.outcome = Outcome::kOk;
-    acked_ = true;
     append.offset = outcome->offset;
     ++counts.acked;
     counts.records += append.count;
@@ -191,8 +189,7 @@ void User::append() {
 
 void User::append_expecting() {
   const Place place = draw_place();
-  // Before a client's first ack it may overtake appends that wait for the stream's name.
-  if (!acked_ || open_.size() >= workload_.plan_.in_flight_max) return;
+  if (open_.size() >= workload_.plan_.in_flight_max) return;
   const Offset known = ends_[place.key()];
   const Offset expected = random_.chance(1, 8) ? known.next() : known;
   const auto count = static_cast<std::uint32_t>(1 + random_.below(3));
@@ -213,7 +210,14 @@ void User::trim() {
   const Place place = draw_place();
   const Offset end = ends_[place.key()];
   if (end == Offset()) return;
-  const Offset before(random_.below(end.value() + 1));
+  // Now and then all of it, before a tail has seen it; and a lower one right behind, which comes
+  // while the first is on its way.
+  const Offset before = random_.chance(1, 2) ? end : Offset(random_.below(end.value() + 1));
+  trim_to(place, before);
+  if (random_.chance(1, 2)) trim_to(place, Offset(before.value() / 2));
+}
+
+void User::trim_to(Place place, Offset before) {
   workload_.history_.shard(place.key()).add(Trim{.start = before, .at = world_.now()});
   net::Call call;
   call.request.mutable_trim()->set_stream(place.stream->id.value());

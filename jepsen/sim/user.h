@@ -72,6 +72,7 @@ class User {
   void append_expecting();
   void read();
   void trim();
+  void trim_to(Place place, Offset before);
   void follow();
   void on_tail_news(SimTail& tail);
   void take_tailed(Following& following, const ReadRecord& record, std::vector<Value>& values);
@@ -94,7 +95,6 @@ class User {
   // Of the present client: in the history, and its next sequence number.
   std::uint32_t client_number_ = 0;
   std::uint64_t sequence_ = 0;
-  bool acked_ = false;
   bool running_ = false;
   OpenId next_open_ = 1;
   std::map<OpenId, Open> open_;

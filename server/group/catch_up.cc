@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "raft/buggify.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/output.h"
@@ -26,6 +27,10 @@ CatchUp::CatchUp(Ports& ports, storage::Log& log, const RecentEntries& recent, S
 CatchUp::~CatchUp() { *alive_ = false; }
 
 void CatchUp::fetch(const raft::Fetch& fetch) {
+  if (buggify(Buggify::kServerFetchWaits)) {
+    waiting_.push_back(fetch);
+    return;
+  }
   if (recent_.find(fetch.first) != nullptr) {
     return supply_(fetch, recent_.copy(fetch.first, fetch.last, fetch.bytes_max));
   }

@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 #include "net/proto/commands.pb.h"
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -163,7 +164,9 @@ void DataGroup::on_halted() { settle(); }
 
 void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
   if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
-  if (!queue_.empty()) return enqueue(std::move(request), std::move(reply));
+  if (!queue_.empty() || buggify(Buggify::kServerAppendQueued)) {
+    return enqueue(std::move(request), std::move(reply));
+  }
   const storage::Room room = replica_.room(request.batch.size());
   disk_full_ = room == storage::Room::kNoSpace;
   switch (room) {
@@ -178,7 +181,8 @@ void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
 }
 
 void DataGroup::enqueue(AppendRequest request, Reply<AppendOutcome> reply) {
-  if (queued_bytes_ + request.batch.size() > kQueuedBytesMax) {
+  const bool full = queued_bytes_ + request.batch.size() > kQueuedBytesMax;
+  if (full || buggify(Buggify::kServerQueueFull)) {
     return reply(refuse(Errc::kOverloaded, "too many appends wait for a segment; retry"));
   }
   queued_bytes_ += request.batch.size();
@@ -216,7 +220,7 @@ void DataGroup::refuse_queue(const Refusal& refusal) {
 }
 
 void DataGroup::admit(const AppendRequest& request, Reply<AppendOutcome> reply) {
-  if (!replica_.can_wait()) {
+  if (!replica_.can_wait() || buggify(Buggify::kServerWaitersFull)) {
     return reply(refuse(Errc::kOverloaded, "too many appends wait in this group; retry"));
   }
   const AdmissionVerdict verdict = admission_.decide(admission_request(request));

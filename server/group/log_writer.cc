@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -189,7 +190,7 @@ void LogWriter::flushed(const Result<void>& outcome) {
   events_.on_flushed();
   if (flights_.empty() && !broken_) {
     const std::int64_t now = ports_.now().monotonic_us;
-    marker_at_ = now + kMarkerDelayUs;
+    marker_at_ = buggify(Buggify::kServerMarkerNow) ? now : now + kMarkerDelayUs;
     idle_at_ = now + kIdleUs;
     events_.wake_by(*marker_at_);
   }

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include "net/routing_table.h"
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -366,8 +367,8 @@ void MetaGroup::new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerI
   serve_producers();
   if (producers_waiting_.empty() || allocating_) return;
   allocating_ = true;
-  propose(encode_allocate_producers(kProducerBlock), deadline_monotonic_us,
-          [this](const std::expected<Done, Refusal>& outcome) {
+  propose(encode_allocate_producers(buggify(Buggify::kServerProducerBlock) ? 1 : kProducerBlock),
+          deadline_monotonic_us, [this](const std::expected<Done, Refusal>& outcome) {
             allocating_ = false;
             if (outcome) {
               const auto* block = std::get_if<ProducersAllocated>(&state_->last_outcome());

@@ -113,6 +113,10 @@ class MetaGroup final : public ReplicaOwner {
   // An id that no producer ever had.
   void new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerId> reply);
 
+  // Runs `use` when this replica's catalogue, and the router's table with it, holds everything that
+  // was committed anywhere before; or with the reason why that cannot be said.
+  void when_current(std::int64_t deadline_monotonic_us, ReadWaiters::Callback use);
+
   [[nodiscard]] ReplicaStatus status() const { return replica_.status(); }
   // For who watches from outside; changes nothing by it.
   [[nodiscard]] Replica& replica() { return replica_; }
@@ -140,8 +144,6 @@ class MetaGroup final : public ReplicaOwner {
   // With the catalogue as it is applied here, which is the newest.
   void reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> done);
   void reconcile_at(std::int64_t monotonic_us);
-  // Runs `use` when this replica's catalogue holds everything that was committed before.
-  void when_current(std::int64_t deadline_monotonic_us, ReadWaiters::Callback use);
   // Asks several groups and answers once: with the first refusal, if there was one.
   using Ask = std::function<void(DataGroup&, const std::vector<ShardSettings>&, Reply<Done>)>;
   void ask_groups(const std::map<GroupId, std::vector<ShardSettings>>& shards, const Ask& ask,

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include "net/peer_message.h"
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/config_history.h"
 #include "raft/core.h"
@@ -30,6 +31,7 @@
 #include "server/group/state_machine.h"
 #include "server/group/upkeep.h"
 #include "server/group/waiters.h"
+#include "storage/crc32c.h"
 #include "storage/log.h"
 
 namespace lignum::server {
@@ -174,6 +176,7 @@ void Replica::receive(net::PeerMessage received) {
   raft::Message message = std::get<raft::Message>(std::move(received.body));
   const std::size_t bytes = room_needed(message);
   if (bytes == 0) return step(std::move(message));
+  if (buggify(Buggify::kServerEntriesDropped)) return;
   if (incoming_.empty()) {
     switch (room(bytes)) {
       case storage::Room::kReady:
@@ -227,7 +230,9 @@ Result<void> Replica::wait_for(LogId id, std::int64_t deadline_monotonic_us,
 
 void Replica::confirm_read(std::int64_t deadline_monotonic_us, ReadWaiters::Callback callback) {
   if (stopping_ || !damage_.empty()) return callback(std::unexpected(refusal()));
-  if (reads_.full()) return callback(fail(Errc::kOverloaded, "too many reads wait; retry"));
+  if (reads_.full() || buggify(Buggify::kServerReadsFull)) {
+    return callback(fail(Errc::kOverloaded, "too many reads wait; retry"));
+  }
   const auto id = core_.read_index();
   if (!id) return callback(std::unexpected(id.error()));
   reads_.add(*id, deadline_monotonic_us, std::move(callback));
@@ -296,7 +301,7 @@ void Replica::schedule_pump() {
 void Replica::pump() {
   drain();
   // Before applying, so that the disk works while the lane hashes and answers.
-  writer_.launch();
+  if (!buggify(Buggify::kServerLateLaunch)) writer_.launch();
   apply_committed();
   writer_.launch();
   if (started_ && !tick_at_ && !stopping_ && damage_.empty() && !alone()) {
@@ -347,7 +352,12 @@ void Replica::stage(raft::PersistOp operation) {
   for (Entry& entry : operation.append) {
     // The core knows no clock: its own no-op, for one, comes without a stamp.
     TimeUs& stamp = entry.header.append_time;
-    if (led_ == entry.header.term && stamp == 0) stamp = clock_.stamp(ports_.now());
+    const bool own = led_ == entry.header.term;
+    if (own && stamp == 0) stamp = clock_.stamp(ports_.now());
+    if (own && entry.header.kind == EntryKind::kMembership) {
+      entry.header.payload_bytes = static_cast<std::uint32_t>(entry.payload.size());
+      entry.header.payload_crc = crc32c(entry.payload.bytes());
+    }
     // Whoever leads next stamps above everything that was here (rule F1).
     clock_.inherit(stamp);
   }

@@ -36,6 +36,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,7 @@
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/output.h"
 #include "raft/types.h"
@@ -164,6 +166,10 @@ class Replica final : private LogWriter::Events {
   // Calls `callback` once the applied state contains everything that was committed anywhere when
   // this was called (thesis 6.4), possibly at once; or with the reason why that cannot be said.
   void confirm_read(std::int64_t deadline_monotonic_us, ReadWaiters::Callback callback);
+  // Of a leader: see Core::change_membership and Core::transfer_leadership. Fail like those, or
+  // with refusal(); the former also with kUnavailable where the log has no room yet.
+  Result<LogId> change_membership(std::span<const raft::MemberChange> changes);
+  Result<void> transfer_leadership(ReplicaId to);
   // Makes the timer ring no later than this.
   void wake_by(std::int64_t monotonic_us) override;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -35,7 +36,8 @@ void Replica::apply_committed() {
     const RecentEntries::Item item = *found;
     if (!apply_one(item.entry, item.chain)) return;
   }
-  recent_.release(applied_.id.index, alone() ? 0 : kRecentBytes);
+  const bool none = alone() || buggify(Buggify::kServerRecentForgotten);
+  recent_.release(applied_.id.index, none ? 0 : kRecentBytes);
   const auto own_no_op = core_.leadership_start();
   const bool opened =
       own_no_op && (applied_.id.index >= *own_no_op || mutant(Mutant::kAdmissionBeforeNoOp));

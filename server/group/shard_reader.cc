@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "raft/buggify.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -83,7 +84,7 @@ void ShardReader::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
   const Now now = ports_.now();
   const bool closed = request.close && replica_.closed_time() >= *request.close;
   if (closed || request.deadline_monotonic_us <= now.monotonic_us || stopping_ ||
-      parked_count_ >= kParkedMax) {
+      parked_count_ >= kParkedMax || buggify(Buggify::kServerParkFull)) {
     reply(ReadOutcome{.batches = {},
                       .next = request.from,
                       .bounds = *bounds,
@@ -117,10 +118,13 @@ void ShardReader::park(const ReadRequest& request, Reply<ReadOutcome> reply) {
 void ShardReader::fetch(const ReadRequest& request, const ShardBounds& bounds,
                         Reply<ReadOutcome> reply) {
   std::shared_ptr<storage::ReadPlan> plan = replica_.log().read_shard(
-      request.shard, {.from = request.from,
-                      .below = bounds.next,
-                      .bytes_max = std::clamp<std::size_t>(request.bytes_max, 1, kReadBytesMax),
-                      .level_mask = request.level_mask});
+      request.shard,
+      {.from = request.from,
+       .below = bounds.next,
+       .bytes_max = buggify(Buggify::kServerShortRead)
+                        ? 1
+                        : std::clamp<std::size_t>(request.bytes_max, 1, kReadBytesMax),
+       .level_mask = request.level_mask});
   if (plan->in_memory()) {
     finish(request, bounds.next, plan->run(), std::move(reply));
     return;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include "raft/buggify.h"
 #include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
@@ -33,7 +34,9 @@ void Upkeep::applied(std::size_t bytes) {
 }
 
 void Upkeep::checkpoint_if_due() {
-  if (bytes_since_checkpoint_ >= kCheckpointLogBytes) checkpoint();
+  if (bytes_since_checkpoint_ >= kCheckpointLogBytes || buggify(Buggify::kServerCheckpointNow)) {
+    checkpoint();
+  }
 }
 
 bool Upkeep::behind(EntryUse use) const {

@@ -1,5 +1,6 @@
 #include "server/service/routing.h"
 
+#include <algorithm>
 #include <expected>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include "net/hash_ring.h"
 #include "net/proto/client.pb.h"
 #include "net/routing_table.h"
+#include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
@@ -39,19 +41,40 @@ void serve_routing(const Router& router, const AddressOf& address_of, Respond re
   respond(std::move(answer));
 }
 
-void serve_resolve(const Router& router, const Call& call, Respond respond) {
+namespace {
+
+Answer resolved(const Router& router, const wire::ResolveRequest& request) {
   const auto table = router.table();
   Answer answer;
   wire::ResolveReply& reply = *answer.response.mutable_resolve();
   reply.set_epoch(table->epoch().value());
-  if (call.request.resolve().names().empty()) {
+  if (request.names().empty()) {
     for (const net::StreamRoute* stream : table->streams())
       encode_stream(*stream, *reply.add_streams());
   }
-  for (const std::string& name : call.request.resolve().names()) {
+  for (const std::string& name : request.names()) {
     if (const auto* stream = table->find(name)) encode_stream(*stream, *reply.add_streams());
   }
-  respond(std::move(answer));
+  return answer;
+}
+
+}  // namespace
+
+void serve_resolve(const Router& router, const Call& call, Respond respond) {
+  const auto& names = call.request.resolve().names();
+  const auto table = router.table();
+  const bool all = std::ranges::all_of(
+      names, [&](const std::string& name) { return table->find(name) != nullptr; });
+  if (all) return respond(resolved(router, call.request.resolve()));
+  // That a stream does not exist may only be said by a catalogue that is not behind.
+  router.on_meta([&router, request = call.request.resolve(), deadline = call.deadline_monotonic_us,
+                  respond = std::move(respond)](MetaGroup& meta) mutable {
+    meta.when_current(deadline,
+                      [&router, request = std::move(request),
+                       respond = std::move(respond)](const Result<void>& current) mutable {
+                        respond(current ? resolved(router, request) : failure(current.error()));
+                      });
+  });
 }
 
 void serve_init_producer(const Router& router, const Call& call, Respond respond) {

@@ -83,9 +83,11 @@ void serve_list_streams(const Router& router, Respond respond) {
   respond(std::move(answer));
 }
 
-void serve_describe_stream(const Router& router, const Call& call, Respond respond) {
+namespace {
+
+// As the catalogue is known here.
+void describe_known(const Router& router, const std::string& name, Respond respond) {
   const auto table = router.table();
-  const std::string& name = call.request.describe_stream().name();
   const net::StreamRoute* stream = table->find(name);
   if (stream == nullptr) {
     return respond(
@@ -114,6 +116,23 @@ void serve_describe_stream(const Router& router, const Call& call, Respond respo
     }
   }
   description->one_done();
+}
+
+}  // namespace
+
+void serve_describe_stream(const Router& router, const Call& call, Respond respond) {
+  const std::string& name = call.request.describe_stream().name();
+  if (router.table()->find(name) != nullptr)
+    return describe_known(router, name, std::move(respond));
+  // That a stream does not exist may only be said by a catalogue that is not behind.
+  router.on_meta([&router, name, deadline = call.deadline_monotonic_us,
+                  respond = std::move(respond)](MetaGroup& meta) mutable {
+    meta.when_current(deadline, [&router, name, respond = std::move(respond)](
+                                    const Result<void>& current) mutable {
+      if (!current) return respond(failure(current.error()));
+      describe_known(router, name, std::move(respond));
+    });
+  });
 }
 
 void serve_trim(const Router& router, const Call& call, Respond respond) {

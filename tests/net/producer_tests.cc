@@ -417,6 +417,26 @@ TEST(ProducerTest, ConditionalAppendTravelsAloneAndReportsTheMismatch) {
   EXPECT_EQ(bench.identities, 1);
 }
 
+TEST(ProducerTest, ConditionalAppendDoesNotOvertakeWhatWaitsForTheFirstIdentity) {
+  Bench bench;
+  bench.append("a");
+  // The stream is known, a producer id is not.
+  wire::Request request;
+  request.mutable_resolve()->add_names("app");
+  bench.producer.on_stream(bench.cluster.handle(request, {})->response.resolve().streams(0),
+                           {.moment = bench.now, .wall = 1000});
+  const auto added = bench.producer.append_expecting(
+      "app", ShardNumber(0), Offset(1), {{.value = to_bytes("x")}},
+      {.listener = nullptr, .tag = 0, .callback = [](const auto&) {}},
+      {.moment = bench.now, .wall = 1000});
+  ASSERT_TRUE(added.has_value());
+  bench.append("b");
+  bench.turn();
+  while (!bench.sends.empty()) bench.serve();
+  EXPECT_THAT(bench.log(), ElementsAre("a", "x", "b"));
+  EXPECT_TRUE(bench.producer.idle());
+}
+
 TEST(ProducerTest, FullBufferRefuses) {
   auto options = small_options();
   options.buffer_bytes_max = 200;

@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string_view>
 
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
+#include "raft/buggify.h"
 
 namespace lignum::jepsen {
 namespace {
@@ -74,6 +78,30 @@ TEST(Simulator, PowerCutsLoseNothingThatWasAcknowledged) {
   const RunReport report = run_plan(plan, nullptr);
   EXPECT_EQ(report.verdict, Verdict::kClean) << report.what;
   EXPECT_GT(report.faults.at("power cut"), 2U);
+}
+
+TEST(Simulator, EveryRarePathIsTakenAndHarmsNobody) {
+  std::map<std::string_view, std::uint64_t> fired;
+  for (const std::uint32_t nodes : {1U, 3U}) {
+    RunPlan plan = quiet_plan(11, nodes);
+    plan.fire = 30 * net::kSecond;
+    plan.workload.pause_most = 30 * net::kMillisecond;
+    plan.workload.tails = 1;
+    plan.workload.mix = {.conditional = 5, .read = 20, .trim = 5};
+    plan.faults.kill = 5 * net::kSecond;
+    plan.rare.fill(50'000);
+    // What is asked for once or twice in a run; and limits that leave a choice.
+    plan.rare.at(static_cast<std::size_t>(Buggify::kServerProducerBlock)) = 1'000'000;
+    plan.node.raft.inflight_messages_max = 8;
+    plan.node.raft.heartbeat_ticks = 2;
+    plan.node.segments.early_flush_bytes = 4096;
+    const RunReport report = run_plan(plan, nullptr);
+    EXPECT_EQ(report.verdict, Verdict::kClean) << report.what;
+    for (const auto& [name, count] : report.rare) fired[name] += count;
+  }
+  for (const BuggifyPoint& point : kBuggifyPoints) {
+    EXPECT_GT(fired[point.name], 0U) << point.name << ": " << point.what;
+  }
 }
 
 }  // namespace
