@@ -100,6 +100,12 @@ void declare_global(CLI::App& app, Words& words) {
   app.fallthrough();
 }
 
+// strtoull, which CLI11 asks, takes -1 for the largest number there is.
+std::string refuse_unless_digits(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : "'" + text + "' is not an offset: a whole number from 0 on";
+}
+
 void declare_append(CLI::App& app, Words& words) {
   CLI::App* verb = app.add_subcommand("append", "Append lines, items or JSON objects to a stream");
   verb->add_option("STREAM", words.append.stream, "The stream (STREAM/SHARD with --expect-offset)")
@@ -121,7 +127,8 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_option("--time-field", words.append.input.time_field, "JSON member [time]");
   verb->add_option("--message-field", words.append.input.message_field, "JSON member [message]");
   verb->add_option("--expect-offset", words.append.expected_offset,
-                   "Append all as one batch, only if this is the shard's next offset");
+                   "Append all as one batch, only if this is the shard's next offset")
+      ->check(refuse_unless_digits);
   verb->add_option("-z,--compress", words.append.compression, "none, gzip, snappy, lz4 or zstd");
   verb->add_option("--batch", words.batch, "Largest batch [256KiB]");
   verb->add_option("--linger", words.linger, "Wait this long for a batch to fill [0s]");
@@ -178,7 +185,9 @@ void declare_streams(CLI::App& app, Words& words) {
   with_output(describe);
   CLI::App* trim = streams->add_subcommand("trim", "Delete the oldest records of a shard");
   trim->add_option("STREAM/SHARD", words.trim.stream, "The shard")->required();
-  trim->add_option("--before", words.trim.before, "Becomes the first offset kept")->required();
+  trim->add_option("--before", words.trim.before, "Becomes the first offset kept")
+      ->required()
+      ->check(refuse_unless_digits);
   trim->footer(help::kStreamsTrim);
   trim->add_flag("-y,--yes", words.trim.yes, "Do not ask");
   trim->add_flag("--dry-run", words.trim.dry_run, "Only say what would be done");

@@ -7,12 +7,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/system/error_code.hpp>
+#include <charconv>
 #include <climits>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -46,6 +49,13 @@ HostPort split(std::string_view address) {
   return {.host = std::string(host), .port = std::string(address.substr(colon + 1))};
 }
 
+// The resolver takes any number and cuts it to 16 bits: that would be another server's port.
+bool is_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && rest == text.data() + text.size() && port != 0;
+}
+
 }  // namespace
 
 ClientSocket::ClientSocket(asio::io_context& io, Events& events, SocketName name)
@@ -54,9 +64,10 @@ ClientSocket::ClientSocket(asio::io_context& io, Events& events, SocketName name
 void ClientSocket::open(const std::string& address) {
   address_ = address;
   const HostPort parts = split(address);
-  if (parts.host.empty() || parts.port.empty()) {
+  if (parts.host.empty() || !is_port(parts.port)) {
     asio::post(socket_.get_executor(), [self = shared_from_this()] {
-      self->lose(Errc::kInvalidArgument, "an endpoint is written host:port");
+      self->lose(Errc::kInvalidArgument,
+                 "an endpoint is written HOST:PORT, with a port from 1 to 65535");
     });
     return;
   }

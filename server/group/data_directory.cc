@@ -56,7 +56,8 @@ Result<void> make_directory(storage::Directory& root, const BootstrapOptions& op
   TRY_ASSIGN(begun, root.exists(kBootstrapFileName));
   if (!begun) {
     for (const std::string_view name :
-         {std::string_view(storage::kHardStateFileName), std::string_view(kGroupsDirectoryName)}) {
+         {std::string_view(storage::kHardStateFileName), std::string_view(kGroupsDirectoryName),
+          std::string_view(kImagesDirectoryName)}) {
       TRY_ASSIGN(exists, root.exists(name));
       if (!exists) continue;
       return fail(Errc::kCorrupt,

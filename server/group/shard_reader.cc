@@ -177,6 +177,9 @@ void ShardReader::finish(const ReadRequest& request, Offset below,
                       .next = below,
                       .bounds = *bounds,
                       .closed_time = replica_.closed_time()};
+  if (outcome.batches.size() > kReadBatchesMax) {
+    outcome.batches.erase(outcome.batches.begin() + kReadBatchesMax, outcome.batches.end());
+  }
   if (!outcome.batches.empty()) {
     const EntryHeader& last = outcome.batches.back().header;
     outcome.next = last.base_offset + last.record_count;

@@ -29,6 +29,9 @@ class ShardReader {
  public:
   static constexpr std::size_t kParkedMax = 16384;
   static constexpr std::size_t kReadBytesMax = std::size_t{4} << 20;
+  // Batches of one answer: each takes some 30 to 50 bytes of the message's header, which is bounded
+  // (net::MessageLimits::header_bytes_max).
+  static constexpr std::size_t kReadBatchesMax = 4096;
   static constexpr std::int64_t kMarksPerSecondMax = 20;
   static constexpr std::int64_t kSkewMaxUs = 500'000;
 

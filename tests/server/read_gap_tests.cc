@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "net/message.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -97,6 +98,26 @@ TEST_F(ReadGapTest, AnOffsetInTheMiddleOfABatchIsFound) {
 }
 
 // The batches have no level: a filter leaves all of them out, which is no damage.
+// However small the batches are: the header of an answer is bounded, too.
+TEST_F(ReadGapTest, ManySmallBatchesTakeSeveralAnswers) {
+  constexpr int kBatches = 10'000;
+  for (int i = 0; i < kBatches; ++i) {
+    const auto answer = node->call(append_request(stream, 0), make_batch(1, {}, "x"));
+    ASSERT_TRUE(answer && answer->response.has_append());
+  }
+  std::uint64_t next = 0;
+  int answers = 0;
+  while (next < 6 + kBatches) {
+    const auto answer = read(next);
+    ASSERT_TRUE(answer && answer->response.has_read()) << "from " << next;
+    EXPECT_LE(answer->response.ByteSizeLong(), net::MessageLimits{}.header_bytes_max);
+    ASSERT_GT(answer->response.read().next_offset(), next);
+    next = answer->response.read().next_offset();
+    ++answers;
+  }
+  EXPECT_GE(answers, 3);
+}
+
 TEST_F(ReadGapTest, AFilterMayLeaveEverythingOut) {
   const auto answer = read(0, 1U << 17U);
   ASSERT_TRUE(answer && answer->response.has_read());

@@ -112,8 +112,11 @@ TEST_F(NetworkTest, AProcessThatDiesIsHeardOfAndRefusesConnections) {
 }
 
 TEST_F(NetworkTest, MessagesAreLostDoubledAndOvertakeOneAnother) {
-  network.link(1, 0).weather = {
-      .delay_least = 1, .delay_most = 10'000, .loss_rate = 200'000, .duplicate_rate = 200'000};
+  network.link(1, 0).weather = {.delay_least = 1,
+                                .delay_most = 10'000,
+                                .loss_rate = 200'000,
+                                .duplicate_rate = 200'000,
+                                .reorder_rate = 100'000};
   for (int i = 0; i < 1000; ++i)
     network.send_message(1, 0, {std::byte(i % 256), std::byte(i / 256)});
   run(net::kSecond);
