@@ -106,17 +106,28 @@ void MetaGroup::settle() {
   if (settled_) std::exchange(settled_, nullptr)();
 }
 
-void MetaGroup::on_admitting() {
-  const auto begin = [this](const std::expected<Done, Refusal>& outcome) {
+void MetaGroup::on_admitting() { begin(); }
+
+void MetaGroup::begin() {
+  begin_at_.reset();
+  const auto go_on = [this](const std::expected<Done, Refusal>& outcome) {
     if (!outcome) {
-      ports_.report(Severity::kError, fmt::format("the cluster could not be initialised: {}",
-                                                  outcome.error().error.describe()));
+      // Another leader tries by itself; this one again, as long as it leads.
+      if (!std::exchange(begin_failed_, true)) {
+        ports_.report(Severity::kError,
+                      fmt::format("the cluster is not initialised yet, trying again: {}",
+                                  outcome.error().error.describe()));
+      }
+      if (replica_.admitting()) {
+        begin_at_ = ports_.now().monotonic_us + kBeginRetryUs;
+        replica_.wake_by(*begin_at_);
+      }
       return settle();
     }
     reconcile(ports_.now().monotonic_us + kOwnDeadlineUs,
               [this](const std::expected<Done, Refusal>& /*outcome*/) { settle(); });
   };
-  if (state_->cluster()) return begin(Done{});
+  if (state_->cluster()) return go_on(Done{});
   InitClusterCommand command{.cluster = identity_.cluster.bytes,
                              .node = {.node = identity_.node, .incarnation = identity_.incarnation},
                              .data_groups = data_groups_,
@@ -125,10 +136,11 @@ void MetaGroup::on_admitting() {
     if (member.node == identity_.node) continue;
     command.others.push_back({.node = member.node, .incarnation = member.incarnation});
   }
-  propose(encode_init_cluster(command), ports_.now().monotonic_us + kOwnDeadlineUs, begin);
+  propose(encode_init_cluster(command), ports_.now().monotonic_us + kOwnDeadlineUs, go_on);
 }
 
 void MetaGroup::on_leadership_lost() {
+  begin_at_.reset();
   producers_left_ = 0;
   for (auto& waiting : std::exchange(producers_waiting_, {})) {
     waiting(std::unexpected(not_admitting()));
@@ -170,21 +182,27 @@ void MetaGroup::publish() {
 }
 
 std::optional<std::int64_t> MetaGroup::on_timer(const Now& now) {
-  if (!dirty_) return std::nullopt;
+  if (begin_at_ && *begin_at_ <= now.monotonic_us) begin();
+  if (!dirty_) return begin_at_;
   const bool may = !replica_.alone() || replica_.admitting();
   if (next_reconcile_ <= now.monotonic_us && !reconciling_ && may) {
     reconcile(now.monotonic_us + kOwnDeadlineUs,
               [](const std::expected<Done, Refusal>& /*outcome*/) {});
   }
-  return std::max(next_reconcile_, now.monotonic_us + kReconcileSoonUs);
+  const std::int64_t next = std::max(next_reconcile_, now.monotonic_us + kReconcileSoonUs);
+  return begin_at_ ? std::min(next, *begin_at_) : next;
 }
 
 void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Reply<Done> reply,
                         EntryUse use) {
   if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   if (!replica_.can_wait()) return reply(refuse(Errc::kOverloaded, "too many requests wait"));
-  if (replica_.room(command.size(), use) != storage::Room::kReady) {
+  const storage::Room room = replica_.room(command.size(), use);
+  if (room != storage::Room::kReady) {
     if (const auto stall = replica_.checkpoint_stall()) return reply(refuse(*stall));
+    if (room == storage::Room::kPreparing) {
+      return reply(refuse(Errc::kUnavailable, "room for the catalogue is being made; retry"));
+    }
     return reply(refuse(Errc::kNoSpace, "the disk has no room for the catalogue"));
   }
   Entry entry;

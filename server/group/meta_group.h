@@ -72,6 +72,7 @@ class MetaGroup final : public ReplicaOwner {
   static constexpr std::int64_t kReconcileEveryUs = 1'000'000;
   // Changes of the catalogue within this share one round.
   static constexpr std::int64_t kReconcileSoonUs = 20'000;
+  static constexpr std::int64_t kBeginRetryUs = 1'000'000;
   // Producer ids taken from group 0 at once; those left at a restart are never used.
   static constexpr std::uint32_t kProducerBlock = 1000;
   // Clients that wait for a block to be committed.
@@ -103,6 +104,8 @@ class MetaGroup final : public ReplicaOwner {
   void unreachable(ReplicaId peer) { replica_.unreachable(peer); }
 
   // A data group has a new leader here, which has to be told its shards.
+  // Initialises the cluster where that was never done, then makes the groups what they should be.
+  void begin();
   void reconcile_soon();
 
   // kInvalidArgument for a name, kAlreadyExists where a stream of that name differs.
@@ -164,6 +167,9 @@ class MetaGroup final : public ReplicaOwner {
   bool dirty_ = true;
   bool reconciling_ = false;
   std::int64_t next_reconcile_ = 0;
+  // Of a leader: when begin() is tried again.
+  std::optional<std::int64_t> begin_at_;
+  bool begin_failed_ = false;
   ProducerId next_producer_{0};
   std::uint32_t producers_left_ = 0;
   bool allocating_ = false;
