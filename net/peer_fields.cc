@@ -1,6 +1,5 @@
 #include "net/peer_fields.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <string>

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,6 @@
 #include "storage/segment.h"
 #include "storage/segment_header.h"
 #include "storage/segment_index.h"
-#include "storage/segment_preparation.h"
 #include "storage/segment_writer.h"
 #include "storage/segmented_log.h"
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -104,7 +105,8 @@ Result<void> LogStage::open_segment() {
                             "must leave {}",
                             parts_.directory.path(), free, parts_.segment_bytes, kFreeBytesMin));
   }
-  record_ = {.id = *std::exchange(number_, std::nullopt), .before = mark_};
+  record_ = {.id = *number_, .before = mark_};
+  number_.reset();
   index_ = {};
   position_ = kFramesStart;
   TRY_ASSIGN(file, parts_.directory.open(segment_file_name(record_.id), OpenMode::kCreate));

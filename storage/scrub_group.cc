@@ -16,6 +16,7 @@
 #include "storage/aligned_buffer.h"
 #include "storage/file.h"
 #include "storage/image_transfer.h"
+#include "storage/log_mark.h"
 #include "storage/manifest.h"
 #include "storage/scrub_file.h"
 #include "storage/scrub_report.h"

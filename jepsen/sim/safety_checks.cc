@@ -87,26 +87,7 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
       seen.written == replica.log().last() && seen.durable == core.durable() && !core.damaged()) {
     return;
   }
-  if (core.damaged()) breach(node, group, "is damaged");
-  if (applied > core.commit()) breach(node, group, "applied what is not committed");
-  if (applied > core.durable()) breach(node, group, "applied what it has not flushed");
-  if (seen.life == node.lives()) {
-    if (core.term() < seen.term) breach(node, group, "its term went back");
-    if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
-    if (applied < seen.applied) breach(node, group, "its applied index went back");
-  }
-  if (core.last() < seen.promised) {
-    breach(node, group,
-           fmt::format("its log ends in {}, and it has acknowledged {}", show(core.last()),
-                       show(seen.promised)));
-  }
-  const auto durable = replica.log().id_at(core.durable());
-  if (core.durable() > core.base().index &&
-      (!durable || durable->term != core.term_at(core.durable()))) {
-    breach(
-        node, group,
-        fmt::format("calls entry {} durable, which its log does not hold", core.durable().value()));
-  }
+  look_at_state(node, replica, seen);
   look_at_role(node, replica, seen);
   look_at_log(node, replica, seen);
   const Index applied_before = seen.life == node.lives() ? seen.applied : Index();
@@ -129,6 +110,32 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
           .joint = core.membership().joint(),
           .peers = std::move(seen.peers),
           .promised = seen.promised};
+}
+
+void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, const Seen& seen) {
+  const GroupId group = replica.group();
+  const raft::Core& core = replica.core();
+  const Index applied = replica.applied().index;
+  if (core.damaged()) breach(node, group, "is damaged");
+  if (applied > core.commit()) breach(node, group, "applied what is not committed");
+  if (applied > core.durable()) breach(node, group, "applied what it has not flushed");
+  if (seen.life == node.lives()) {
+    if (core.term() < seen.term) breach(node, group, "its term went back");
+    if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
+    if (applied < seen.applied) breach(node, group, "its applied index went back");
+  }
+  if (core.last() < seen.promised) {
+    breach(node, group,
+           fmt::format("its log ends in {}, and it has acknowledged {}", show(core.last()),
+                       show(seen.promised)));
+  }
+  const auto durable = replica.log().id_at(core.durable());
+  if (core.durable() > core.base().index &&
+      (!durable || durable->term != core.term_at(core.durable()))) {
+    breach(
+        node, group,
+        fmt::format("calls entry {} durable, which its log does not hold", core.durable().value()));
+  }
 }
 
 void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen) {

@@ -98,6 +98,8 @@ class SafetyChecks {
 
   void look_at_replica(SimNode& node, const server::Replica& replica);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
+  // What one replica may be, and how it may change, whatever its role.
+  void look_at_state(SimNode& node, const server::Replica& replica, const Seen& seen);
   void look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_new_leader(SimNode& node, const server::Replica& replica);
   void look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen);

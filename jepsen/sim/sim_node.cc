@@ -34,6 +34,7 @@
 #include "raft/types.h"
 #include "server/group/group_host.h"
 #include "server/group/ports.h"
+#include "server/group/replica.h"
 #include "server/group/segment_store.h"
 #include "server/service/dispatch.h"
 #include "storage/file.h"

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include "net/peer_message.h"
+#include "net/snapshot_messages.h"
 #include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/config_history.h"

@@ -1,7 +1,6 @@
 #include "server/group/snapshot_sender.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,7 +9,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "net/peer_message.h"
 #include "net/snapshot_messages.h"
 #include "raft/config_history.h"
 #include "raft/core.h"
@@ -23,6 +21,7 @@
 #include "server/group/checkpoints.h"
 #include "server/group/configured_state.h"
 #include "server/group/ports.h"
+#include "storage/file.h"
 #include "storage/image_transfer.h"
 #include "storage/log.h"
 #include "storage/log_mark.h"
@@ -180,7 +179,7 @@ void SnapshotSender::on_pull(net::SnapshotPull pull) {
 }
 
 template <class Body>
-void SnapshotSender::send_later(Transfer& transfer, std::shared_ptr<Body> body, Work read) {
+void SnapshotSender::send_later(Transfer& transfer, const std::shared_ptr<Body>& body, Work read) {
   body->from = self_;
   body->to = transfer.request.to;
   body->session = transfer.request.session;

@@ -93,7 +93,7 @@ class SnapshotSender {
   void send_image(Transfer& transfer, const net::SnapshotPull& pull);
   // Reads on the pool and sends what comes of it.
   template <class Body>
-  void send_later(Transfer& transfer, std::shared_ptr<Body> body, Work read);
+  void send_later(Transfer& transfer, const std::shared_ptr<Body>& body, Work read);
   Transfer* find(const ReplicaId& to, std::uint64_t number);
   template <class Body>
   void send(Body body);

@@ -125,20 +125,9 @@ class SimCluster {
     const std::int64_t end = now_ + microseconds;
     run();
     while (true) {
-      std::int64_t next = end;
-      for (auto& each : nodes_) {
-        if (each == nullptr) continue;
-        if (const auto wake = each->world.next_wake()) next = std::min(next, *wake);
-      }
-      const std::int64_t by = std::max<std::int64_t>(next - now_, 0);
-      now_ += by;
-      for (auto& each : nodes_) {
-        if (each == nullptr) continue;
-        each->world.advance(now_ - each->world.now.monotonic_us);
-        if (each->world.dead && deaths_expected_) continue;
-        EXPECT_EQ(each->world.death, "");
-        if (each->world.dead) return;
-      }
+      const std::int64_t next = next_wake(end);
+      now_ = std::max(now_, next);
+      if (!advance_nodes()) return;
       run();
       if (now_ >= end && next >= end) return;
     }
@@ -190,6 +179,25 @@ class SimCluster {
   [[nodiscard]] std::size_t delivered() const { return delivered_; }
 
  private:
+  // When a node wants to be woken, at `end` at the latest.
+  [[nodiscard]] std::int64_t next_wake(std::int64_t end) {
+    for (auto& each : nodes_) {
+      if (each == nullptr) continue;
+      if (const auto wake = each->world.next_wake()) end = std::min(end, *wake);
+    }
+    return end;
+  }
+  // Brings every node to the present. False: one died that should not have.
+  bool advance_nodes() {
+    for (auto& each : nodes_) {
+      if (each == nullptr) continue;
+      each->world.advance(now_ - each->world.now.monotonic_us);
+      if (each->world.dead && deaths_expected_) continue;
+      EXPECT_EQ(each->world.death, "");
+      if (each->world.dead) return false;
+    }
+    return true;
+  }
   static constexpr TimeUs kEpochUs = 1'700'000'000'000'000;
 
   struct Parcel {

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,13 +16,11 @@
 #include "net/peer_message.h"
 #include "net/proto/client.pb.h"
 #include "net/snapshot_messages.h"
-#include "raft/output.h"
 #include "raft/payload.h"
 #include "raft/types.h"
-#include "server/group/data_group.h"
 #include "server/group/replica.h"
-#include "server/router.h"
 #include "server/service/call.h"
+#include "storage/log_mark.h"
 #include "storage/record_batch.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_cluster.h"
@@ -259,32 +256,36 @@ TEST(SnapshotTest, WhoLeadsNextKnowsTheProducers) {
   EXPECT_EQ(trial.append(1, 10, later), second);
 }
 
+enum class Wrong { kImage, kChain, kMembership };
+
+// Spoils the first message that carries it. False: this is not one.
+bool spoil(net::PeerMessage& message, Wrong wrong) {
+  if (auto* const image = std::get_if<net::SnapshotImage>(&message.body)) {
+    if (wrong != Wrong::kImage) return false;
+    std::vector<std::byte> bytes(image->bytes.bytes().begin(), image->bytes.bytes().end());
+    bytes[bytes.size() / 2] ^= std::byte{4};
+    image->bytes = Payload(std::move(bytes));
+    return true;
+  }
+  auto* const offer = std::get_if<net::SnapshotOffer>(&message.body);
+  if (offer == nullptr || wrong == Wrong::kImage) return false;
+  if (wrong == Wrong::kChain) {
+    offer->last.chain.low ^= 1;
+  } else {
+    offer->snapshot.membership.voters.pop_back();
+  }
+  return true;
+}
+
 // Checksums of messages do not see what was wrong before they were made.
 TEST(SnapshotTest, WhatDoesNotCheckIsNotInstalled) {
-  enum class Wrong { kImage, kChain, kMembership };
   for (const Wrong wrong : {Wrong::kImage, Wrong::kChain, Wrong::kMembership}) {
     SCOPED_TRACE(static_cast<int>(wrong));
     Trial trial;
     ASSERT_NO_FATAL_FAILURE(trial.prepare());
     bool struck = false;
     trial.cluster.on_deliver([&](net::PeerMessage& message) {
-      if (struck) return true;
-      auto* const image = std::get_if<net::SnapshotImage>(&message.body);
-      if (image != nullptr && wrong == Wrong::kImage) {
-        std::vector<std::byte> bytes(image->bytes.bytes().begin(), image->bytes.bytes().end());
-        bytes[bytes.size() / 2] ^= std::byte{4};
-        image->bytes = Payload(std::move(bytes));
-        struck = true;
-      }
-      auto* const offer = std::get_if<net::SnapshotOffer>(&message.body);
-      if (offer != nullptr && wrong == Wrong::kChain) {
-        offer->last.chain.low ^= 1;
-        struck = true;
-      }
-      if (offer != nullptr && wrong == Wrong::kMembership) {
-        offer->snapshot.membership.voters.pop_back();
-        struck = true;
-      }
+      struck = struck || spoil(message, wrong);
       return true;
     });
     ASSERT_TRUE(trial.cluster.start(trial.away));

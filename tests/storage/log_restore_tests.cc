@@ -17,6 +17,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/frame_codec.h"
 #include "storage/log.h"
 #include "storage/log_mark.h"
 #include "storage/log_stage.h"
