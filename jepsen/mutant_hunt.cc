@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include "jepsen/seed_farm.h"
 #include "jepsen/sim/world.h"
-#include "raft/mutant.h"
 #include "raft/mutant_list.h"
 
 namespace lignum::jepsen {

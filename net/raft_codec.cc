@@ -2,9 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <optional>
-#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -17,11 +15,9 @@
 #include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
-#include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/payload.h"
 #include "raft/types.h"
-#include "storage/crc32c.h"
 
 namespace lignum::net {
 

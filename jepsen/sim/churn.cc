@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "jepsen/sim/event_queue.h"
+#include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
@@ -74,6 +76,7 @@ SimNode* Churn::change(Random& random, const SimNode* only) {
   const Seat& seat = all[random.below(all.size())];
   server::Replica& replica = *seat.replica;
   std::vector<raft::MemberRole> wanted;
+  wanted.reserve(nodes_.size());
   for (std::size_t i = 0; i < nodes_.size(); ++i) wanted.push_back(draw_role(random));
   if (std::ranges::count(wanted, raft::MemberRole::kVoter) < 2) {
     std::ranges::fill(wanted, raft::MemberRole::kVoter);

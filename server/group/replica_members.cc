@@ -10,6 +10,7 @@
 #include "raft/membership.h"
 #include "raft/types.h"
 #include "server/group/replica.h"
+#include "server/group/upkeep.h"
 #include "storage/log.h"
 
 namespace lignum::server {
