@@ -60,6 +60,18 @@ GlobalOptions global_of(const std::vector<std::string>& words) {
   return parsed ? std::get<CommandLine>(*parsed).global : GlobalOptions{};
 }
 
+// -1 would be the end of every shard: a trim to there deletes everything.
+TEST(CommandLine, AnOffsetIsAWholeNumberFromZeroOn) {
+  for (const std::string text : {"-1", "1.5", "0x10", " 7", "1e3", ""}) {
+    EXPECT_THAT(refusal_of({"streams", "trim", "app/0", "--before=" + text}), HasSubstr("--before"))
+        << text;
+    EXPECT_THAT(refusal_of({"append", "app/0", "--expect-offset=" + text}),
+                HasSubstr("--expect-offset"))
+        << text;
+  }
+  EXPECT_EQ(verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", "7"}).before, 7U);
+}
+
 TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
   const std::vector<std::string> endpoints = {"a:1", "b:2"};
   EXPECT_EQ(global_of({"-e", "a:1,b:2", "stat"}).choice.said, endpoints);
