@@ -4,13 +4,16 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -110,12 +113,14 @@ Result<std::vector<std::string>> parse_endpoints(std::string_view text) {
     if (one.empty()) continue;
     const std::size_t colon = one.rfind(':');
     const std::string_view port = colon == std::string_view::npos ? "" : one.substr(colon + 1);
-    const bool number = !port.empty() && port.size() <= 5 &&
-                        port.find_first_not_of("0123456789") == std::string_view::npos;
-    if (!number || colon == 0) {
+    std::uint16_t number = 0;
+    const auto [rest, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool whole = error == std::errc{} && rest == port.data() + port.size() && number != 0;
+    if (!whole || colon == 0) {
       return fail(
           Errc::kInvalidArgument,
-          fmt::format("'{}' is not an endpoint; write HOST:PORT, as in {}", one, kDefaultEndpoint));
+          fmt::format("'{}' is not an endpoint; write HOST:PORT, as in {}; a port is 1 to 65535",
+                      one, kDefaultEndpoint));
     }
     endpoints.emplace_back(one);
   }

@@ -83,6 +83,8 @@ TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
   EXPECT_EQ(global_of({"--context", "prod", "stat"}).choice.context, "prod");
   EXPECT_THAT(refusal_of({"--color", "blue", "stat"}), HasSubstr("auto, always or never"));
   EXPECT_THAT(refusal_of({"-e", "nowhere", "stat"}), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(refusal_of({"-e", "localhost:73247", "stat"}), HasSubstr("1 to 65535"));
+  EXPECT_THAT(refusal_of({"-e", "localhost:0", "stat"}), HasSubstr("1 to 65535"));
   EXPECT_THAT(refusal_of({"--timeout", "5", "stat"}), HasSubstr("not a duration"));
 }
 
