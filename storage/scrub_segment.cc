@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kGroupHalts = "the group is halted at the next start; nothing is changed";
 constexpr const char* kReadsFail =
-    "reads of these records fail and name this place; everything else is served";
+    "reads that reach these records fail and name this place; the rest is served";
 constexpr const char* kNobodyReads =
     "no record is touched; the disk changed bytes that nobody reads";
 

@@ -317,16 +317,16 @@ void Replica::drain() {
   if (draining_) return;
   draining_ = true;
   while (core_.has_output()) {
-    raft::Output output = core_.take_output();
+    core_.take_output(output_);
     // A halted replica makes no promises any more.
-    if (damage_.empty()) execute(std::move(output));
+    if (damage_.empty()) execute(output_);
   }
   unstaged_bytes_ = 0;
   draining_ = false;
 }
 
 // The order of durability: raft/output.h.
-void Replica::execute(raft::Output output) {
+void Replica::execute(raft::Output& output) {
   if (output.divergence) {
     return halt(
         fmt::format("entry {} is committed here, and the leader of term {} has another one "
@@ -389,6 +389,7 @@ void Replica::on_persisted(raft::PersistOp operation) {
   if (!damage_.empty()) return;
   for (raft::Message& message : operation.send_after_persist) send(std::move(message));
   core_.on_persisted(operation.token);
+  core_.reuse(std::move(operation));
   drain();
 }
 

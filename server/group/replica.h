@@ -230,7 +230,7 @@ class Replica final : private LogWriter::Events {
   // stamps are given in the order of the log.
   void drain();
   // The order of durability.
-  void execute(raft::Output output);
+  void execute(raft::Output& output);
   void stage(raft::PersistOp operation);
   void send(raft::Message message);
   void supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entries);
@@ -278,6 +278,8 @@ class Replica final : private LogWriter::Events {
   std::size_t unstaged_bytes_ = 0;
   bool pump_posted_ = false;
   bool draining_ = false;
+  // Of drain(); its memory serves the next one.
+  raft::Output output_;
   bool started_ = false;
   bool admitting_ = false;
   // Messages with entries, in order of arrival.
