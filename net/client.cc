@@ -41,12 +41,8 @@ namespace net {
 
 namespace {
 
-Producer::Now now_for_append() {
-  const auto moment = std::chrono::steady_clock::now().time_since_epoch();
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
-  return {.moment = std::chrono::duration_cast<std::chrono::microseconds>(moment).count(),
-          .wall = std::chrono::duration_cast<std::chrono::milliseconds>(wall).count()};
-}
+// A record's time is in milliseconds: within one, the wall clock need not be read again.
+constexpr Moment kWallReadEvery = kMillisecond;
 
 Error wrong_answer() { return {Errc::kProtocol, "the answer does not belong to the request"}; }
 
@@ -80,11 +76,20 @@ Result<void> check_options(const ClientOptions& options) {
 
 }  // namespace
 
+Producer::Now ClientShell::now_for_append() {
+  const Moment moment = moment_now();
+  if (moment - wall_read_at_ >= kWallReadEvery) {
+    const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    wall_read_ = std::chrono::duration_cast<std::chrono::milliseconds>(wall).count();
+    wall_read_at_ = moment;
+  }
+  return {.moment = moment, .wall = wall_read_};
+}
+
 Result<void> ClientShell::add(std::string_view stream, const BorrowedRecord& record,
                               AppendWaiter waiter) {
-  const Producer::Now now = now_for_append();
   const MutexLock lock(producer_mutex_);
-  TRY(producer_.append(stream, record, std::move(waiter), now));
+  TRY(producer_.append(stream, record, std::move(waiter), now_for_append()));
   wake_if_wanted();
   return {};
 }
@@ -200,7 +205,7 @@ Result<wire::Response> ClientShell::ask(wire::Request request, std::optional<Sha
   call.retry = retry;
   call.done = [answer](CallResult result) { answer->set_value(std::move(result)); };
   boost::asio::post(*io_, [this, call = std::move(call)]() mutable {
-    const Moment now = now_for_append().moment;
+    const Moment now = moment_now();
     call.deadline =
         now +
         std::chrono::duration_cast<std::chrono::microseconds>(options_.request_timeout).count();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -39,17 +40,17 @@ namespace lignum::net {
 
 namespace {
 
-Moment moment_now() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 TimeMs wall_now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
+
+// Outcomes are told in slices of so many records or bytes, and what the callbacks of one slice
+// append leaves before the next: so a caller who appends again at each ack works while the node
+// does, and not in turn with it.
+constexpr std::size_t kSliceRecords = 256;
+constexpr std::size_t kSliceBytes = std::size_t{64} << 10;
 
 Moment in_moments(std::chrono::microseconds duration) { return duration.count(); }
 
@@ -79,6 +80,12 @@ Producer::Options producer_options(const ClientOptions& options) {
 }
 
 }  // namespace
+
+Moment ClientShell::moment_now() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 ClientShell::ClientShell(ClientOptions options)
     : options_(std::move(options)),
@@ -122,7 +129,9 @@ void ClientShell::shut_down() {
     tail.state->core.fail(error);
     tail.state->changed.notify_all();
   }
-  turn();
+  do {
+    turn();
+  } while (!deliveries_.empty());
   tails_.clear();
   for (const auto& [connection, socket] : sockets_) {
     socket->close();
@@ -138,6 +147,14 @@ void ClientShell::turn() {
     const Moment now = moment_now();
     busy = turn_core(now);
     busy = turn_producer(now) || busy;
+  }
+  for (const auto& [connection, socket] : sockets_) {
+    socket->flush();
+  }
+  if (!deliveries_.empty()) {
+    deliver_slice();
+    // Behind what has arrived or can be written by now.
+    post_turn();
   }
   arm_timer();
 }
@@ -188,8 +205,9 @@ bool ClientShell::turn_producer(Moment now) {
     if (producer_.wants_turn() || producer_.next_wakeup() <= now) {
       producer_.turn(now);
     }
-    output = producer_.take_output();
-    delivering_ = !output.outcomes.empty();
+    // What is still being told bounds what is taken.
+    output = deliveries_.empty() ? producer_.take_output() : producer_.take_calls();
+    delivering_ = !deliveries_.empty() || !output.outcomes.empty();
   }
   const bool calls = !output.sends.empty() || !output.resolve.empty() || output.init_producer;
   send_batches(std::move(output.sends), now);
@@ -199,18 +217,29 @@ bool ClientShell::turn_producer(Moment now) {
   if (output.init_producer) {
     init_producer(now);
   }
-  if (output.outcomes.empty()) {
-    return calls;
+  std::ranges::move(output.outcomes, std::back_inserter(deliveries_));
+  return calls;
+}
+
+void ClientShell::deliver_slice() {
+  std::size_t records = 0;
+  std::size_t bytes = 0;
+  while (!deliveries_.empty() && records < kSliceRecords && bytes < kSliceBytes) {
+    const AppendOutcome& outcome = deliveries_.front();
+    const std::size_t from = delivered_;
+    delivered_ = outcome.waiters.deliver_some(outcome.first, from, kSliceRecords - records);
+    records += delivered_ - from;
+    if (delivered_ < outcome.waiters.size()) break;
+    bytes += outcome.accounted_bytes;
+    deliveries_.pop_front();
+    delivered_ = 0;
   }
-  for (const AppendOutcome& outcome : output.outcomes) {
-    outcome.waiters.deliver(outcome.first);
-  }
+  if (!deliveries_.empty()) return;
   {
     const MutexLock lock(producer_mutex_);
     delivering_ = false;
   }
   progress_.notify_all();
-  return true;
 }
 
 void ClientShell::send_batches(std::vector<SendBatch> sends, Moment now) {

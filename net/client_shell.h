@@ -4,7 +4,9 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -67,10 +69,13 @@ class ClientShell final : public Client, private ClientSocket::Events {
     Moment wakeup = kMomentMax;
   };
 
+  [[nodiscard]] static Moment moment_now();
+
   // Caller's threads.
   [[nodiscard]] Result<void> add(std::string_view stream, const BorrowedRecord& record,
                                  AppendWaiter waiter);
   void wake_if_wanted() REQUIRES(producer_mutex_);
+  [[nodiscard]] Producer::Now now_for_append() REQUIRES(producer_mutex_);
   // Sends the request and blocks until its end.
   [[nodiscard]] Result<wire::Response> ask(wire::Request request, std::optional<ShardKey> shard,
                                            Retry retry);
@@ -82,6 +87,7 @@ class ClientShell final : public Client, private ClientSocket::Events {
   void turn();
   [[nodiscard]] bool turn_core(Moment now);
   [[nodiscard]] bool turn_producer(Moment now);
+  void deliver_slice();
   void send_batches(std::vector<SendBatch> sends, Moment now);
   void resolve_for_producer(const std::string& name, Moment now);
   void init_producer(Moment now);
@@ -106,12 +112,18 @@ class ClientShell final : public Client, private ClientSocket::Events {
   std::vector<OpenTail> tails_;
   std::optional<Moment> timer_at_;
   std::uint64_t next_tail_seed_ = 0;
+  // Outcomes on their way to their waiters; of the first one, `delivered_` have been told.
+  std::deque<AppendOutcome> deliveries_;
+  std::size_t delivered_ = 0;
 
   Mutex producer_mutex_;
   Producer producer_ GUARDED_BY(producer_mutex_);
   bool wake_posted_ GUARDED_BY(producer_mutex_) = false;
   // Outcomes have been taken and their callbacks have not all returned.
   bool delivering_ GUARDED_BY(producer_mutex_) = false;
+  // When the wall clock was read last, and what it said.
+  Moment wall_read_at_ GUARDED_BY(producer_mutex_) = 0;
+  TimeMs wall_read_ GUARDED_BY(producer_mutex_) = 0;
   ConditionVariable progress_;
 };
 

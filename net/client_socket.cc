@@ -148,14 +148,6 @@ void ClientSocket::send(const wire::Request& request, Payload payload) {
   }
   std::vector<std::byte> head = encode_message(request, std::span(&payload, 1));
   queued_.push_back({.head = std::move(head), .payload = std::move(payload)});
-  if (writing_.empty() && !write_posted_) {
-    // Later in this turn more may come: one write takes it all.
-    write_posted_ = true;
-    asio::post(socket_.get_executor(), [self = shared_from_this()] {
-      self->write_posted_ = false;
-      self->write();
-    });
-  }
 }
 
 void ClientSocket::write() {

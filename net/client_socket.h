@@ -49,6 +49,8 @@ class ClientSocket : public std::enable_shared_from_this<ClientSocket> {
   void open(const std::string& address);
   // Queues the message; bounded by ConnectionCore::kOutstandingMax. Never blocks.
   void send(const wire::Request& request, Payload payload);
+  // Begins to write what is queued, as one write.
+  void flush() { write(); }
   void close();
 
  private:
@@ -69,7 +71,6 @@ class ClientSocket : public std::enable_shared_from_this<ClientSocket> {
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::ip::tcp::socket socket_;
   bool closed_ = false;
-  bool write_posted_ = false;
   std::vector<Outgoing> queued_;
   // Being written; its buffers must stay put.
   std::vector<Outgoing> writing_;

@@ -245,7 +245,8 @@ Result<void> Producer::release(const Stream& stream, Staged& staged, Now now) {
 void Producer::fail_now(AppendWaiter waiter, std::size_t bytes, const Error& error) {
   AppendWaiters waiters;
   waiters.add(std::move(waiter));
-  output_.outcomes.push_back({.waiters = std::move(waiters), .first = std::unexpected(error)});
+  output_.outcomes.push_back(
+      {.waiters = std::move(waiters), .first = std::unexpected(error), .accounted_bytes = bytes});
   output_.released_bytes += bytes;
 }
 
@@ -458,12 +459,18 @@ void Producer::turn(Moment now) {
   wants_turn_ = false;
 }
 
-Producer::Output Producer::take_output() {
-  buffered_bytes_ -= std::exchange(output_.released_bytes, 0);
+Producer::Output Producer::take_calls() {
   return {.resolve = std::exchange(resolve_, {}),
           .init_producer = std::exchange(init_producer_, false),
           .sends = std::exchange(output_.sends, {}),
-          .outcomes = std::exchange(output_.outcomes, {})};
+          .outcomes = {}};
+}
+
+Producer::Output Producer::take_output() {
+  Output output = take_calls();
+  output.outcomes = std::exchange(output_.outcomes, {});
+  buffered_bytes_ -= std::exchange(output_.released_bytes, 0);
+  return output;
 }
 
 void Producer::stop() {

@@ -85,6 +85,8 @@ class Producer {
 
   void turn(Moment now);
   [[nodiscard]] Output take_output();
+  // All of it but the outcomes, which stay, and stay counted against the bound.
+  [[nodiscard]] Output take_calls();
   [[nodiscard]] Moment next_wakeup() const { return next_wakeup_; }
   // Something has happened that a turn would act on.
   [[nodiscard]] bool wants_turn() const { return wants_turn_; }

@@ -1,5 +1,6 @@
 #include "net/producer_batch.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -22,26 +23,28 @@ void AppendWaiters::add(AppendWaiter waiter) {
   }
 }
 
-void AppendWaiters::deliver(const Result<AppendAck>& first) const {
+std::size_t AppendWaiters::deliver_some(const Result<AppendAck>& first, std::size_t from,
+                                        std::size_t count) const {
+  const std::size_t until = from + std::min(count, size() - from);
   Result<AppendAck> ack = first;
-  std::size_t done = 0;
+  std::size_t run_begin = 0;
   for (const Run& run : runs_) {
-    const auto tags = std::span(tags_).subspan(done, run.count);
+    const std::size_t begin = std::max(from, run_begin);
+    const std::size_t end = std::min(until, run_begin + run.count);
+    run_begin += run.count;
+    if (begin >= end) continue;
+    const auto tags = std::span(tags_).subspan(begin, end - begin);
     if (run.listener != nullptr) {
-      if (first) {
-        ack->offset = first->offset + done;
-      }
+      if (first) ack->offset = first->offset + begin;
       run.listener->on_appended(tags, ack);
     } else {
       for (std::size_t i = 0; i < tags.size(); ++i) {
-        if (first) {
-          ack->offset = first->offset + done + i;
-        }
+        if (first) ack->offset = first->offset + begin + i;
         callbacks_.at(tags[i])(ack);
       }
     }
-    done += run.count;
   }
+  return until;
 }
 
 }  // namespace lignum::net

@@ -30,7 +30,11 @@ class AppendWaiters {
   void add(AppendWaiter waiter);
   [[nodiscard]] std::size_t size() const { return tags_.size(); }
   // Calls everybody. Runs without any lock of the library; callbacks may append.
-  void deliver(const Result<AppendAck>& first) const;
+  void deliver(const Result<AppendAck>& first) const { (void)deliver_some(first, 0, size()); }
+  // Calls `count` of them from number `from` on, or those there are. Returns the number of the next
+  // one.
+  [[nodiscard]] std::size_t deliver_some(const Result<AppendAck>& first, std::size_t from,
+                                         std::size_t count) const;
 
  private:
   struct Run {
@@ -46,6 +50,8 @@ class AppendWaiters {
 struct AppendOutcome {
   AppendWaiters waiters;
   Result<AppendAck> first;
+  // As counted against the buffer's bound.
+  std::size_t accounted_bytes = 0;
 };
 
 // A batch on its way: open (records are added), closed (waits for its turn), sent (has a sequence

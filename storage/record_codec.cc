@@ -1,7 +1,6 @@
 #include "storage/record_codec.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,30 +17,14 @@ namespace {
 
 constexpr unsigned kVarintBytesMax = 10;
 
-std::uint64_t zigzag(std::int64_t value) {
-  return (static_cast<std::uint64_t>(value) << 1U) ^ static_cast<std::uint64_t>(value >> 63);
-}
-
 }  // namespace
 
-std::size_t varint_bytes(std::int64_t value) {
-  const auto bits = static_cast<std::size_t>(std::bit_width(zigzag(value) | 1U));
-  return (bits + 6) / 7;
-}
-
-void RecordWriter::varint(std::int64_t value) {
-  std::uint64_t rest = zigzag(value);
-  while (rest >= 0x80) {
-    byte(static_cast<std::uint8_t>((rest & 0x7FU) | 0x80U));
-    rest >>= 7U;
+void RecordWriter::long_varint(std::uint64_t bits) {
+  while (bits >= 0x80) {
+    byte(static_cast<std::uint8_t>((bits & 0x7FU) | 0x80U));
+    bits >>= 7U;
   }
-  byte(static_cast<std::uint8_t>(rest));
-}
-
-void RecordWriter::byte(std::uint8_t value) {
-  CHECK(!out_.empty());
-  out_.front() = std::byte{value};
-  out_ = out_.subspan(1);
+  byte(static_cast<std::uint8_t>(bits));
 }
 
 void RecordWriter::nullable_bytes(const std::optional<Bytes>& bytes) {
@@ -55,7 +38,7 @@ void RecordWriter::nullable_bytes(const std::optional<Bytes>& bytes) {
   out_ = out_.subspan(bytes->size());
 }
 
-std::int64_t RecordCursor::varint() {
+std::int64_t RecordCursor::long_varint() {
   std::uint64_t value = 0;
   for (unsigned i = 0; i < kVarintBytesMax && i < bytes_.size(); ++i) {
     const auto byte = std::to_integer<std::uint64_t>(bytes_[i]);

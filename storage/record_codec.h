@@ -5,19 +5,27 @@
 // Shared by the front door's walk, the reader and the builder; others use those. Pure; allocates
 // nothing.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include "raft/check.h"
 #include "raft/payload.h"
 #include "storage/record.h"
 
 namespace lignum {
 
+[[nodiscard]] inline std::uint64_t zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1U) ^ static_cast<std::uint64_t>(value >> 63);
+}
+
 // Bytes that `value` takes as a zigzag varint: 1..10.
-[[nodiscard]] std::size_t varint_bytes(std::int64_t value);
+[[nodiscard]] inline std::size_t varint_bytes(std::int64_t value) {
+  return (static_cast<std::size_t>(std::bit_width(zigzag(value) | 1U)) + 6) / 7;
+}
 
 // Fills borrowed memory from the front. The caller has computed how much is needed (CHECKed).
 class RecordWriter {
@@ -25,12 +33,22 @@ class RecordWriter {
   explicit RecordWriter(std::span<std::byte> out) : out_(out) {}
 
   [[nodiscard]] bool full() const { return out_.empty(); }
-  void varint(std::int64_t value);
-  void byte(std::uint8_t value);
+  // Most are of one byte: that much is inline.
+  void varint(std::int64_t value) {
+    const std::uint64_t bits = zigzag(value);
+    return bits < 0x80 ? byte(static_cast<std::uint8_t>(bits)) : long_varint(bits);
+  }
+  void byte(std::uint8_t value) {
+    CHECK(!out_.empty());
+    out_.front() = std::byte{value};
+    out_ = out_.subspan(1);
+  }
   // A length and the bytes; only the length -1 for none.
   void nullable_bytes(const std::optional<Bytes>& bytes);
 
  private:
+  void long_varint(std::uint64_t bits);
+
   std::span<std::byte> out_;
 };
 
@@ -45,13 +63,20 @@ class RecordCursor {
   [[nodiscard]] bool at_end() const { return bytes_.empty(); }
   [[nodiscard]] Bytes rest() const { return bytes_; }
 
-  std::int64_t varint();
+  std::int64_t varint() {
+    if (bytes_.empty() || std::to_integer<unsigned>(bytes_.front()) >= 0x80) return long_varint();
+    const auto bits = std::to_integer<std::int64_t>(bytes_.front());
+    bytes_ = bytes_.subspan(1);
+    return (bits >> 1) ^ -(bits & 1);
+  }
   std::uint8_t byte();
   // A length and that many bytes; none for the length -1.
   std::optional<Bytes> nullable_bytes();
   Bytes take(std::int64_t count);
 
  private:
+  std::int64_t long_varint();
+
   Bytes bytes_;
   bool broken_ = false;
 };
