@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <expected>
 #include <future>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -45,12 +44,6 @@ TimeMs wall_now() {
              std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
-
-// Outcomes are told in slices of so many records or bytes, and what the callbacks of one slice
-// append leaves before the next: so a caller who appends again at each ack works while the node
-// does, and not in turn with it.
-constexpr std::size_t kSliceRecords = 256;
-constexpr std::size_t kSliceBytes = std::size_t{64} << 10;
 
 Moment in_moments(std::chrono::microseconds duration) { return duration.count(); }
 
@@ -129,9 +122,7 @@ void ClientShell::shut_down() {
     tail.state->core.fail(error);
     tail.state->changed.notify_all();
   }
-  do {
-    turn();
-  } while (!deliveries_.empty());
+  turn();
   tails_.clear();
   for (const auto& [connection, socket] : sockets_) {
     socket->close();
@@ -150,11 +141,6 @@ void ClientShell::turn() {
   }
   for (const auto& [connection, socket] : sockets_) {
     socket->flush();
-  }
-  if (!deliveries_.empty()) {
-    deliver_slice();
-    // Behind what has arrived or can be written by now.
-    post_turn();
   }
   arm_timer();
 }
@@ -205,9 +191,8 @@ bool ClientShell::turn_producer(Moment now) {
     if (producer_.wants_turn() || producer_.next_wakeup() <= now) {
       producer_.turn(now);
     }
-    // What is still being told bounds what is taken.
-    output = deliveries_.empty() ? producer_.take_output() : producer_.take_calls();
-    delivering_ = !deliveries_.empty() || !output.outcomes.empty();
+    output = producer_.take_output();
+    delivering_ = !output.outcomes.empty();
   }
   const bool calls = !output.sends.empty() || !output.resolve.empty() || output.init_producer;
   send_batches(std::move(output.sends), now);
@@ -217,29 +202,18 @@ bool ClientShell::turn_producer(Moment now) {
   if (output.init_producer) {
     init_producer(now);
   }
-  std::ranges::move(output.outcomes, std::back_inserter(deliveries_));
-  return calls;
-}
-
-void ClientShell::deliver_slice() {
-  std::size_t records = 0;
-  std::size_t bytes = 0;
-  while (!deliveries_.empty() && records < kSliceRecords && bytes < kSliceBytes) {
-    const AppendOutcome& outcome = deliveries_.front();
-    const std::size_t from = delivered_;
-    delivered_ = outcome.waiters.deliver_some(outcome.first, from, kSliceRecords - records);
-    records += delivered_ - from;
-    if (delivered_ < outcome.waiters.size()) break;
-    bytes += outcome.accounted_bytes;
-    deliveries_.pop_front();
-    delivered_ = 0;
+  if (output.outcomes.empty()) {
+    return calls;
   }
-  if (!deliveries_.empty()) return;
+  for (const AppendOutcome& outcome : output.outcomes) {
+    outcome.waiters.deliver(outcome.first);
+  }
   {
     const MutexLock lock(producer_mutex_);
     delivering_ = false;
   }
   progress_.notify_all();
+  return true;
 }
 
 void ClientShell::send_batches(std::vector<SendBatch> sends, Moment now) {

@@ -4,9 +4,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -87,7 +85,6 @@ class ClientShell final : public Client, private ClientSocket::Events {
   void turn();
   [[nodiscard]] bool turn_core(Moment now);
   [[nodiscard]] bool turn_producer(Moment now);
-  void deliver_slice();
   void send_batches(std::vector<SendBatch> sends, Moment now);
   void resolve_for_producer(const std::string& name, Moment now);
   void init_producer(Moment now);
@@ -112,9 +109,6 @@ class ClientShell final : public Client, private ClientSocket::Events {
   std::vector<OpenTail> tails_;
   std::optional<Moment> timer_at_;
   std::uint64_t next_tail_seed_ = 0;
-  // Outcomes on their way to their waiters; of the first one, `delivered_` have been told.
-  std::deque<AppendOutcome> deliveries_;
-  std::size_t delivered_ = 0;
 
   Mutex producer_mutex_;
   Producer producer_ GUARDED_BY(producer_mutex_);

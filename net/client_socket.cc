@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,6 +55,11 @@ bool is_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   return error == std::errc{} && rest == text.data() + text.size() && port != 0;
+}
+
+// Everything in one call of the system: left to itself, Asio cuts a write into pieces of 64 KiB.
+std::size_t whole_write(const error_code& error, std::size_t /*written*/) {
+  return error ? 0 : std::numeric_limits<std::int32_t>::max();
 }
 
 }  // namespace
@@ -163,14 +169,15 @@ void ClientSocket::write() {
       buffers.emplace_back(outgoing.payload.bytes().data(), outgoing.payload.size());
     }
   }
-  asio::async_write(socket_, buffers, [self = shared_from_this()](error_code error, std::size_t) {
-    self->writing_.clear();
-    if (error) {
-      self->lose(Errc::kUnavailable, error.message());
-    } else {
-      self->write();
-    }
-  });
+  asio::async_write(socket_, buffers, whole_write,
+                    [self = shared_from_this()](error_code error, std::size_t) {
+                      self->writing_.clear();
+                      if (error) {
+                        self->lose(Errc::kUnavailable, error.message());
+                      } else {
+                        self->write();
+                      }
+                    });
 }
 
 void ClientSocket::lose(Errc code, const std::string& what) {

@@ -87,7 +87,10 @@ Error not_found(std::string_view name) {
 }  // namespace
 
 Producer::Producer(Options options)
-    : options_(options), seed_(options.seed), identity_backoff_(options.settings.backoff, seed_) {}
+    : options_(options),
+      spares_(options.settings.limits),
+      seed_(options.seed),
+      identity_backoff_(options.settings.backoff, seed_) {}
 
 Producer::Stream* Producer::stream_of(std::string_view name) {
   if (last_stream_ != nullptr && last_stream_->name == name) {
@@ -245,8 +248,7 @@ Result<void> Producer::release(const Stream& stream, Staged& staged, Now now) {
 void Producer::fail_now(AppendWaiter waiter, std::size_t bytes, const Error& error) {
   AppendWaiters waiters;
   waiters.add(std::move(waiter));
-  output_.outcomes.push_back(
-      {.waiters = std::move(waiters), .first = std::unexpected(error), .accounted_bytes = bytes});
+  output_.outcomes.push_back({.waiters = std::move(waiters), .first = std::unexpected(error)});
   output_.released_bytes += bytes;
 }
 
@@ -349,7 +351,7 @@ void Producer::on_stream(const wire::StreamInfo& info, Now now) {
   stream->id = id;
   for (int i = 0; i < info.shards_size(); ++i) {
     const ShardKey key{.stream = id, .shard = ShardNumber(static_cast<std::uint32_t>(i))};
-    auto shard = std::make_unique<ProducerShard>(options_.settings, key, ++seed_);
+    auto shard = std::make_unique<ProducerShard>(options_.settings, spares_, key, ++seed_);
     stream->shards.push_back(shard.get());
     shards_.emplace(key, std::move(shard));
   }
@@ -459,18 +461,12 @@ void Producer::turn(Moment now) {
   wants_turn_ = false;
 }
 
-Producer::Output Producer::take_calls() {
+Producer::Output Producer::take_output() {
+  buffered_bytes_ -= std::exchange(output_.released_bytes, 0);
   return {.resolve = std::exchange(resolve_, {}),
           .init_producer = std::exchange(init_producer_, false),
           .sends = std::exchange(output_.sends, {}),
-          .outcomes = {}};
-}
-
-Producer::Output Producer::take_output() {
-  Output output = take_calls();
-  output.outcomes = std::exchange(output_.outcomes, {});
-  buffered_bytes_ -= std::exchange(output_.released_bytes, 0);
-  return output;
+          .outcomes = std::exchange(output_.outcomes, {})};
 }
 
 void Producer::stop() {

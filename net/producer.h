@@ -85,8 +85,6 @@ class Producer {
 
   void turn(Moment now);
   [[nodiscard]] Output take_output();
-  // All of it but the outcomes, which stay, and stay counted against the bound.
-  [[nodiscard]] Output take_calls();
   [[nodiscard]] Moment next_wakeup() const { return next_wakeup_; }
   // Something has happened that a turn would act on.
   [[nodiscard]] bool wants_turn() const { return wants_turn_; }
@@ -155,6 +153,7 @@ class Producer {
   void settle();
 
   Options options_;
+  SpareBuilders spares_;
   std::uint64_t seed_;
   std::unordered_map<std::string, std::unique_ptr<Stream>, NameHash, std::equal_to<>> streams_;
   // The stream of the last append: bursts go to one.

@@ -1,12 +1,13 @@
 #include "net/producer_batch.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <utility>
 
 #include "net/client.h"
 #include "raft/error.h"
+#include "storage/record_batch.h"
+#include "storage/record_batch_builder.h"
 
 namespace lignum::net {
 
@@ -23,28 +24,39 @@ void AppendWaiters::add(AppendWaiter waiter) {
   }
 }
 
-std::size_t AppendWaiters::deliver_some(const Result<AppendAck>& first, std::size_t from,
-                                        std::size_t count) const {
-  const std::size_t until = from + std::min(count, size() - from);
+void AppendWaiters::deliver(const Result<AppendAck>& first) const {
   Result<AppendAck> ack = first;
-  std::size_t run_begin = 0;
+  std::size_t done = 0;
   for (const Run& run : runs_) {
-    const std::size_t begin = std::max(from, run_begin);
-    const std::size_t end = std::min(until, run_begin + run.count);
-    run_begin += run.count;
-    if (begin >= end) continue;
-    const auto tags = std::span(tags_).subspan(begin, end - begin);
+    const auto tags = std::span(tags_).subspan(done, run.count);
     if (run.listener != nullptr) {
-      if (first) ack->offset = first->offset + begin;
+      if (first) {
+        ack->offset = first->offset + done;
+      }
       run.listener->on_appended(tags, ack);
     } else {
       for (std::size_t i = 0; i < tags.size(); ++i) {
-        if (first) ack->offset = first->offset + begin + i;
+        if (first) {
+          ack->offset = first->offset + done + i;
+        }
         callbacks_.at(tags[i])(ack);
       }
     }
+    done += run.count;
   }
-  return until;
+}
+
+BatchBuilder SpareBuilders::take() {
+  if (spares_.empty()) return BatchBuilder(limits_);
+  BatchBuilder builder = std::move(spares_.back());
+  spares_.pop_back();
+  return builder;
+}
+
+void SpareBuilders::give_back(BatchBuilder builder) {
+  if (spares_.size() == kSparesMax) return;
+  builder.clear();
+  spares_.push_back(std::move(builder));
 }
 
 }  // namespace lignum::net

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "net/client.h"
@@ -11,6 +12,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
 
 namespace lignum::net {
@@ -30,11 +32,7 @@ class AppendWaiters {
   void add(AppendWaiter waiter);
   [[nodiscard]] std::size_t size() const { return tags_.size(); }
   // Calls everybody. Runs without any lock of the library; callbacks may append.
-  void deliver(const Result<AppendAck>& first) const { (void)deliver_some(first, 0, size()); }
-  // Calls `count` of them from number `from` on, or those there are. Returns the number of the next
-  // one.
-  [[nodiscard]] std::size_t deliver_some(const Result<AppendAck>& first, std::size_t from,
-                                         std::size_t count) const;
+  void deliver(const Result<AppendAck>& first) const;
 
  private:
   struct Run {
@@ -50,14 +48,27 @@ class AppendWaiters {
 struct AppendOutcome {
   AppendWaiters waiters;
   Result<AppendAck> first;
-  // As counted against the buffer's bound.
-  std::size_t accounted_bytes = 0;
+};
+
+// Builders between two batches, with the memory they have grown to: a busy producer asks for none.
+// Keeps a few; belongs to a Producer.
+class SpareBuilders {
+ public:
+  explicit SpareBuilders(const BatchLimits& limits) : limits_(limits) {}
+  [[nodiscard]] BatchBuilder take();
+  void give_back(BatchBuilder builder);
+
+ private:
+  static constexpr std::size_t kSparesMax = 8;
+
+  const BatchLimits limits_;
+  std::vector<BatchBuilder> spares_;
 };
 
 // A batch on its way: open (records are added), closed (waits for its turn), sent (has a sequence
 // number and is not acknowledged). A value of ProducerShard.
 struct ProducerBatch {
-  explicit ProducerBatch(const BatchLimits& limits) : builder(limits) {}
+  explicit ProducerBatch(BatchBuilder empty) : builder(std::move(empty)) {}
 
   BatchBuilder builder;
   AppendWaiters waiters;

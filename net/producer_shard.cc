@@ -89,7 +89,7 @@ Error expired(std::string text, const ProducerBatch& batch) {
 
 ProducerBatch& ProducerShard::open_batch(Moment now) {
   if (queue_.empty() || !queue_.back().open) {
-    ProducerBatch& batch = queue_.emplace_back(settings_.limits);
+    ProducerBatch& batch = queue_.emplace_back(spares_.take());
     batch.created = now;
     batch.deadline = now + settings_.append_deadline;
   }
@@ -240,7 +240,7 @@ void ProducerShard::stamp_and_send(const ProducerIdentity& identity, Moment now,
       return;
     }
     batch.bytes = Payload(std::move(*built));
-    batch.builder = BatchBuilder(settings_.limits);
+    spares_.give_back(std::move(batch.builder));
   } else {
     batch.bytes = restamp(batch.bytes, stamp);
   }
@@ -407,9 +407,7 @@ void ProducerShard::fail_all(const Error& error, ProducerOutput& output) {
 
 void ProducerShard::end(ProducerBatch batch, Result<AppendAck> outcome, ProducerOutput& output) {
   output.released_bytes += batch.accounted_bytes;
-  output.outcomes.push_back({.waiters = std::move(batch.waiters),
-                             .first = std::move(outcome),
-                             .accounted_bytes = batch.accounted_bytes});
+  output.outcomes.push_back({.waiters = std::move(batch.waiters), .first = std::move(outcome)});
 }
 
 }  // namespace lignum::net

@@ -81,8 +81,10 @@ class ProducerShard {
   // Batches on their way up to which a batch that is not full leaves at once (linger zero).
   static constexpr std::size_t kEagerMax = 2;
 
-  ProducerShard(const ProducerSettings& settings, ShardKey key, std::uint64_t seed)
-      : settings_(settings), key_(key), backoff_(settings.backoff, seed) {}
+  // Settings and spares outlive it.
+  ProducerShard(const ProducerSettings& settings, SpareBuilders& spares, ShardKey key,
+                std::uint64_t seed)
+      : settings_(settings), spares_(spares), key_(key), backoff_(settings.backoff, seed) {}
 
   // Encodes the record into the open batch. kTooLarge, kInvalidArgument: nothing has changed.
   [[nodiscard]] Result<void> append(const RecordInput& record, AppendWaiter waiter,
@@ -142,6 +144,7 @@ class ProducerShard {
   static void end(ProducerBatch batch, Result<AppendAck> outcome, ProducerOutput& output);
 
   const ProducerSettings& settings_;
+  SpareBuilders& spares_;
   const ShardKey key_;
   Backoff backoff_;
   Session session_ = Session::kNone;

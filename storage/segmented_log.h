@@ -68,7 +68,7 @@ inline constexpr std::size_t kEarlyFlushBytes = std::size_t{320} << 10;
 // While flushes are of this size, segments are prepared by reserving their blocks instead of
 // writing zeros: the first write to a reserved block costs a journal commit (90 us where this was
 // measured), which is less than writing every byte twice (docs/design/0002-segmented-log.md).
-inline constexpr std::size_t kReserveFromBytes = std::size_t{64} << 10;
+inline constexpr std::size_t kReserveFromBytes = std::size_t{32} << 10;
 
 struct SegmentedLogOptions {
   GroupId group;
