@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -44,6 +45,9 @@ TimeMs wall_now() {
              std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
+
+// Outcomes of so many bytes are told in two halves where no other batch is on its way.
+constexpr std::size_t kHalvedFrom = std::size_t{48} << 10;
 
 Moment in_moments(std::chrono::microseconds duration) { return duration.count(); }
 
@@ -138,9 +142,12 @@ void ClientShell::turn() {
     const Moment now = moment_now();
     busy = turn_core(now);
     busy = turn_producer(now) || busy;
-  }
-  for (const auto& [connection, socket] : sockets_) {
-    socket->flush();
+    if (!busy) {
+      for (const auto& [connection, socket] : sockets_) {
+        socket->flush();
+      }
+      busy = deliver_outcomes();
+    }
   }
   arm_timer();
 }
@@ -192,7 +199,7 @@ bool ClientShell::turn_producer(Moment now) {
       producer_.turn(now);
     }
     output = producer_.take_output();
-    delivering_ = !output.outcomes.empty();
+    delivering_ = !deliveries_.empty() || !output.outcomes.empty();
   }
   const bool calls = !output.sends.empty() || !output.resolve.empty() || output.init_producer;
   send_batches(std::move(output.sends), now);
@@ -202,12 +209,27 @@ bool ClientShell::turn_producer(Moment now) {
   if (output.init_producer) {
     init_producer(now);
   }
-  if (output.outcomes.empty()) {
-    return calls;
+  std::ranges::move(output.outcomes, std::back_inserter(deliveries_));
+  return calls;
+}
+
+bool ClientShell::deliver_outcomes() {
+  if (deliveries_.empty()) {
+    return false;
   }
-  for (const AppendOutcome& outcome : output.outcomes) {
-    outcome.waiters.deliver(outcome.first);
+  const AppendOutcome& last = deliveries_.back();
+  const bool lockstep = deliveries_.size() == 1 && delivered_ == 0 && batches_out_ == 0 &&
+                        last.accounted_bytes >= kHalvedFrom;
+  if (lockstep) {
+    delivered_ = last.waiters.size() / 2;
+    last.waiters.deliver_some(last.first, 0, delivered_);
+    return true;
   }
+  for (const AppendOutcome& outcome : deliveries_) {
+    outcome.waiters.deliver_some(outcome.first, std::exchange(delivered_, 0),
+                                 outcome.waiters.size());
+  }
+  deliveries_.clear();
   {
     const MutexLock lock(producer_mutex_);
     delivering_ = false;
@@ -229,7 +251,9 @@ void ClientShell::send_batches(std::vector<SendBatch> sends, Moment now) {
     call.shard = send.shard;
     call.deadline = send.deadline;
     call.retry = Retry::kNever;
+    ++batches_out_;
     call.done = [this, shard = send.shard, attempt = send.attempt](const CallResult& result) {
+      --batches_out_;
       const MutexLock lock(producer_mutex_);
       producer_.on_reply(shard, attempt, result, moment_now());
     };

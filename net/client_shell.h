@@ -4,6 +4,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -85,6 +86,10 @@ class ClientShell final : public Client, private ClientSocket::Events {
   void turn();
   [[nodiscard]] bool turn_core(Moment now);
   [[nodiscard]] bool turn_producer(Moment now);
+  // Tells waiters what has become of their records. A caller who appends again at each ack, with
+  // nothing else on its way, would work in turn with the node, each waiting for the other: such an
+  // outcome is told in two halves, and what the first one appends leaves before the second.
+  [[nodiscard]] bool deliver_outcomes();
   void send_batches(std::vector<SendBatch> sends, Moment now);
   void resolve_for_producer(const std::string& name, Moment now);
   void init_producer(Moment now);
@@ -109,6 +114,11 @@ class ClientShell final : public Client, private ClientSocket::Events {
   std::vector<OpenTail> tails_;
   std::optional<Moment> timer_at_;
   std::uint64_t next_tail_seed_ = 0;
+  // Appends without an answer.
+  std::size_t batches_out_ = 0;
+  // Outcomes on their way to their waiters; of the first one `delivered_` have been told.
+  std::vector<AppendOutcome> deliveries_;
+  std::size_t delivered_ = 0;
 
   Mutex producer_mutex_;
   Producer producer_ GUARDED_BY(producer_mutex_);

@@ -248,7 +248,8 @@ Result<void> Producer::release(const Stream& stream, Staged& staged, Now now) {
 void Producer::fail_now(AppendWaiter waiter, std::size_t bytes, const Error& error) {
   AppendWaiters waiters;
   waiters.add(std::move(waiter));
-  output_.outcomes.push_back({.waiters = std::move(waiters), .first = std::unexpected(error)});
+  output_.outcomes.push_back(
+      {.waiters = std::move(waiters), .first = std::unexpected(error), .accounted_bytes = bytes});
   output_.released_bytes += bytes;
 }
 

@@ -1,5 +1,6 @@
 #include "net/producer_batch.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -24,25 +25,25 @@ void AppendWaiters::add(AppendWaiter waiter) {
   }
 }
 
-void AppendWaiters::deliver(const Result<AppendAck>& first) const {
+void AppendWaiters::deliver_some(const Result<AppendAck>& first, std::size_t begin,
+                                 std::size_t end) const {
   Result<AppendAck> ack = first;
-  std::size_t done = 0;
+  std::size_t run_begin = 0;
   for (const Run& run : runs_) {
-    const auto tags = std::span(tags_).subspan(done, run.count);
+    const std::size_t from = std::max(begin, run_begin);
+    const std::size_t to = std::min(end, run_begin + run.count);
+    run_begin += run.count;
+    if (from >= to) continue;
+    const auto tags = std::span(tags_).subspan(from, to - from);
     if (run.listener != nullptr) {
-      if (first) {
-        ack->offset = first->offset + done;
-      }
+      if (first) ack->offset = first->offset + from;
       run.listener->on_appended(tags, ack);
     } else {
       for (std::size_t i = 0; i < tags.size(); ++i) {
-        if (first) {
-          ack->offset = first->offset + done + i;
-        }
+        if (first) ack->offset = first->offset + from + i;
         callbacks_.at(tags[i])(ack);
       }
     }
-    done += run.count;
   }
 }
 

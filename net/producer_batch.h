@@ -32,7 +32,9 @@ class AppendWaiters {
   void add(AppendWaiter waiter);
   [[nodiscard]] std::size_t size() const { return tags_.size(); }
   // Calls everybody. Runs without any lock of the library; callbacks may append.
-  void deliver(const Result<AppendAck>& first) const;
+  void deliver(const Result<AppendAck>& first) const { deliver_some(first, 0, size()); }
+  // Calls those from number `begin` up to `end`.
+  void deliver_some(const Result<AppendAck>& first, std::size_t begin, std::size_t end) const;
 
  private:
   struct Run {
@@ -48,6 +50,8 @@ class AppendWaiters {
 struct AppendOutcome {
   AppendWaiters waiters;
   Result<AppendAck> first;
+  // As counted against the buffer's bound.
+  std::size_t accounted_bytes = 0;
 };
 
 // Builders between two batches, with the memory they have grown to: a busy producer asks for none.

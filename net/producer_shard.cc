@@ -407,7 +407,9 @@ void ProducerShard::fail_all(const Error& error, ProducerOutput& output) {
 
 void ProducerShard::end(ProducerBatch batch, Result<AppendAck> outcome, ProducerOutput& output) {
   output.released_bytes += batch.accounted_bytes;
-  output.outcomes.push_back({.waiters = std::move(batch.waiters), .first = std::move(outcome)});
+  output.outcomes.push_back({.waiters = std::move(batch.waiters),
+                             .first = std::move(outcome),
+                             .accounted_bytes = batch.accounted_bytes});
 }
 
 }  // namespace lignum::net
