@@ -36,6 +36,8 @@ namespace {
 constexpr mode_t kDirectoryMode = 0750;
 constexpr mode_t kFileMode = 0640;
 constexpr std::string_view kLockName = "LOCK";
+// From this size on a direct file is written by way of the page cache.
+constexpr std::size_t kCachedWriteBytes = std::size_t{512} << 10;
 
 Errc code_of(int number) {
   switch (number) {
@@ -99,8 +101,12 @@ bool block_aligned(const std::byte* data, std::uint64_t position, std::size_t by
 
 class PosixFile final : public File {
  public:
-  PosixFile(Descriptor descriptor, std::string path, bool direct)
-      : descriptor_(std::move(descriptor)), path_(std::move(path)), direct_(direct) {}
+  // `large_writes`: of a direct file, a second descriptor that is not.
+  PosixFile(Descriptor descriptor, Descriptor large_writes, std::string path, bool direct)
+      : descriptor_(std::move(descriptor)),
+        large_writes_(std::move(large_writes)),
+        path_(std::move(path)),
+        direct_(direct) {}
 
   Result<std::size_t> read_at(std::uint64_t position, std::span<std::byte> out) const override {
     if (!direct_ || block_aligned(out.data(), position, out.size())) {
@@ -117,9 +123,11 @@ class PosixFile final : public File {
 
   Result<void> write_at(std::uint64_t position, Bytes data) override {
     CHECK(!direct_ || block_aligned(data.data(), position, data.size()));
+    const bool large = large_writes_.get() >= 0 && data.size() >= kCachedWriteBytes;
+    const int descriptor = large ? large_writes_.get() : descriptor_.get();
     while (!data.empty()) {
       const ssize_t count = uninterrupted([&] {
-        return ::pwrite(descriptor_.get(), data.data(), data.size(), static_cast<off_t>(position));
+        return ::pwrite(descriptor, data.data(), data.size(), static_cast<off_t>(position));
       });
       if (count < 0) {
         return failed(errno, "write at byte " + std::to_string(position), path_);
@@ -185,6 +193,8 @@ class PosixFile final : public File {
   }
 
   Descriptor descriptor_;
+  // None: a number below 0. A sync through either covers both.
+  Descriptor large_writes_;
   std::string path_;
   bool direct_;
 };
@@ -222,7 +232,7 @@ class PosixDirectory final : public Directory {
       case OpenMode::kWriteDirect:
         break;
     }
-    auto file = open_file(name, O_RDWR | O_DIRECT);
+    auto file = open_direct(name);
     if (!file && !exists(name).value_or(false)) {
       return file;
     }
@@ -336,7 +346,7 @@ class PosixDirectory final : public Directory {
     return path_ + "/" + std::string(name);
   }
 
-  [[nodiscard]] Result<std::unique_ptr<File>> open_file(std::string_view name, int flags) const {
+  [[nodiscard]] Result<Descriptor> open_descriptor(std::string_view name, int flags) const {
     Descriptor file(uninterrupted([&] {
       return ::openat(descriptor_.get(), std::string(name).c_str(), flags | O_CLOEXEC | O_NOFOLLOW,
                       kFileMode);
@@ -344,7 +354,19 @@ class PosixDirectory final : public Directory {
     if (file.get() < 0) {
       return failed(errno, "open", path_of(name));
     }
-    return std::make_unique<PosixFile>(std::move(file), path_of(name), (flags & O_DIRECT) != 0);
+    return file;
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<File>> open_file(std::string_view name, int flags) const {
+    TRY_ASSIGN(file, open_descriptor(name, flags));
+    return std::make_unique<PosixFile>(std::move(file), Descriptor(-1), path_of(name), false);
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<File>> open_direct(std::string_view name) const {
+    TRY_ASSIGN(file, open_descriptor(name, O_RDWR | O_DIRECT));
+    TRY_ASSIGN(large_writes, open_descriptor(name, O_RDWR));
+    return std::make_unique<PosixFile>(std::move(file), std::move(large_writes), path_of(name),
+                                       true);
   }
 
   Descriptor descriptor_;

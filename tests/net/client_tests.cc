@@ -285,6 +285,48 @@ TEST(ClientTest, ListenersHearOfWholeBatches) {
   }
 }
 
+// With nothing else on its way, so that what the first half appends travels meanwhile.
+TEST(ClientTest, LargeOutcomesAreToldInTwoHalves) {
+  constexpr std::uint64_t kRecords = 512;
+  class Listener final : public AppendListener {
+   public:
+    void on_appended(std::span<const std::uint64_t> tags, const Result<AppendAck>& first) override {
+      ASSERT_TRUE(first);
+      const MutexLock lock(mutex);
+      calls.push_back(tags.size());
+      for (std::size_t i = 0; i < tags.size(); ++i) {
+        ASSERT_EQ(offsets.size(), tags[i]);
+        offsets.push_back(first->offset + i);
+      }
+      if (calls.size() > 2) return;
+      for (const std::uint64_t tag : tags) {
+        ASSERT_TRUE(client->append_view("app", {.value = value}, *this, kRecords + tag));
+      }
+    }
+    Client* client = nullptr;
+    std::vector<std::byte> value = std::vector<std::byte>(100);
+    Mutex mutex;
+    std::vector<std::size_t> calls;
+    std::vector<Offset> offsets;
+  };
+  ModelNode node;
+  node.with([](ModelCluster& cluster) { return cluster.create("app", 1, 1); });
+  // One batch: it leaves with the flush.
+  const auto client = connect(node, {.linger = std::chrono::hours(1)});
+  Listener listener;
+  listener.client = client.get();
+  for (std::uint64_t tag = 0; tag < kRecords; ++tag) {
+    ASSERT_TRUE(client->append_view("app", {.value = listener.value}, listener, tag));
+  }
+  client->flush();
+  const MutexLock lock(listener.mutex);
+  ASSERT_THAT(listener.calls, ::testing::SizeIs(::testing::Ge(3U)));
+  EXPECT_EQ(listener.calls[0], kRecords / 2);
+  EXPECT_EQ(listener.calls[1], kRecords / 2);
+  ASSERT_EQ(listener.offsets.size(), 2 * kRecords);
+  for (std::uint64_t i = 0; i < 2 * kRecords; ++i) EXPECT_EQ(listener.offsets[i], Offset(i));
+}
+
 TEST(ClientTest, CallbacksMayAppend) {
   ModelNode node;
   node.with([](ModelCluster& cluster) { return cluster.create("app", 1, 1); });

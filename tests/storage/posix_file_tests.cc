@@ -75,6 +75,27 @@ TEST_F(PosixFileTest, DirectHandlesWriteBlocksAndReadAnything) {
   EXPECT_EQ(text_at(*buffered, kBlockBytes, 2), "xx");
 }
 
+// Large writes of a direct handle take another way than small ones: all handles see both.
+TEST_F(PosixFileTest, DirectHandlesWriteLargeAndSmallInTurn) {
+  constexpr std::size_t kLarge = std::size_t{1} << 20;
+  ASSERT_TRUE((*directory_->open("a", OpenMode::kCreate))->resize(4 * kLarge));
+  const auto file = *directory_->open("a", OpenMode::kWriteDirect);
+  const auto buffered = *directory_->open("a", OpenMode::kRead);
+  std::string expected;
+  for (char letter = 'a'; letter < 'g'; ++letter) {
+    // Each begins with the last block of the one before it, as the flushes of a log do.
+    const std::size_t begin = expected.empty() ? 0 : expected.size() - kBlockBytes;
+    AlignedBuffer bytes(letter % 2 == 0 ? 2 * kBlockBytes : kLarge);
+    std::ranges::fill(bytes.span(), static_cast<std::byte>(letter));
+    ASSERT_TRUE(file->write_at(begin, bytes.bytes()));
+    ASSERT_TRUE(file->sync());
+    expected.resize(begin);
+    expected.append(bytes.bytes().size(), letter);
+    ASSERT_EQ(text_at(*file, 0, expected.size()), expected);
+    ASSERT_EQ(text_at(*buffered, 0, expected.size()), expected);
+  }
+}
+
 TEST_F(PosixFileTest, NamesComeAndGo) {
   ASSERT_TRUE(directory_->open("b", OpenMode::kCreate));
   ASSERT_TRUE(directory_->open("a", OpenMode::kCreate));
