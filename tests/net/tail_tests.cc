@@ -436,9 +436,16 @@ TEST(TailTest, DeletedStreamEndsTheTail) {
   EXPECT_THAT(world.error->message(), HasSubstr("'web' was deleted"));
 }
 
-// One buffer of the least size: many round trips for few batches.
+// Batches that fill a read each, so that a tail with little memory needs many round trips.
+void fill_large(TailWorld& world, int count) {
+  for (int i = 0; i < count; ++i) {
+    world.append(world.app, 0, std::string(40'000, 'x') + std::to_string(i));
+  }
+}
+
 TailOptions thrifty(TailStart::Kind kind) {
   TailOptions options = from(kind);
+  options.streams = {"app"};
   options.buffer_bytes_max = 1;
   return options;
 }
@@ -448,10 +455,10 @@ TEST(TailTest, WithAnEndItFailsWhereANodeFallsSilent) {
     SCOPED_TRACE(seed);
     TailWorld world(static_cast<std::uint64_t>(seed), bad_network(seed));
     world.request_timeout = 2 * kSecond;
-    world.fill(60, 99);
+    fill_large(world, 40);
     world.open(seed % 2 == 0 ? thrifty(TailStart::Kind::kEarliest) : last(1000));
     if (seed % 2 == 0) {
-      world.read(5);
+      world.read(3);
     }
     ASSERT_FALSE(world.error || world.ended);
     const Moment fell_silent = world.world.now();
@@ -469,13 +476,9 @@ TEST(TailTest, WithAnEndItFailsWhereANodeFallsSilent) {
 TEST(TailTest, WithAnEndItReadsAsLongAsSomethingArrives) {
   TailWorld world(7, {.delay_max = 400 * kMillisecond});
   world.request_timeout = kSecond;
-  for (int i = 0; i < 60; ++i) {
-    world.append(world.app, 0, std::string(40'000, 'x') + std::to_string(i));
-  }
+  fill_large(world, 60);
   const Moment begun = world.world.now();
-  TailOptions options = thrifty(TailStart::Kind::kEarliest);
-  options.streams = {"app"};
-  world.open(options);
+  world.open(thrifty(TailStart::Kind::kEarliest));
   world.read();
   EXPECT_TRUE(world.ended) << (world.error ? world.error->describe() : "no end");
   EXPECT_EQ(world.lines.size(), 60U);
@@ -503,13 +506,13 @@ TEST(TailTest, WithoutAnEndItWaitsForEver) {
 TEST(TailTest, AReaderMayPauseForLongerThanTheDeadline) {
   TailWorld world(9);
   world.request_timeout = 2 * kSecond;
-  world.fill(60, 99);
+  fill_large(world, 40);
   world.open(thrifty(TailStart::Kind::kEarliest));
   world.read(5);
   world.world.run([] { return false; }, world.world.now() + 60 * kSecond);
   world.read();
   EXPECT_TRUE(world.ended) << (world.error ? world.error->describe() : "no end");
-  EXPECT_EQ(world.lines, world.expected());
+  EXPECT_EQ(world.lines.size(), 40U);
 }
 
 TEST(TailTest, WrongQuestionsAreRefused) {
