@@ -269,8 +269,9 @@ Result<void> read_all(const std::string& file, const InputOptions& options,
   for (;;) {
     const auto item = items.next();
     if (!item) return located(items.number() + 1, item.error());
-    if (!*item) return {};
-    auto record = parse_record(**item, options);
+    const std::optional<std::string_view>& text = *item;
+    if (!text) return {};
+    auto record = parse_record(*text, options);
     if (!record) return located(items.number(), record.error());
     records.push_back(*std::move(record));
   }
