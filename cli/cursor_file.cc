@@ -31,8 +31,9 @@ Result<std::optional<std::string>> load_cursor(const std::string& path) {
   auto text = read_text_file(path);
   if (!text && text.error().code() == Errc::kTooLarge) return damaged(path, text.error().message());
   TRY(text);
-  if (!*text) return std::optional<std::string>();
-  std::string line = **std::move(text);
+  const std::optional<std::string>& found = *text;
+  if (!found) return std::optional<std::string>();
+  std::string line = *found;
   if (line.empty()) return damaged(path, "it is empty");
   const std::size_t end = line.find('\n');
   if (end == std::string::npos) {
