@@ -153,8 +153,8 @@ void TailReader::watch_silence(Moment now) {
   std::string why = "nothing arrived of " + (*awaited)->stream() + "/" +
                     std::to_string((*awaited)->key().shard.value()) + " for " +
                     std::to_string(options_.request_timeout / kMillisecond) + " ms";
-  if ((*awaited)->stalled()) {
-    why += "; the last attempt ended with " + (*awaited)->stalled()->describe();
+  if (const std::optional<Error>& trouble = (*awaited)->stalled()) {
+    why += "; the last attempt ended with " + trouble->describe();
   }
   fail(Error(Errc::kTimeout, std::move(why)));
 }
