@@ -42,7 +42,7 @@ Result<std::size_t> InputFile::read(char* buffer, std::size_t bytes) const {
 bool InputFile::is_terminal() const { return ::isatty(descriptor_) != 0; }
 
 std::string InputPlace::describe() const {
-  const std::string name = file == "-" ? "standard input" : file;
+  std::string name = file == "-" ? "standard input" : file;
   if (item == 0) return name;
   return fmt::format("{}: {} {}", name, format == InputFormat::kNull ? "item" : "line", item);
 }
