@@ -1,21 +1,20 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cli/exit_code.h"
+#include "cli/input_file.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/record_input.h"
@@ -34,45 +33,6 @@ namespace {
 // Records read ahead of their acknowledgement; the client's own bound is in bytes.
 constexpr std::uint64_t kOutstandingMax = 100'000;
 
-// An open input file; standard input is borrowed.
-class Input {
- public:
-  explicit Input(std::string name) : name_(std::move(name)) {}
-  ~Input() {
-    if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
-  }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-
-  Result<void> open() {
-    if (name_ == "-") {
-      descriptor_ = STDIN_FILENO;
-      return {};
-    }
-    descriptor_ = ::open(name_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor_ >= 0) return {};
-    return fail(Errc::kIo, fmt::format("cannot open '{}': {}", name_, std::strerror(errno)));
-  }
-
-  Result<std::size_t> read(char* buffer, std::size_t bytes) const {
-    for (;;) {
-      const auto got = ::read(descriptor_, buffer, bytes);
-      if (got >= 0) return static_cast<std::size_t>(got);
-      if (errno != EINTR) {
-        return fail(Errc::kIo, fmt::format("cannot read '{}': {}", name_, std::strerror(errno)));
-      }
-      if (interrupted_ != nullptr && interrupted_->load()) return std::size_t{0};
-    }
-  }
-  [[nodiscard]] bool is_terminal() const { return ::isatty(descriptor_) != 0; }
-  void stop_when(const std::atomic<bool>& interrupted) { interrupted_ = &interrupted; }
-
- private:
-  std::string name_;
-  int descriptor_ = -1;
-  const std::atomic<bool>* interrupted_ = nullptr;
-};
-
 // Counts outcomes. Callbacks run on the client's thread.
 class Tally {
  public:
@@ -84,6 +44,11 @@ class Tally {
   void start() EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     ++started_;
+  }
+  // What was started was not taken, and will have no outcome.
+  void withdraw() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    --started_;
   }
   // True when no record is without an outcome any more.
   bool finish(const Result<AppendAck>& outcome) EXCLUDES(mutex_) {
@@ -160,9 +125,19 @@ class Appender {
   Appender(Session& session, const AppendOptions& options)
       : session_(session), options_(options), output_(session.terminal) {}
 
-  Result<void> append_file(const std::string& name) {
-    Input input(name);
-    TRY(input.open());
+  // What is wrong with the input, and where.
+  struct Trouble {
+    InputPlace place;
+    Error error;
+  };
+
+  std::optional<Trouble> append_file(const std::string& name) {
+    InputFile input(name);
+    const auto trouble = [&](std::size_t item, const Error& error) {
+      return Trouble{.place = {.file = name, .item = item, .format = options_.input.format},
+                     .error = error};
+    };
+    if (const auto opened = input.open(); !opened) return trouble(0, opened.error());
     if (input.is_terminal()) {
       session_.terminal.status("appending what you type, line by line; Ctrl-D ends it");
     }
@@ -171,26 +146,25 @@ class Appender {
         [&input](char* buffer, std::size_t bytes) { return input.read(buffer, bytes); },
         options_.input.format);
     while (!session_.interrupted.load() && !tally_.broken()) {
-      auto item = items.next();
-      if (!item) return located(name, items.number() + 1, item.error());
+      const auto item = items.next();
+      if (!item) return trouble(items.number() + 1, item.error());
       const std::optional<std::string_view>& text = *item;
-      if (!text) return {};
-      auto record = parse_record(*text, options_.input);
-      if (!record) return located(name, items.number(), record.error());
+      if (!text) return std::nullopt;
+      const auto record = parse_record(*text, options_.input);
+      if (!record) return trouble(items.number(), record.error());
+      tell_progress();
+      if (const auto sent = send(*record); !sent) return trouble(items.number(), sent.error());
       if (options_.tee) {
         output_.data(std::string(*text) +
                      (options_.input.format == InputFormat::kNull ? '\0' : '\n'));
         if (!items.buffered()) output_.flush();
       }
-      tell_progress();
-      if (auto sent = send(*record); !sent) {
-        return located(name, items.number(), sent.error());
-      }
     }
-    return {};
+    return std::nullopt;
   }
 
-  Outcome finish(Result<void> read) {
+  // Waits for every outcome. `left`: the files behind the one that is in trouble.
+  Outcome finish(const std::optional<Trouble>& trouble, std::span<const std::string> left) {
     session_.client.flush();
     tally_.wait_below(1);
     const Tally::Counts counts = tally_.counts();
@@ -202,7 +176,7 @@ class Appender {
     }
     session_.terminal.flush();
     session_.terminal.status(summary);
-    if (!read) return std::unexpected(read.error());
+    if (trouble) return explain(*trouble, counts, left);
     if (counts.first_error) {
       return fail(counts.first_error->code(),
                   fmt::format("{} record(s) failed, {} unknown; the first: {}", counts.failed,
@@ -221,12 +195,34 @@ class Appender {
     output_.progress(fmt::format("{} records acknowledged", tally_.counts().acknowledged));
   }
 
-  [[nodiscard]] std::unexpected<Error> located(const std::string& name, std::size_t item,
-                                               const Error& error) const {
-    const InputFormat format = options_.input.format;
-    return fail(error.code(),
-                fmt::format("{}: {} {}: {}", name == "-" ? "standard input" : name,
-                            format == InputFormat::kNull ? "item" : "line", item, error.message()));
+  // Where it is, what is wrong, what was done before it, and how to go on.
+  [[nodiscard]] std::unexpected<Error> explain(const Trouble& trouble, const Tally::Counts& counts,
+                                               std::span<const std::string> left) const {
+    const InputPlace& place = trouble.place;
+    std::string text = fmt::format("{}: {}; ", place.describe(), trouble.error.message());
+    if (counts.first_error) {
+      text += fmt::format(
+          "of the records before it {} are appended, {} failed and {} are unknown ({}): read what "
+          "is "
+          "there before you append the rest",
+          counts.acknowledged, counts.failed, counts.unknown, counts.first_error->message());
+      return fail(trouble.error.code(), std::move(text));
+    }
+    text += counts.acknowledged == 0 ? "nothing is appended"
+            : counts.acknowledged == 1
+                ? "the 1 record before it is appended"
+                : fmt::format("the {} records before it are appended", counts.acknowledged);
+    if (place.item > 1) {
+      text += fmt::format(
+          ". Correct it and append the rest: {} | logctl append {} (with the same "
+          "flags)",
+          place.rest(), options_.stream);
+    } else {
+      text += ". Correct it and append it again";
+    }
+    if (!left.empty())
+      text += fmt::format(", then the files behind it: '{}'", fmt::join(left, "' '"));
+    return fail(trouble.error.code(), std::move(text));
   }
 
   Result<void> send(const Record& record) {
@@ -245,7 +241,7 @@ class Appender {
       queued = session_.client.append(options_.stream, record, done);
     }
     if (!queued) {
-      tally_.finish(std::unexpected(queued.error()));
+      tally_.withdraw();
       return queued;
     }
     return {};
@@ -258,6 +254,29 @@ class Appender {
   Tally tally_;
 };
 
+// All records of a file. As they go in one batch, an error says that nothing is appended.
+Result<void> read_all(const std::string& file, const InputOptions& options,
+                      std::vector<Record>& records) {
+  InputFile input(file);
+  const auto located = [&](std::size_t item, const Error& error) {
+    const InputPlace place{.file = file, .item = item, .format = options.format};
+    return fail(error.code(),
+                fmt::format("{}: {}; nothing is appended", place.describe(), error.message()));
+  };
+  if (const auto opened = input.open(); !opened) return located(0, opened.error());
+  ItemReader items([&input](char* buffer, std::size_t bytes) { return input.read(buffer, bytes); },
+                   options.format);
+  for (;;) {
+    const auto item = items.next();
+    if (!item) return located(items.number() + 1, item.error());
+    const std::optional<std::string_view>& text = *item;
+    if (!text) return {};
+    auto record = parse_record(*text, options);
+    if (!record) return located(items.number(), record.error());
+    records.push_back(*std::move(record));
+  }
+}
+
 Outcome append_expecting(Session& session, const AppendOptions& options, Offset expected) {
   TRY_ASSIGN(name, parse_shard_name(options.stream));
   if (!name.shard) {
@@ -265,19 +284,7 @@ Outcome append_expecting(Session& session, const AppendOptions& options, Offset 
                 "--expect-offset needs STREAM/SHARD: offsets count within a shard");
   }
   std::vector<Record> records;
-  for (const std::string& file : options.files) {
-    Input input(file);
-    TRY(input.open());
-    ItemReader items(
-        [&input](char* buffer, std::size_t bytes) { return input.read(buffer, bytes); },
-        options.input.format);
-    for (;;) {
-      TRY_ASSIGN(item, items.next());
-      if (!item) break;
-      TRY_ASSIGN(record, parse_record(*item, options.input));
-      records.push_back(std::move(record));
-    }
-  }
+  for (const std::string& file : options.files) TRY(read_all(file, options.input, records));
   if (records.empty()) return fail(Errc::kInvalidArgument, "there is nothing to append");
   const std::size_t count = records.size();
   TRY_ASSIGN(
@@ -305,6 +312,8 @@ Result<void> create_if_missing(Session& session, const AppendOptions& options) {
 }  // namespace
 
 Outcome run_append(Session& session, const AppendOptions& options) {
+  // Exit code 0 says that all records are on disk, whoever reads what is told of them.
+  if (options.tee || options.json_acks) session.terminal.require_reader();
   if (options.expected_offset) {
     return append_expecting(session, options, Offset(*options.expected_offset));
   }
@@ -317,12 +326,13 @@ Outcome run_append(Session& session, const AppendOptions& options) {
   }
   TRY(create_if_missing(session, options));
   Appender appender(session, options);
-  Result<void> read;
-  for (const std::string& file : options.files) {
-    read = appender.append_file(file);
-    if (!read || session.interrupted.load()) break;
+  std::span<const std::string> left(options.files);
+  std::optional<Appender::Trouble> trouble;
+  while (!left.empty() && !trouble && !session.interrupted.load()) {
+    trouble = appender.append_file(left.front());
+    left = left.subspan(1);
   }
-  return appender.finish(std::move(read));
+  return appender.finish(trouble, left);
 }
 
 }  // namespace lignum::cli

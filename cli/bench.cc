@@ -159,7 +159,6 @@ Result<void> check_matrix(const BenchMatrix& matrix) {
                               LimitDisk::kFilesMax));
     }
   }
-  constexpr std::size_t kRepeatMax = 1000;
   if (matrix.repeat < 1 || matrix.repeat > kRepeatMax) {
     return fail(Errc::kInvalidArgument, fmt::format("--repeat goes from 1 to {}", kRepeatMax));
   }

@@ -18,6 +18,8 @@
 
 namespace lignum::cli {
 
+inline constexpr std::size_t kRepeatMax = 1000;
+
 // Sizes, windows and groups make a matrix; every cell of it is measured.
 struct BenchMatrix {
   std::vector<std::size_t> record_bytes = {100};

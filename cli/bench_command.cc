@@ -210,6 +210,9 @@ Result<Verb> BenchCommand::verb(const CLI::App& bench) const {
     return options;
   }
   BenchReadOptions options = words_->read;
+  if (options.repeat < 1 || options.repeat > kRepeatMax) {
+    return fail(Errc::kInvalidArgument, fmt::format("--repeat goes from 1 to {}", kRepeatMax));
+  }
   TRY_ASSIGN(format, format_of(words_->read_output));
   options.format = format;
   return options;

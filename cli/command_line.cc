@@ -17,14 +17,14 @@
 #include <vector>
 
 #include "cli/bench_command.h"
-#include "cli/contexts.h"
+#include "cli/flag_value.h"
+#include "cli/global_words.h"
 #include "cli/help_texts.h"
 #include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/read_arguments.h"
 #include "cli/record_input.h"
-#include "cli/terminal.h"
 #include "cli/verify.h"
 #include "cli/word_hints.h"
 #include "net/client.h"
@@ -32,6 +32,7 @@
 #include "raft/types.h"
 #include "storage/compression.h"
 #include "storage/level.h"
+#include "storage/record_batch.h"
 
 namespace lignum::cli {
 
@@ -41,11 +42,7 @@ using std::chrono::milliseconds;
 
 // What the words said, still as text; made into options once parsing is done.
 struct Words {
-  std::string endpoints;
-  std::string context;
-  std::string timeout;
-  std::string color = "auto";
-  GlobalOptions global;
+  GlobalWords global;
 
   AppendOptions append;
   bool null = false;
@@ -54,18 +51,17 @@ struct Words {
   std::string key;
   std::string key_field;
   std::vector<std::string> fields;
-  std::string batch;
-  std::string linger;
-  std::string deadline;
+  std::optional<std::string> batch;
+  std::optional<std::string> linger;
+  std::optional<std::string> deadline;
   std::string append_output;
 
   ReadArguments read;
   ReadArguments tail;
 
   StreamsCreateOptions create;
-  std::uint32_t shards = 0;
-  std::string retention;
-  std::string retention_bytes;
+  std::optional<std::string> retention;
+  std::optional<std::string> retention_bytes;
   StreamsDescribeOptions describe;
   StreamsTrimOptions trim;
   StreamsDeleteOptions remove;
@@ -85,14 +81,7 @@ Result<ListFormat> list_format(const std::string& name) {
 }
 
 void declare_global(CLI::App& app, Words& words) {
-  app.add_option("-e,--endpoints", words.endpoints, "HOST:PORT,... of nodes [127.0.0.1:7400]")
-      ->envname("LOGCTL_ENDPOINTS");
-  app.add_option("--context", words.context, "A cluster named with 'logctl context add'")
-      ->envname("LOGCTL_CONTEXT");
-  app.add_option("--timeout", words.timeout, "Give up on a request after this long [10s]")
-      ->envname("LOGCTL_TIMEOUT");
-  app.add_option("--color", words.color, "auto, always or never [auto]");
-  app.add_flag("-q,--quiet", words.global.quiet, "No summaries on standard error");
+  words.global.declare(app);
   app.footer(help::kGlobal);
   app.require_subcommand(1);
   app.set_version_flag("--version", "logctl " LIGNUM_VERSION, "Print the version and end");
@@ -101,9 +90,16 @@ void declare_global(CLI::App& app, Words& words) {
 }
 
 // strtoull, which CLI11 asks, takes -1 for the largest number there is.
-std::string refuse_unless_digits(const std::string& text) {
-  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? "" : "'" + text + "' is not an offset: a whole number from 0 on";
+bool only_digits(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+std::string refuse_unless_offset(const std::string& text) {
+  return only_digits(text) ? "" : "'" + text + "' is not an offset: a whole number from 0 on";
+}
+
+std::string refuse_unless_number(const std::string& text) {
+  return only_digits(text) ? "" : "'" + text + "' is not a whole number";
 }
 
 void declare_append(CLI::App& app, Words& words) {
@@ -128,9 +124,9 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_option("--message-field", words.append.input.message_field, "JSON member [message]");
   verb->add_option("--expect-offset", words.append.expected_offset,
                    "Append all as one batch, only if this is the shard's next offset")
-      ->check(refuse_unless_digits);
+      ->check(refuse_unless_offset);
   verb->add_option("-z,--compress", words.append.compression, "none, gzip, snappy, lz4 or zstd");
-  verb->add_option("--batch", words.batch, "Largest batch [256KiB]");
+  verb->add_option("--batch", words.batch, "Largest batch, at most 7MiB [256KiB]");
   verb->add_option("--linger", words.linger, "Wait this long for a batch to fill [0s]");
   verb->add_option("--deadline", words.deadline, "Retry for this long [30s]");
   verb->add_flag("--create", words.append.create, "Make the stream if it does not exist");
@@ -173,8 +169,12 @@ void declare_streams(CLI::App& app, Words& words) {
     verb->add_option("-o,--output", words.output, "table or json [table]");
   };
   CLI::App* create = streams->add_subcommand("create", "Make a stream");
-  create->add_option("STREAM", words.create.stream, "[A-Za-z0-9._-], at most 249")->required();
-  create->add_option("-s,--shards", words.shards, "Ordered pieces, fixed for ever [4]");
+  create->add_option("STREAM", words.create.stream, "[A-Za-z0-9._-], at most 249, no '-' in front")
+      ->required();
+  create
+      ->add_option("-s,--shards", words.create.settings.shards,
+                   "Ordered pieces, fixed for ever [4]")
+      ->check(refuse_unless_number);
   create->add_option("--retention", words.retention, "Keep records this long, or 'forever' [7d]");
   create->add_option("--retention-bytes", words.retention_bytes, "Keep at most this much");
   create->footer(help::kStreamsCreate);
@@ -187,7 +187,7 @@ void declare_streams(CLI::App& app, Words& words) {
   trim->add_option("STREAM/SHARD", words.trim.stream, "The shard")->required();
   trim->add_option("--before", words.trim.before, "Becomes the first offset kept")
       ->required()
-      ->check(refuse_unless_digits);
+      ->check(refuse_unless_offset);
   trim->footer(help::kStreamsTrim);
   trim->add_flag("-y,--yes", words.trim.yes, "Do not ask");
   trim->add_flag("--dry-run", words.trim.dry_run, "Only say what would be done");
@@ -260,42 +260,27 @@ void declare(CLI::App& app, Words& words) {
   declare_rest(app, words);
 }
 
-Result<milliseconds> milliseconds_of(const std::string& text) {
-  TRY_ASSIGN(duration, parse_duration(text));
-  return std::chrono::ceil<milliseconds>(duration);
-}
-
-Result<GlobalOptions> global_options(const Words& words) {
-  GlobalOptions global = words.global;
-  if (!words.endpoints.empty()) {
-    TRY_ASSIGN(endpoints, parse_endpoints(words.endpoints));
-    global.choice.said = std::move(endpoints);
-  }
-  if (!words.context.empty()) global.choice.context = words.context;
-  if (!words.timeout.empty()) {
-    TRY_ASSIGN(timeout, milliseconds_of(words.timeout));
-    global.timeout = timeout;
-  }
-  if (words.color != "auto" && words.color != "always" && words.color != "never") {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("--color takes auto, always or never, not '{}'", words.color));
-  }
-  if (words.color == "always") global.color = ColorChoice::kAlways;
-  if (words.color == "never") global.color = ColorChoice::kNever;
-  return global;
-}
-
 Result<void> append_tuning(const Words& words, AppendOptions& options) {
-  if (!words.batch.empty()) {
-    TRY_ASSIGN(bytes, parse_size(words.batch));
+  if (words.batch) {
+    TRY_ASSIGN(bytes, flag_value("--batch", parse_size(*words.batch)));
+    // Where one record more must still fit.
+    constexpr std::size_t kMost = kBatchBytesMax - kRecordBytesMax;
+    if (bytes < 1 || bytes > kMost) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("--batch: '{}' is out of range; it goes from 1 byte to {}",
+                              *words.batch, human_bytes(kMost)));
+    }
     options.batch_bytes = bytes;
   }
-  if (!words.linger.empty()) {
-    TRY_ASSIGN(linger, parse_duration(words.linger));
+  if (words.linger) {
+    // Not to wait is what linger begins with.
+    const bool none = parse_duration(*words.linger) == std::chrono::microseconds(0);
+    if (!none) TRY(flag_value("--linger", parse_wait(*words.linger)));
+    TRY_ASSIGN(linger, parse_duration(*words.linger));
     options.linger = linger;
   }
-  if (!words.deadline.empty()) {
-    TRY_ASSIGN(deadline, milliseconds_of(words.deadline));
+  if (words.deadline) {
+    TRY_ASSIGN(deadline, flag_value("--deadline", parse_wait(*words.deadline)));
     options.deadline = deadline;
   }
   return {};
@@ -347,16 +332,26 @@ Result<Verb> append_options(const Words& words) {
 
 Result<Verb> create_options(const Words& words) {
   StreamsCreateOptions options = words.create;
-  if (words.shards != 0) options.settings.shards = words.shards;
   if (words.retention == "forever") {
     options.settings.retention = milliseconds(-1);
-  } else if (!words.retention.empty()) {
-    TRY_ASSIGN(retention, milliseconds_of(words.retention));
-    options.settings.retention = retention;
+  } else if (words.retention) {
+    TRY_ASSIGN(retention, flag_value("--retention", parse_duration(*words.retention)));
+    options.settings.retention = std::chrono::ceil<milliseconds>(retention);
+    if (retention.count() == 0) {
+      return fail(
+          Errc::kInvalidArgument,
+          fmt::format("--retention: '{}' would keep nothing; write how long to keep records, "
+                      "like 7d, or 'forever'",
+                      *words.retention));
+    }
   }
-  if (!words.retention_bytes.empty()) {
-    TRY_ASSIGN(bytes, parse_size(words.retention_bytes));
+  if (words.retention_bytes) {
+    TRY_ASSIGN(bytes, flag_value("--retention-bytes", parse_size(*words.retention_bytes)));
     options.settings.retention_bytes = static_cast<std::int64_t>(bytes);
+    if (bytes == 0) {
+      return fail(Errc::kInvalidArgument,
+                  "--retention-bytes: 0 would keep nothing; write how much to keep, like 10GiB");
+    }
   }
   TRY_ASSIGN(format, list_format(words.output));
   options.format = format;
@@ -414,6 +409,7 @@ Result<std::variant<CommandLine, HelpText>> parse_command_line(
     const std::vector<std::string>& words, TimeUs now) {
   if (words.size() >= 1 && words.front() == "__complete") {
     CommandLine line;
+    line.global.choice = environment_choice();
     CompleteOptions complete{.words = {words.begin() + 1, words.end()}};
     if (!complete.words.empty() && complete.words.front() == "--") {
       complete.words.erase(complete.words.begin());
@@ -437,7 +433,7 @@ Result<std::variant<CommandLine, HelpText>> parse_command_line(
     return std::unexpected(refuse_words(app, words, error.what()));
   }
   CommandLine line;
-  TRY_ASSIGN(global, global_options(said));
+  TRY_ASSIGN(global, said.global.options());
   line.global = std::move(global);
   TRY_ASSIGN(verb, chosen_verb(app, said, now));
   line.verb = std::move(verb);

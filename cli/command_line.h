@@ -17,9 +17,9 @@ struct HelpText {
   std::string text;
 };
 
-// Parses the words after the program's name; `now` is what relative times count from. Environment
-// variables LOGCTL_ENDPOINTS and LOGCTL_TIMEOUT stand behind flags. kInvalidArgument says which
-// word is wrong and where help is.
+// Parses the words after the program's name; `now` is what relative times count from. The variables
+// LOGCTL_ENDPOINTS, LOGCTL_CONTEXT and LOGCTL_TIMEOUT stand behind flags. kInvalidArgument says
+// which word is wrong and where help is.
 [[nodiscard]] Result<std::variant<CommandLine, HelpText>> parse_command_line(
     const std::vector<std::string>& words, TimeUs now);
 

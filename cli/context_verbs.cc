@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cli/contexts.h"
+#include "cli/endpoint_text.h"
 #include "cli/exit_code.h"
 #include "cli/list_format.h"
 #include "cli/options.h"

@@ -4,26 +4,21 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstddef>
-#include <cstdint>
 #include <expected>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "cli/endpoint_text.h"
 #include "raft/error.h"
 
 namespace lignum::cli {
 
 namespace {
-
-constexpr std::string_view kDefaultEndpoint = "127.0.0.1:7400";
 
 std::unexpected<Error> refuse(const toml::source_position& where, std::string_view what) {
   return fail(Errc::kInvalidArgument,
@@ -53,8 +48,9 @@ Result<Context> parse_context(std::string_view name, const toml::table& table) {
     for (const toml::node& element : *list) {
       const auto text = element.value<std::string>();
       if (!text) return refuse(element.source().begin, "an endpoint is a text \"host:port\"");
-      TRY_ASSIGN(parsed, parse_endpoints(*text));
-      std::ranges::move(parsed, std::back_inserter(context.endpoints));
+      auto parsed = parse_endpoints(*text);
+      if (!parsed) return refuse(element.source().begin, parsed.error().message());
+      std::ranges::move(*parsed, std::back_inserter(context.endpoints));
     }
   }
   if (context.endpoints.empty()) {
@@ -104,37 +100,16 @@ std::string print_contexts(const Contexts& contexts) {
   return out.str();
 }
 
-Result<std::vector<std::string>> parse_endpoints(std::string_view text) {
-  std::vector<std::string> endpoints;
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
-    const std::string_view one = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-    if (one.empty()) continue;
-    const std::size_t colon = one.rfind(':');
-    const std::string_view port = colon == std::string_view::npos ? "" : one.substr(colon + 1);
-    std::uint16_t number = 0;
-    const auto [rest, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-    const bool whole = error == std::errc{} && rest == port.data() + port.size() && number != 0;
-    if (!whole || colon == 0) {
-      return fail(
-          Errc::kInvalidArgument,
-          fmt::format("'{}' is not an endpoint; write HOST:PORT, as in {}; a port is 1 to 65535",
-                      one, kDefaultEndpoint));
-    }
-    endpoints.emplace_back(one);
-  }
-  if (endpoints.empty()) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("no endpoint was given; write HOST:PORT, as in {}", kDefaultEndpoint));
-  }
-  return endpoints;
-}
-
 Result<std::vector<std::string>> choose_endpoints(const EndpointChoice& choice,
                                                   const Contexts& contexts) {
-  if (choice.said) return *choice.said;
-  const auto& name = choice.context ? choice.context : contexts.current;
+  if (choice.endpoints) return *choice.endpoints;
+  if (!choice.context && choice.environment_endpoints) {
+    auto endpoints = parse_endpoints(*choice.environment_endpoints);
+    if (endpoints) return endpoints;
+    return fail(endpoints.error().code(), "LOGCTL_ENDPOINTS: " + endpoints.error().message());
+  }
+  const auto& said = choice.context ? choice.context : choice.environment_context;
+  const auto& name = said ? said : contexts.current;
   if (!name) return std::vector<std::string>{std::string(kDefaultEndpoint)};
   const auto found = contexts.by_name.find(*name);
   if (found != contexts.by_name.end()) return found->second.endpoints;

@@ -34,15 +34,20 @@ struct Contexts {
 [[nodiscard]] Result<Contexts> parse_contexts(std::string_view text);
 [[nodiscard]] std::string print_contexts(const Contexts& contexts);
 
-// "host:port,host:port" as a list. kInvalidArgument where one has no port.
-[[nodiscard]] Result<std::vector<std::string>> parse_endpoints(std::string_view text);
-
-// From the strongest word to the weakest.
+// From the strongest word to the weakest: a flag beats the environment.
 struct EndpointChoice {
-  std::optional<std::vector<std::string>> said;  // --endpoints or LOGCTL_ENDPOINTS
-  std::optional<std::string> context;            // --context or LOGCTL_CONTEXT
+  std::optional<std::vector<std::string>> endpoints;  // --endpoints
+  std::optional<std::string> context;                 // --context
+  // LOGCTL_ENDPOINTS, as it is: it may be wrong where a flag makes that no matter.
+  std::optional<std::string> environment_endpoints;
+  std::optional<std::string> environment_context;  // LOGCTL_CONTEXT
+
+  // False where a stronger word is there: then a file that cannot be read is no matter.
+  [[nodiscard]] bool needs_contexts() const {
+    return !endpoints && (context || !environment_endpoints);
+  }
 };
-// kNotFound for a context that does not exist.
+// kNotFound for a context that does not exist; kInvalidArgument for a wrong LOGCTL_ENDPOINTS.
 [[nodiscard]] Result<std::vector<std::string>> choose_endpoints(const EndpointChoice& choice,
                                                                 const Contexts& contexts);
 

@@ -8,9 +8,14 @@ namespace lignum::cli::help {
 inline constexpr const char* kGlobal = R"(
 Offsets count within a shard: where one is needed, write STREAM/SHARD.
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 permission, 5 unavailable or timeout,
-6 conflict, 7 local input/output or damage, 10 unhealthy, 130 interrupted.)";
+6 conflict, 7 local input/output or damage, 10 unhealthy, 130 interrupted.
+Which nodes, from the strongest word: --endpoints, --context, LOGCTL_ENDPOINTS, LOGCTL_CONTEXT, the
+current context ('logctl context use'), 127.0.0.1:7400.)";
 
 inline constexpr const char* kAppend = R"(
+A line that is wrong ends it: what stands before it is on disk, and the message says which line it
+is and how to append the rest. A JSON object with two members of one name is wrong.
+
 Examples:
   echo 'disk is hot' | logctl append app -l warn -F host=web1
   logctl append app --json < events.ndjson       (members become fields)
@@ -23,12 +28,14 @@ Examples:
   logctl tail -f -p warn 'app-*'       warnings and above of many streams, merged in order
   logctl tail -S 1h -g timeout app     the last hour, lines that match
   logctl tail -f --cursor-file c app   goes on where it stopped
+The cursor file is one line; a damaged one, or one that cannot be written, ends it before the first
+record with exit code 7. Without -f it ends with exit code 5 where nothing arrives for --timeout.
 Levels: a name or syslog number and everything above it, or a range such as info..error.
 Times: 5m, 2h, 7d (ago), today, yesterday, 2026-11-23T10:00:00Z, '2026-11-23 10:00', @seconds.)";
 
 inline constexpr const char* kContext = R"(
 Contexts are kept in $XDG_CONFIG_HOME/logctl/config.toml (~/.config/logctl/config.toml).
-What counts, from the strongest: --endpoints, LOGCTL_ENDPOINTS, --context, LOGCTL_CONTEXT, the
+What counts, from the strongest: --endpoints, --context, LOGCTL_ENDPOINTS, LOGCTL_CONTEXT, the
 current context, 127.0.0.1:7400.
 
 Examples:
@@ -39,7 +46,8 @@ Examples:
 inline constexpr const char* kRead = R"(
 Reads to the end that the stream has now, and ends. All shards come merged, by append time.
 --from and --to take times; with STREAM/SHARD also offsets, which count within that shard: --from
-is the first one shown, --to the first one not shown.
+is the first one shown, --to the first one not shown. Ends with exit code 5 where nothing arrives
+for --timeout.
 
 Examples:
   logctl read app                       everything
@@ -49,7 +57,7 @@ Examples:
 
 inline constexpr const char* kStreams = R"(
 A stream is a named log, cut into shards when it is made; records of one key share a shard and keep
-their order. Names: [A-Za-z0-9._-], at most 249 characters.
+their order. Names: [A-Za-z0-9._-], at most 249 characters, no '-' in front.
 
 Examples:
   logctl streams create app --shards 8 --retention 30d

@@ -1,7 +1,9 @@
 #include "cli/program.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -49,6 +51,16 @@ void catch_signals() {
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+}
+
+// A standard descriptor that is closed must not become that of a socket: what is printed would go
+// there. The null device, opened the wrong way round, fails what is done with it.
+void hold_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    // The lowest that is free is this one.
+    if (::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) != descriptor) return;
+  }
 }
 
 TimeUs wall_now() {
@@ -149,7 +161,7 @@ std::optional<std::string> contexts_file() {
 }
 
 Result<std::vector<std::string>> endpoints_of(const GlobalOptions& global) {
-  if (global.choice.said) return *global.choice.said;
+  if (!global.choice.needs_contexts()) return choose_endpoints(global.choice, {});
   TRY_ASSIGN(contexts, load_contexts(contexts_file()));
   return choose_endpoints(global.choice, contexts);
 }
@@ -177,11 +189,13 @@ std::optional<Outcome> run_alone(Terminal& terminal, const Verb& verb) {
 
 Outcome run(Terminal& terminal, CommandLine line) {
   if (auto outcome = run_alone(terminal, line.verb)) return *std::move(outcome);
-  TRY_ASSIGN(endpoints, endpoints_of(line.global));
-  line.global.endpoints = std::move(endpoints);
+  auto endpoints = endpoints_of(line.global);
+  if (endpoints) line.global.endpoints = *endpoints;
   if (const auto* complete = std::get_if<CompleteOptions>(&line.verb)) {
+    // Without endpoints no streams are offered, but verbs and flags are.
     return print_candidates(terminal, line.global, *complete);
   }
+  TRY(endpoints);
   TRY_ASSIGN(client, connect(line.global, line.verb));
   Session session{
       .client = *client, .terminal = terminal, .global = line.global, .interrupted = interrupted};
@@ -191,6 +205,7 @@ Outcome run(Terminal& terminal, CommandLine line) {
 }  // namespace
 
 int run_program(const std::vector<std::string>& words) {
+  hold_standard_descriptors();
   catch_signals();
   auto parsed = parse_command_line(words, wall_now());
   if (!parsed) {
@@ -198,7 +213,7 @@ int run_program(const std::vector<std::string>& words) {
     return static_cast<int>(ExitCode::kUsage);
   }
   if (const auto* help = std::get_if<HelpText>(&*parsed)) {
-    fmt::print("{}", help->text);
+    Terminal(ColorChoice::kNever).data(help->text);
     return 0;
   }
   const auto& line = std::get<CommandLine>(*parsed);

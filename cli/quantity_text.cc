@@ -88,13 +88,24 @@ std::optional<ZoneText> parse_zone(std::string_view text) {
   };
   const auto hours = digits(1);
   const auto minutes = digits(4);
-  if (!hours || !minutes) return std::nullopt;
+  if (!hours || !minutes || *hours > 23 || *minutes > 59) return std::nullopt;
   const std::int64_t seconds = (*hours * 60 + *minutes) * 60;
   return ZoneText{.zone = Zone::kUtc, .offset_seconds = text[0] == '-' ? -seconds : seconds};
 }
 
-// Whether the text has this shape: `format` as strptime takes it, then a fraction and a zone.
-std::optional<TimeUs> calendar_time(const std::string& text, const char* format) {
+// strptime takes the 31st of every month and the 61st second of every minute; what then counts
+// days makes another date of it.
+bool exists(const std::tm& broken) {
+  const std::chrono::year_month_day day(
+      std::chrono::year(broken.tm_year + 1900),
+      std::chrono::month(static_cast<unsigned>(broken.tm_mon + 1)),
+      std::chrono::day(static_cast<unsigned>(broken.tm_mday)));
+  return day.ok() && broken.tm_sec <= 60;
+}
+
+// The time, where the text has this shape: `format` as strptime takes it, then a fraction and a
+// zone. kInvalidArgument for one that the calendar does not have.
+std::optional<Result<TimeUs>> calendar_time(const std::string& text, const char* format) {
   std::tm broken{};
   broken.tm_isdst = -1;
   const char* rest = ::strptime(text.c_str(), format, &broken);
@@ -108,13 +119,16 @@ std::optional<TimeUs> calendar_time(const std::string& text, const char* format)
   }
   const auto zone = parse_zone({rest, static_cast<std::size_t>(end - rest)});
   if (!zone) return std::nullopt;
+  if (!exists(broken)) {
+    return fail(Errc::kInvalidArgument, fmt::format("'{}' is not in the calendar", text));
+  }
   const std::time_t seconds =
       zone->zone == Zone::kUtc ? ::timegm(&broken) - zone->offset_seconds : std::mktime(&broken);
   return TimeUs{seconds} * kUsPerSecond +
          static_cast<TimeUs>(std::llround(fraction * kUsPerSecond));
 }
 
-std::optional<TimeUs> calendar_time(const std::string& text) {
+std::optional<Result<TimeUs>> calendar_time(const std::string& text) {
   for (const char* format :
        {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"}) {
     if (const auto time = calendar_time(text, format)) return time;
@@ -186,6 +200,27 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
   return std::chrono::microseconds(std::llround(total));
 }
 
+Result<std::chrono::milliseconds> parse_wait(std::string_view text) {
+  // What waits adds it to a clock, some in nanoseconds.
+  constexpr std::chrono::days kWaitMax{36500};
+  TRY_ASSIGN(duration, parse_duration(text));
+  if (duration.count() == 0) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' would not wait at all; write how long, like 500ms or 10s", text));
+  }
+  if (duration > kWaitMax) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("'{}' is too long; the longest is {}d", text, kWaitMax.count()));
+  }
+  return std::chrono::ceil<std::chrono::milliseconds>(duration);
+}
+
+Result<TimeUs> parse_calendar_time(std::string_view text) {
+  if (auto time = calendar_time(std::string(text))) return *std::move(time);
+  return fail(Errc::kInvalidArgument,
+              fmt::format("'{}' is not a time; write it like 2026-11-23T10:00:00Z", text));
+}
+
 Result<TimeUs> parse_time(std::string_view text, TimeUs now) {
   if (text == "now") return now;
   if (text == "today") return midnight(now, 0);
@@ -196,7 +231,7 @@ Result<TimeUs> parse_time(std::string_view text, TimeUs now) {
       return static_cast<TimeUs>(std::llround(seconds->value * kUsPerSecond));
     }
   }
-  if (const auto time = calendar_time(std::string(text))) return *time;
+  if (auto time = calendar_time(std::string(text))) return *std::move(time);
   // Longer ago than there are times is from the beginning.
   if (const auto ago = parse_duration(text)) return std::max<TimeUs>(0, now - ago->count());
   return fail(Errc::kInvalidArgument,

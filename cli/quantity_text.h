@@ -17,12 +17,18 @@ namespace lignum::cli {
 // Go style: "300ms", "1.5s", "5m", "2h30m", "7d", "2w". A bare number is refused: it has no unit.
 [[nodiscard]] Result<std::chrono::microseconds> parse_duration(std::string_view text);
 
+// A duration that something waits for: kInvalidArgument for none at all and above 36500d.
+[[nodiscard]] Result<std::chrono::milliseconds> parse_wait(std::string_view text);
+
+// Only the first two of the forms below: what means the same whenever it is read.
+[[nodiscard]] Result<TimeUs> parse_calendar_time(std::string_view text);
 // A moment:
 //   2026-11-23T10:00:00Z   RFC 3339, with Z or an offset; fractions are taken
 //   2026-11-23 10:00[:00]  local time; a bare date is its midnight
 //   @1700000000[.5]        seconds since the epoch
 //   5m, 2h, 7d             that long ago, but not before 1970
 //   now, today, yesterday
+// Days and times that the calendar does not have (2026-02-30) are refused.
 [[nodiscard]] Result<TimeUs> parse_time(std::string_view text, TimeUs now);
 
 enum class Zone : std::uint8_t { kLocal, kUtc };

@@ -102,10 +102,12 @@ class Reader {
     }
     if (keep_last_) wanted.start = {.kind = TailStart::Kind::kEarliest};
     if (!options_.cursor_file) return wanted;
+    TRY(check_cursor_writable(*options_.cursor_file));
     TRY_ASSIGN(cursor, load_cursor(*options_.cursor_file));
     if (cursor) {
       wanted.start = {.kind = TailStart::Kind::kCursor, .cursor = *cursor};
       keep_last_ = false;
+      resumed_ = true;
     }
     return wanted;
   }
@@ -129,12 +131,21 @@ class Reader {
     return ExitCode::kInterrupted;
   }
 
-  static Error explain(const Error& error) {
+  [[nodiscard]] Error explain(const Error& error) const {
+    std::string text = error.message();
     if (error.code() == Errc::kNotFound) {
-      return Error(error.code(), error.message() + "; 'logctl streams ls' lists what there is");
+      text += "; 'logctl streams ls' lists what there is";
+    } else if (error.code() == Errc::kTrimmed) {
+      text += "; go on over the gap with --skip-gaps";
+    } else if (error.code() == Errc::kTimeout) {
+      text += "; wait longer with --timeout";
     }
-    if (error.code() != Errc::kTrimmed) return error;
-    return Error(error.code(), error.message() + "; go on over the gap with --skip-gaps");
+    const bool about_place = error.code() == Errc::kNotFound || error.code() == Errc::kTrimmed ||
+                             error.code() == Errc::kOffsetOutOfRange;
+    if (resumed_ && about_place) {
+      text += fmt::format(" (begun with the cursor in '{}')", *options_.cursor_file);
+    }
+    return {error.code(), std::move(text)};
   }
 
   // True when enough was shown.
@@ -194,6 +205,8 @@ class Reader {
   const ReadOptions& options_;
   RecordFilter filter_;
   bool keep_last_ = false;
+  // Begins after a cursor.
+  bool resumed_ = false;
   bool stall_told_ = false;
   std::uint64_t shown_ = 0;
   std::deque<std::string> kept_;

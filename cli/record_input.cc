@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -47,7 +48,7 @@ Result<TimeMs> time_of(const json::value& value) {
   // Numbers above this are milliseconds: as seconds they would lie beyond the year 5000.
   constexpr double kSecondsMax = 1e11;
   if (const auto* text = value.if_string()) {
-    TRY_ASSIGN(time, parse_time(*text, 0));
+    TRY_ASSIGN(time, parse_calendar_time(*text));
     return time / 1000;
   }
   if (value.is_number()) {
@@ -66,6 +67,33 @@ std::string text_of(const json::value& value) {
   return json::serialize(value);
 }
 
+// The bytes of the string at the front of `json`, with its quotes.
+std::string_view leading_string(std::string_view json) {
+  std::size_t end = 1;
+  while (json[end] != '"') end += json[end] == '\\' ? 2 : 1;
+  return json.substr(0, end + 1);
+}
+
+// A name that an object of `text`, which is JSON, has more than once. Boost.JSON keeps the last of
+// such members and forgets the others.
+std::optional<std::string> repeated_name(std::string_view text) {
+  // Of the objects that are open, the innermost last.
+  std::vector<std::set<std::string>> names;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '{') names.emplace_back();
+    if (text[at] == '}') names.pop_back();
+    if (text[at] != '"') continue;
+    const std::string_view quoted = leading_string(text.substr(at));
+    at += quoted.size() - 1;
+    const std::size_t next = text.find_first_not_of(" \t\r\n", at + 1);
+    // A string with a colon behind it is a name.
+    if (next == std::string_view::npos || text[next] != ':') continue;
+    std::string name = text_of(json::parse(json::string_view(quoted.data(), quoted.size())));
+    if (!names.back().insert(name).second) return name;
+  }
+  return std::nullopt;
+}
+
 Result<Record> parse_json(std::string_view item, const InputOptions& options, Record record) {
   boost::system::error_code error;
   const json::value parsed = json::parse(json::string_view(item.data(), item.size()), error);
@@ -74,13 +102,22 @@ Result<Record> parse_json(std::string_view item, const InputOptions& options, Re
     return fail(Errc::kInvalidArgument,
                 error ? "not JSON: " + error.message() : std::string("not a JSON object"));
   }
+  if (const auto name = repeated_name(item)) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("an object has the member '{}' more than once; which one counts is not "
+                            "defined, so name each differently or leave one out",
+                            *name));
+  }
+  // "msg" is only taken for the message where there is none.
+  const std::string_view message_name =
+      object->contains(options.message_field) ? std::string_view(options.message_field) : "msg";
   bool message = false;
   for (const auto& [name, value] : *object) {
     const std::string_view member(name.data(), name.size());
     if (options.key_field && member == *options.key_field) {
       record.key = to_bytes(text_of(value));
     }
-    if (member == options.message_field || (!message && member == "msg")) {
+    if (member == message_name) {
       record.value = to_bytes(text_of(value));
       message = true;
     } else if (member == options.level_field) {
@@ -149,8 +186,7 @@ Result<std::optional<std::string_view>> ItemReader::next() {
       return item;
     }
     if (unread > kItemBytesMax) {
-      return fail(Errc::kTooLarge,
-                  fmt::format("item {} is longer than {} bytes", number_ + 1, kItemBytesMax));
+      return fail(Errc::kTooLarge, fmt::format("it is longer than {} bytes", kItemBytesMax));
     }
     buffer_.erase(0, position_);
     position_ = 0;

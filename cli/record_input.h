@@ -37,7 +37,8 @@ struct InputOptions {
 //
 // A JSON object: the message field (or "msg") is the value, level and time fields are the level
 // and the event time, every other member becomes a field: text as it is, anything else as JSON.
-// Without a message the value is the whole line.
+// Without a message the value is the whole line. An object with two members of one name is refused
+// at any depth: one of the values would be lost.
 [[nodiscard]] Result<Record> parse_record(std::string_view item, const InputOptions& options);
 
 // Cuts a byte stream into items. Reads through `source`, which fills a buffer and returns how many

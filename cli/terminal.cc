@@ -83,7 +83,7 @@ bool Terminal::flush() {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       // Whoever read us is gone; that is how pipelines end. Anything else is worth a word.
-      if (errno == EPIPE) std::_Exit(static_cast<int>(ExitCode::kOk));
+      if (errno == EPIPE && !reader_required_) std::_Exit(static_cast<int>(ExitCode::kOk));
       error("cannot write to standard output: " + std::generic_category().message(errno));
       std::_Exit(static_cast<int>(ExitCode::kLocal));
     }

@@ -2,8 +2,9 @@
 
 // What logctl writes to: stdout is data, stderr is for people.
 //
-// Owned by main, passed by reference. Output is gathered and leaves in large writes; a reader that
-// went away (EPIPE) ends the program quietly.
+// Owned by main, passed by reference. Output is gathered and leaves in large writes. Where it
+// cannot be written the program ends with kLocal and says so; a reader that went away (EPIPE) ends
+// it quietly with kOk, unless the reader is required.
 
 #include <cstdio>
 #include <string>
@@ -26,6 +27,9 @@ class Terminal {
   [[nodiscard]] bool data_is_tty() const { return data_is_tty_; }
   [[nodiscard]] bool status_is_tty() const { return status_is_tty_; }
   void set_quiet() { quiet_ = true; }
+  // From here on a reader that went away is trouble as any other: exit code 0 promises more than
+  // that its wishes were met.
+  void require_reader() { reader_required_ = true; }
 
   void data(std::string_view text);
   // True when all data has left.
@@ -45,6 +49,7 @@ class Terminal {
   bool data_is_tty_ = false;
   bool status_is_tty_ = false;
   bool quiet_ = false;
+  bool reader_required_ = false;
   // A line of progress() stands on the terminal.
   bool in_progress_ = false;
   std::string buffer_;

@@ -53,6 +53,27 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
+std::string fresh_name(const std::string& path) { return path + ".new"; }
+
+// The text under a name beside `path`, on disk.
+Result<void> write_fresh(const std::string& path, std::string_view text) {
+  const std::string fresh = fresh_name(path);
+  const OpenFile file(fresh, O_WRONLY | O_CREAT | O_TRUNC);
+  if (file.fd() < 0) return failure("write", fresh);
+  if (write_all(file.fd(), text) && ::fsync(file.fd()) == 0) return {};
+  auto failed = failure("write", fresh);
+  std::remove(fresh.c_str());
+  return failed;
+}
+
+// Renaming onto a device or a pipe would take its place.
+Result<void> require_ordinary(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return {};
+  return fail(Errc::kIo, fmt::format("'{}' is not an ordinary file", path));
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> read_text_file(const std::string& path) {
@@ -76,16 +97,19 @@ Result<std::optional<std::string>> read_text_file(const std::string& path) {
 }
 
 Result<void> replace_text_file(const std::string& path, std::string_view text) {
-  const std::string fresh = path + ".new";
-  {
-    const OpenFile file(fresh, O_WRONLY | O_CREAT | O_TRUNC);
-    if (file.fd() < 0) return failure("write", fresh);
-    if (!write_all(file.fd(), text) || ::fsync(file.fd()) != 0) return failure("write", fresh);
-  }
-  if (std::rename(fresh.c_str(), path.c_str()) != 0) return failure("replace", path);
+  TRY(require_ordinary(path));
+  TRY(write_fresh(path, text));
+  if (std::rename(fresh_name(path).c_str(), path.c_str()) != 0) return failure("replace", path);
   const std::string parent = std::filesystem::path(path).parent_path();
   const OpenFile directory(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY);
   if (directory.fd() < 0 || ::fsync(directory.fd()) != 0) return failure("sync", path);
+  return {};
+}
+
+Result<void> check_replaceable(const std::string& path) {
+  TRY(require_ordinary(path));
+  TRY(write_fresh(path, "\n"));
+  if (std::remove(fresh_name(path).c_str()) != 0) return failure("remove", fresh_name(path));
   return {};
 }
 

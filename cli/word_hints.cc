@@ -60,7 +60,7 @@ Error refuse_words(const CLI::App& app, const std::vector<std::string>& words,
   for (const CLI::App* above = verb; above != &app; above = above->get_parent()) {
     path.insert(0, " " + above->get_name());
   }
-  const std::string help = fmt::format("'logctl{} --help' says more", path);
+  const std::string help = fmt::format("'{}{} --help' says more", app.get_name(), path);
   const std::vector<std::string> verbs = names_of_verbs(*verb);
   if (at < words.size() && !verbs.empty() && !words[at].starts_with("-")) {
     const auto nearest = nearest_word(words[at], verbs);

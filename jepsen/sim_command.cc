@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "cli/word_hints.h"
 #include "jepsen/check/check_command.h"
 #include "jepsen/explore/explore_command.h"
 #include "jepsen/explore/small_scope.h"
@@ -126,14 +127,16 @@ int run_sim(const SimOptions& options) {
   if (!options.corpus.empty()) {
     const auto corpus = read_corpus(options.corpus);
     if (!corpus) {
-      fmt::print(stderr, "jepsen: {} is no list of seeds\n", options.corpus);
+      fmt::print(stderr, "jepsen: '{}' is no list of seeds, one a line, or cannot be read\n",
+                 options.corpus);
       return kUsage;
     }
     seeds = *corpus;
   } else {
     seeds = parse_range(options.seeds);
     if (seeds.empty()) {
-      fmt::print(stderr, "jepsen: seeds are given as FIRST..LAST, at most {} of them\n", kSeedsMax);
+      fmt::print(stderr, "jepsen: '{}' are no seeds: write FIRST..LAST, at most {} of them\n",
+                 options.seeds, kSeedsMax);
       return kUsage;
     }
   }
@@ -157,10 +160,24 @@ void add_scope(CLI::App& explore, Scope& scope) {
       ->capture_default_str();
 }
 
+// The exit code where the words end the program: they ask for help, or are wrong.
+std::optional<int> parse(CLI::App& app, const std::vector<std::string>& words) {
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "jepsen: {}\n", cli::refuse_words(app, words, error.what()).message());
+    return kUsage;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 int run_jepsen(int argc, char** argv) {
-  CLI::App app("Fault injection for Lignum");
+  CLI::App app("Fault injection for Lignum", "jepsen");
   app.require_subcommand(1);
   SimOptions options;
   CLI::App* const sim = app.add_subcommand(
@@ -202,15 +219,11 @@ int run_jepsen(int argc, char** argv) {
       "Tries every order of events of a small cluster of consensus cores.\n"
       "Exit codes: 0 complete and clean, 2 usage, 3 a promise was broken, 4 too many states.");
   add_scope(*explore, scope);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
-  }
+  if (const auto ended = parse(app, {argv + 1, argv + argc})) return *ended;
   if (explore->parsed()) return explore_command(scope);
   if (check->parsed()) return check_command(history, std::cout, std::cerr);
   if (!options.seed && options.seeds.empty() && options.corpus.empty()) {
-    fmt::print(stderr, "jepsen: give --seed, --seeds or --corpus\n");
+    fmt::print(stderr, "jepsen: give --seed, --seeds or --corpus; 'jepsen sim --help' says more\n");
     return kUsage;
   }
   return run_sim(options);

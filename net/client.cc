@@ -235,6 +235,11 @@ Result<wire::StreamInfo> ClientShell::resolve(std::string_view name) {
 }
 
 Result<StreamDescription> ClientShell::create_stream(std::string_view name, StreamOptions options) {
+  // Nodes check this too, and the rest of the name.
+  if (name.starts_with('-')) {
+    return fail(Errc::kInvalidArgument,
+                "a stream name must not begin with '-': a command line takes it for a flag");
+  }
   wire::Request request;
   wire::CreateStreamRequest& body = *request.mutable_create_stream();
   body.set_name(std::string(name));

@@ -91,7 +91,8 @@ struct ClientOptions {
   std::vector<std::string> endpoints = {"127.0.0.1:7400"};
   std::string name = "lignum";
   std::chrono::milliseconds connect_timeout{5000};
-  // Of requests other than appends and waiting reads.
+  // Of requests other than appends and waiting reads; and how long a tail that does not follow
+  // waits while nothing arrives.
   std::chrono::milliseconds request_timeout{10000};
   // An append that is not acknowledged by then ends as failed or unknown.
   std::chrono::milliseconds append_deadline{30000};
@@ -198,7 +199,8 @@ class Tail {
     std::optional<Error> stalled;
   };
   using Item = std::variant<ReadRecord, Gap, Idle, End>;
-  // The next item. Blocks up to `wait`. An error ends the tail.
+  // The next item. Blocks up to `wait`. An error ends the tail; one that does not follow ends with
+  // kTimeout where nothing arrives for ClientOptions::request_timeout.
   virtual Result<Item> next(std::chrono::milliseconds wait) = 0;
   // Text that resumes after the last record next() returned: versioned, one line, no spaces.
   [[nodiscard]] virtual std::string cursor() const = 0;
@@ -261,6 +263,7 @@ class Client {
 
   virtual Result<std::unique_ptr<Tail>> tail(TailOptions options) = 0;
 
+  // kInvalidArgument for a name that is none.
   virtual Result<StreamDescription> create_stream(std::string_view name, StreamOptions options) = 0;
   virtual Result<std::vector<StreamDescription>> list_streams() = 0;
   virtual Result<StreamDescription> describe_stream(std::string_view name) = 0;

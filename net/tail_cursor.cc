@@ -38,9 +38,20 @@ std::optional<Number> number(std::string_view text) {
   return value;
 }
 
-Error malformed(std::string_view piece) {
-  return {Errc::kInvalidArgument,
-          "the cursor is damaged at '" + std::string(piece.substr(0, 64)) + "'"};
+// `piece` lies in `text`.
+std::unexpected<Error> malformed(std::string_view text, std::string_view piece,
+                                 std::string_view wanted) {
+  constexpr std::size_t kShownMax = 64;
+  return fail(Errc::kInvalidArgument, "the cursor is damaged at byte " +
+                                          std::to_string(piece.data() - text.data()) + ": '" +
+                                          std::string(piece.substr(0, kShownMax)) + "' is not " +
+                                          std::string(wanted));
+}
+
+// "v2:" and so on.
+bool names_a_version(std::string_view text) {
+  const std::string_view name = cut(text, ':');
+  return name.starts_with('v') && number<std::uint32_t>(name.substr(1)).has_value();
 }
 
 }  // namespace
@@ -60,30 +71,39 @@ std::string format_cursor(const TailPositions& positions) {
   return text;
 }
 
-Result<TailPositions> parse_cursor(std::string_view text) {
+Result<TailPositions> parse_cursor(const std::string_view text) {
   if (!text.starts_with(kVersion)) {
-    return fail(Errc::kUnsupported, "the cursor does not start with 'v1:'");
+    if (names_a_version(text)) {
+      return fail(Errc::kUnsupported, "the cursor begins with '" +
+                                          std::string(text.substr(0, text.find(':'))) +
+                                          ":'; this build knows v1");
+    }
+    return malformed(text, text, "the beginning of a cursor, 'v1:'");
   }
-  text.remove_prefix(kVersion.size());
+  if (text.ends_with(',') || text.ends_with(';')) {
+    return malformed(text, text.substr(text.size() - 1), "the end of a cursor");
+  }
+  std::string_view rest = text.substr(kVersion.size());
   TailPositions positions;
-  while (!text.empty()) {
-    std::string_view stream_text = cut(text, ';');
+  while (!rest.empty()) {
+    std::string_view stream_text = cut(rest, ';');
     const std::string_view whole = stream_text;
     const auto stream = number<std::uint64_t>(cut(stream_text, ':'));
     if (!stream || stream_text.empty()) {
-      return std::unexpected(malformed(whole));
+      return malformed(text, whole, "STREAM-ID:SHARD=OFFSET");
     }
     while (!stream_text.empty()) {
       std::string_view place = cut(stream_text, ',');
       const std::string_view piece = place;
       const auto shard = number<std::uint32_t>(cut(place, '='));
       const auto offset = number<std::uint64_t>(place);
-      if (!shard || !offset || positions.size() >= kPositionsMax ||
-          !positions
-               .emplace(ShardKey{.stream = StreamId(*stream), .shard = ShardNumber(*shard)},
-                        Offset(*offset))
-               .second) {
-        return std::unexpected(malformed(piece));
+      if (!shard || !offset) {
+        return malformed(text, piece, "SHARD=OFFSET");
+      }
+      const ShardKey key{.stream = StreamId(*stream), .shard = ShardNumber(*shard)};
+      if (positions.size() >= kPositionsMax || !positions.emplace(key, Offset(*offset)).second) {
+        return malformed(text, piece,
+                         "a shard that comes once, among at most " + std::to_string(kPositionsMax));
       }
     }
   }

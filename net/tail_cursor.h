@@ -16,7 +16,8 @@ using TailPositions = std::map<ShardKey, Offset>;
 // in decimal, streams and shards rising. Other versions will start otherwise.
 [[nodiscard]] std::string format_cursor(const TailPositions& positions);
 
-// kInvalidArgument says what is wrong; kUnsupported for a version this build does not know.
+// kInvalidArgument says what is wrong and at which byte, from 0; kUnsupported for a version this
+// build does not know.
 [[nodiscard]] Result<TailPositions> parse_cursor(std::string_view text);
 
 }  // namespace lignum::net

@@ -62,7 +62,12 @@ void TailReader::on_reply(std::uint64_t token, const CallResult& result, Moment 
     return;
   }
   TailShard& shard = *shards_.at(owner - 1);
-  switch (shard.on_reply(token, result, now)) {
+  const Offset fetched = shard.fetched();
+  const TailShard::Effect effect = shard.on_reply(token, result, now);
+  if (shard.fetched() != fetched) {
+    silent_since_.reset();
+  }
+  switch (effect) {
     case TailShard::Effect::kNone:
       return;
     case TailShard::Effect::kStreamMayBeGone:
@@ -124,6 +129,34 @@ void TailReader::follow_up(Moment now) {
       next_wakeup_ = std::min(next_wakeup_, *resolve_at_);
     }
   }
+  watch_silence(now);
+}
+
+void TailReader::watch_silence(Moment now) {
+  const bool endless = phase_ == Phase::kReading && options_.tail.follow;
+  const bool waits = !endless && !current_ &&
+                     next_step(shards_, settings_.until).kind == MergeStep::Kind::kBlocked;
+  if (!waits) {
+    // Whoever takes no records keeps the tail from asking.
+    silent_since_.reset();
+    return;
+  }
+  const Moment deadline = silent_since_.value_or(now) + options_.request_timeout;
+  if (now < deadline) {
+    silent_since_ = deadline - options_.request_timeout;
+    next_wakeup_ = std::min(next_wakeup_, deadline);
+    return;
+  }
+  const auto awaited = std::ranges::find_if(
+      shards_, [](const auto& shard) { return shard->head() == nullptr && !shard->finished(); });
+  CHECK(awaited != shards_.end());
+  std::string why = "nothing arrived of " + (*awaited)->stream() + "/" +
+                    std::to_string((*awaited)->key().shard.value()) + " for " +
+                    std::to_string(options_.request_timeout / kMillisecond) + " ms";
+  if (const std::optional<Error>& trouble = (*awaited)->stalled()) {
+    why += "; the last attempt ended with " + trouble->describe();
+  }
+  fail(Error(Errc::kTimeout, std::move(why)));
 }
 
 void TailReader::ask_for_closing(Moment now) {

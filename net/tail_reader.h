@@ -43,6 +43,8 @@ class TailReader {
 
   struct Options {
     TailOptions tail;
+    // Of requests, and of silence: a tail that does not follow, or still looks for its beginning,
+    // fails with kTimeout where it waits and nothing arrives for this long.
     Moment request_timeout = 10 * kSecond;
     Backoff::Options backoff;
     std::uint64_t seed = 0;
@@ -95,6 +97,8 @@ class TailReader {
   void follow_up(Moment now);
   // Where the merge waits for a shard without batches: asks how far that shard is closed.
   void ask_for_closing(Moment now);
+  // A tail that has an end must come to it: fails where nothing arrives for too long.
+  void watch_silence(Moment now);
   [[nodiscard]] Result<Offset> start_of(std::size_t shard) const;
   // kNotFound where it names a shard that is not read here.
   [[nodiscard]] Result<void> check_cursor() const;
@@ -129,6 +133,8 @@ class TailReader {
   std::optional<LastSearch> last_;
   std::optional<Current> current_;
   std::vector<FieldView> fields_;
+  // Since when the merge waits for a shard of which nothing arrives.
+  std::optional<Moment> silent_since_;
   // Records wait for the time up to here to be closed.
   std::optional<TimeUs> close_target_;
   std::vector<TailRequest> requests_;

@@ -99,6 +99,8 @@ class TailShard {
   void finish();
   // Every batch not yet fetched is stamped later than this.
   [[nodiscard]] TimeUs bound() const { return bound_; }
+  // First offset not fetched.
+  [[nodiscard]] Offset fetched() const { return fetch_; }
   // First offset not handed out.
   [[nodiscard]] Offset position() const { return position_; }
   // Where to resume while no batch taken from here is being handed out: what was skipped unread

@@ -173,6 +173,7 @@ Result<void> TailReader::check_alive(const wire::ResolveReply& reply) const {
 
 void TailReader::locate(std::optional<TimeUs> at, Moment now) {
   phase_ = Phase::kLocating;
+  silent_since_.reset();
   ++locate_round_;
   located_ = 0;
   bounds_.assign(shards_.size(), {});

@@ -298,7 +298,7 @@ void MetaGroup::create_stream(const CreateStreamRequest& request,
       .shards = request.shards.value_or(defaults_.shards),
       .retention_ms = request.retention_ms.value_or(defaults_.retention_ms),
       .retention_bytes = request.retention_bytes.value_or(defaults_.retention_bytes)};
-  if (const auto valid = check_stream_name(command.name); !valid) {
+  if (const auto valid = check_new_stream_name(command.name); !valid) {
     return reply(refuse(valid.error()));
   }
   if (const auto valid = check_shard_count(command.shards); !valid) {

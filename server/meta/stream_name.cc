@@ -40,6 +40,13 @@ Result<void> check_stream_name(std::string_view name) {
   return {};
 }
 
+Result<void> check_new_stream_name(std::string_view name) {
+  TRY(check_stream_name(name));
+  if (!name.starts_with('-')) return {};
+  return fail(Errc::kInvalidArgument,
+              "a stream name must not begin with '-': a command line takes it for a flag");
+}
+
 Result<void> check_shard_count(std::uint32_t shards) {
   if (shards == 0 || shards > kShardsPerStreamMax) {
     return fail(Errc::kInvalidArgument,

@@ -1,6 +1,7 @@
 #pragma once
 
-// What a stream may be called, and how many shards it may have: Kafka's rules for topics.
+// What a stream may be called, and how many shards it may have: Kafka's rules for topics, and no
+// '-' in front.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,10 @@ inline constexpr std::size_t kStreamsMax = 50'000;
 // [A-Za-z0-9._-]{1,249}, neither "." nor "..": kInvalidArgument says what is wrong, without
 // repeating bytes that a terminal could take for commands.
 [[nodiscard]] Result<void> check_stream_name(std::string_view name);
+
+// Of a stream that is still to be made: also no '-' in front, which every command line takes for a
+// flag. Entries and images may hold such names from before that rule; they stay valid.
+[[nodiscard]] Result<void> check_new_stream_name(std::string_view name);
 
 // 1 .. kShardsPerStreamMax.
 [[nodiscard]] Result<void> check_shard_count(std::uint32_t shards);

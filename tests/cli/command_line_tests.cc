@@ -74,9 +74,9 @@ TEST(CommandLine, AnOffsetIsAWholeNumberFromZeroOn) {
 
 TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
   const std::vector<std::string> endpoints = {"a:1", "b:2"};
-  EXPECT_EQ(global_of({"-e", "a:1,b:2", "stat"}).choice.said, endpoints);
-  EXPECT_EQ(global_of({"stat", "--endpoints", "a:1,b:2"}).choice.said, endpoints);
-  EXPECT_EQ(global_of({"stat"}).choice.said, std::nullopt);
+  EXPECT_EQ(global_of({"-e", "a:1,b:2", "stat"}).choice.endpoints, endpoints);
+  EXPECT_EQ(global_of({"stat", "--endpoints", "a:1,b:2"}).choice.endpoints, endpoints);
+  EXPECT_EQ(global_of({"stat"}).choice.endpoints, std::nullopt);
   EXPECT_EQ(global_of({"stat", "--timeout", "1500ms"}).timeout, milliseconds(1500));
   EXPECT_EQ(global_of({"--color", "always", "stat"}).color, ColorChoice::kAlways);
   EXPECT_TRUE(global_of({"stat", "-q"}).quiet);
@@ -88,14 +88,97 @@ TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
   EXPECT_THAT(refusal_of({"--timeout", "5", "stat"}), HasSubstr("not a duration"));
 }
 
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
 TEST(CommandLine, EnvironmentStandsBehindFlags) {
-  ::setenv("LOGCTL_ENDPOINTS", "env:1", 1);
-  EXPECT_THAT(*global_of({"stat"}).choice.said, ElementsAre("env:1"));
-  EXPECT_THAT(*global_of({"-e", "flag:2", "stat"}).choice.said, ElementsAre("flag:2"));
-  ::unsetenv("LOGCTL_ENDPOINTS");
-  ::setenv("LOGCTL_CONTEXT", "prod", 1);
-  EXPECT_EQ(global_of({"stat"}).choice.context, "prod");
-  ::unsetenv("LOGCTL_CONTEXT");
+  const Variable endpoints("LOGCTL_ENDPOINTS", "env:1");
+  const Variable context("LOGCTL_CONTEXT", "prod");
+  const Variable timeout("LOGCTL_TIMEOUT", "3s");
+  const GlobalOptions plain = global_of({"stat"});
+  EXPECT_EQ(plain.choice.endpoints, std::nullopt);
+  EXPECT_EQ(plain.choice.context, std::nullopt);
+  EXPECT_EQ(plain.choice.environment_endpoints, "env:1");
+  EXPECT_EQ(plain.choice.environment_context, "prod");
+  EXPECT_EQ(plain.timeout, milliseconds(3000));
+  const GlobalOptions said =
+      global_of({"-e", "flag:2", "--context", "test", "--timeout", "1s", "stat"});
+  EXPECT_THAT(*said.choice.endpoints, ElementsAre("flag:2"));
+  EXPECT_EQ(said.choice.context, "test");
+  EXPECT_EQ(said.timeout, milliseconds(1000));
+}
+
+TEST(CommandLine, AnEmptyVariableCountsAsNotSet) {
+  const Variable endpoints("LOGCTL_ENDPOINTS", "");
+  const Variable timeout("LOGCTL_TIMEOUT", "");
+  EXPECT_EQ(global_of({"stat"}).choice.environment_endpoints, std::nullopt);
+  EXPECT_EQ(global_of({"stat"}).timeout, milliseconds(10000));
+  // An empty flag is a mistake: a variable of a script that was not set.
+  EXPECT_THAT(refusal_of({"-e", "", "stat"}), HasSubstr("--endpoints: no endpoint"));
+}
+
+TEST(CommandLine, AWrongVariableIsNamed) {
+  const Variable timeout("LOGCTL_TIMEOUT", "soon");
+  EXPECT_THAT(refusal_of({"stat"}), HasSubstr("LOGCTL_TIMEOUT: 'soon'"));
+  EXPECT_EQ(global_of({"--timeout", "1s", "stat"}).timeout, milliseconds(1000));
+}
+
+// Giving up at once, or after all time there is, is nobody's wish.
+TEST(CommandLine, WaitsAreLongerThanNothingAndShorterThanALifetime) {
+  for (const std::string flag : {"--timeout", "--deadline"}) {
+    for (const std::string text :
+         {"0s", "0ms", "0.0001us", "36501d", "99999999w", "-5s", "", "5"}) {
+      EXPECT_THAT(refusal_of({"append", "app", flag + "=" + text}), HasSubstr(flag + ": ")) << text;
+    }
+  }
+  EXPECT_EQ(global_of({"--timeout", "36500d", "stat"}).timeout, std::chrono::days(36500));
+  EXPECT_THAT(refusal_of({"--timeout", "0s", "stat"}), HasSubstr("would not wait at all"));
+  EXPECT_THAT(refusal_of({"append", "app", "--linger", "-5ms"}), HasSubstr("--linger: '-5ms'"));
+  EXPECT_THAT(refusal_of({"append", "app", "--linger", "36501d"}), HasSubstr("--linger: "));
+  EXPECT_EQ(verb_of<AppendOptions>({"append", "app", "--linger", "0s"}).linger, milliseconds(0));
+}
+
+TEST(CommandLine, SizesAndCountsHaveBounds) {
+  for (const std::string text : {"0", "-1", "7.1MiB", "8MiB", "99999999TiB"}) {
+    EXPECT_THAT(refusal_of({"append", "app", "--batch=" + text}), HasSubstr("--batch: ")) << text;
+  }
+  EXPECT_EQ(verb_of<AppendOptions>({"append", "app", "--batch", "7MiB"}).batch_bytes, 7U << 20);
+  for (const std::string text : {"-1", "1.5", "99999999999999999999", "x", ""}) {
+    EXPECT_THAT(refusal_of({"tail", "app", "-n", text}), HasSubstr("-n")) << text;
+  }
+  for (const std::string text : {"-1", "1.5", "99999999999", "x", ""}) {
+    EXPECT_THAT(refusal_of({"streams", "create", "app", "--shards=" + text}), HasSubstr("--shards"))
+        << text;
+  }
+  EXPECT_EQ(verb_of<StreamsCreateOptions>({"streams", "create", "app", "-s", "0"}).settings.shards,
+            0U)
+      << "the server says what it takes";
+  for (const std::string text : {"0s", "-1s", "7"}) {
+    EXPECT_THAT(refusal_of({"streams", "create", "app", "--retention=" + text}),
+                HasSubstr("--retention: "))
+        << text;
+  }
+  for (const std::string text : {"0", "-1", "99999999TiB"}) {
+    EXPECT_THAT(refusal_of({"streams", "create", "app", "--retention-bytes=" + text}),
+                HasSubstr("--retention-bytes: "))
+        << text;
+  }
+  EXPECT_THAT(refusal_of({"bench", "read", "--stream", "s", "--repeat", "0"}),
+              HasSubstr("--repeat goes from 1"));
+}
+
+TEST(CommandLine, DaysThatDoNotExistAreNoTimes) {
+  EXPECT_THAT(refusal_of({"tail", "app", "--since", "2026-02-30"}), HasSubstr("'2026-02-30'"));
+  EXPECT_THAT(refusal_of({"tail", "app", "--until", "2026-02-30"}), HasSubstr("calendar"));
+  EXPECT_THAT(refusal_of({"read", "app", "--from", "2025-02-29"}), HasSubstr("calendar"));
 }
 
 TEST(CommandLine, AppendTakesEverything) {

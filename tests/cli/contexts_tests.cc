@@ -13,6 +13,8 @@
 #include "cli/context_verbs.h"
 #include "cli/contexts.h"
 #include "cli/cursor_file.h"
+#include "cli/endpoint_text.h"
+#include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "cli/text_file.h"
@@ -43,6 +45,7 @@ TEST(Contexts, RefuseWhatWouldBeIgnored) {
            {"[contexts.a]\nendpoint = [\"x:1\"]", "line 2"},
            {"[contexts.a]\nendpoints = \"x:1\"", "list"},
            {"[contexts.a]\nendpoints = [\"x\"]", "HOST:PORT"},
+           {"[contexts.a]\nendpoints = [\"y:1\",\n\"x\"]", "line 3"},
            {"[contexts.a]\nendpoints = []", "no endpoints"},
            {"contexts = 3", "no setting"}}) {
     const auto contexts = parse_contexts(text);
@@ -52,27 +55,78 @@ TEST(Contexts, RefuseWhatWouldBeIgnored) {
   }
 }
 
-TEST(Endpoints, NeedAPort) {
+TEST(Endpoints, AreHostAndPort) {
   EXPECT_THAT(*parse_endpoints("a:1,b:65535,"), ElementsAre("a:1", "b:65535"));
-  for (const std::string_view text : {"", ",", "a", "a:", ":1", "a:x", "a:123456"}) {
-    EXPECT_FALSE(parse_endpoints(text)) << text;
+  EXPECT_THAT(*parse_endpoints("10.0.0.1:7400,[::1]:7400,web-1.example_x:1,[fe80::1%eth0]:2"),
+              ElementsAre("10.0.0.1:7400", "[::1]:7400", "web-1.example_x:1", "[fe80::1%eth0]:2"));
+}
+
+TEST(Endpoints, AreRefusedByThePartThatIsWrong) {
+  for (const auto& [text, complaint] : std::vector<std::pair<std::string_view, std::string_view>>{
+           {"", "no endpoint"},
+           {",", "no endpoint"},
+           {"a", "'a' is not an endpoint: it has no port"},
+           {"[::1]", "it has no port"},
+           {"a:", "'' is not a port"},
+           {":1", "it has no host"},
+           {"[]:1", "it has no host"},
+           {"foo:bar", "'bar' is not a port"},
+           {"a:123456", "'123456' is not a port"},
+           {"a:-1", "'-1' is not a port"},
+           {"a:0", "'0' is not a port"},
+           {"a:1x", "'1x' is not a port"},
+           {"a:7400/path", "'7400/path' is not a port"},
+           {"::1:7400", "brackets"},
+           {"http://a:1", "leave out the 'http://'"},
+           {"a b:1", "' ' does not belong"},
+           {"a:1;b:2", "does not belong into the host 'a:1;b'"},
+           {"user@a:1", "'@' does not belong"},
+           {"b:1,a", "'a' is not an endpoint"}}) {
+    const auto endpoints = parse_endpoints(text);
+    ASSERT_FALSE(endpoints) << text;
+    EXPECT_EQ(endpoints.error().code(), Errc::kInvalidArgument);
+    EXPECT_THAT(endpoints.error().message(), HasSubstr(std::string(complaint)));
+    EXPECT_THAT(endpoints.error().message(), HasSubstr("HOST:PORT"));
   }
 }
 
+// A flag beats the environment, and the environment what was chosen once.
 TEST(Endpoints, ComeFromTheStrongestWord) {
   Contexts contexts;
   contexts.by_name["prod"] = {.endpoints = {"p:1"}};
   contexts.by_name["test"] = {.endpoints = {"t:1"}};
-  EXPECT_THAT(*choose_endpoints({}, contexts), ElementsAre("127.0.0.1:7400"));
+  contexts.by_name["other"] = {.endpoints = {"o:1"}};
+  EndpointChoice choice;
+  EXPECT_THAT(*choose_endpoints(choice, contexts), ElementsAre("127.0.0.1:7400"));
   contexts.current = "prod";
-  EXPECT_THAT(*choose_endpoints({}, contexts), ElementsAre("p:1"));
-  EXPECT_THAT(*choose_endpoints({.said = {}, .context = "test"}, contexts), ElementsAre("t:1"));
-  EXPECT_THAT(
-      *choose_endpoints({.said = std::vector<std::string>{"s:1"}, .context = "test"}, contexts),
-      ElementsAre("s:1"));
-  const auto missing = choose_endpoints({.said = {}, .context = "nope"}, contexts);
+  EXPECT_THAT(*choose_endpoints(choice, contexts), ElementsAre("p:1"));
+  choice.environment_context = "other";
+  EXPECT_THAT(*choose_endpoints(choice, contexts), ElementsAre("o:1"));
+  EXPECT_TRUE(choice.needs_contexts());
+  choice.environment_endpoints = "e:1";
+  EXPECT_THAT(*choose_endpoints(choice, contexts), ElementsAre("e:1"));
+  EXPECT_FALSE(choice.needs_contexts());
+  choice.context = "test";
+  EXPECT_THAT(*choose_endpoints(choice, contexts), ElementsAre("t:1"));
+  EXPECT_TRUE(choice.needs_contexts());
+  choice.endpoints = std::vector<std::string>{"s:1"};
+  EXPECT_THAT(*choose_endpoints(choice, contexts), ElementsAre("s:1"));
+  EXPECT_FALSE(choice.needs_contexts());
+}
+
+TEST(Endpoints, OfTheEnvironmentAreJudgedWhereTheyCount) {
+  EndpointChoice choice;
+  choice.environment_endpoints = "nowhere";
+  const auto wrong = choose_endpoints(choice, {});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code(), Errc::kInvalidArgument);
+  EXPECT_THAT(wrong.error().message(), HasSubstr("LOGCTL_ENDPOINTS: 'nowhere'"));
+  choice.context = "nope";
+  const auto missing = choose_endpoints(choice, {});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code(), Errc::kNotFound);
+  choice.endpoints = std::vector<std::string>{"s:1"};
+  EXPECT_TRUE(choose_endpoints(choice, {}));
 }
 
 TEST(ConfigPath, FollowsXdg) {
@@ -114,8 +168,53 @@ TEST_F(Files, CursorsAreOneLine) {
   EXPECT_EQ(*load_cursor(path), std::nullopt);
   ASSERT_TRUE(store_cursor(path, "v1:7:0=12"));
   EXPECT_EQ(*load_cursor(path), "v1:7:0=12");
-  ASSERT_TRUE(replace_text_file(path, ""));
-  EXPECT_EQ(load_cursor(path).error().code(), Errc::kInvalidArgument);
+}
+
+// One exit code for all of them, and the way out in every message.
+TEST_F(Files, DamagedCursorsAreNamedWithThePlace) {
+  const std::string path = directory_ + "/cursor";
+  for (const auto& [text, complaint] : std::vector<std::pair<std::string, std::string_view>>{
+           {"", "it is empty"},
+           {"\n", "byte 0"},
+           {"v1:7:0=12", "cut at byte 9"},
+           {"v1:7:0=12\nv1:7:0=13\n", "more than one line"},
+           {"nonsense\n", "byte 0: 'nonsense'"},
+           {"v2:7:0=12\n", "'v2:'; this build knows v1"},
+           {"v1:7:0=12,1=x\n", "byte 10: '1=x'"},
+           {"v1:7:0=12,\n", "byte 9: ','"},
+           {"v1:7:0=12;9\n", "byte 10: '9'"},
+           {"v1:7:0=12\r\n", "byte 5: '0=12\r'"},
+           {"v1:7:0=1,0=2\n", "byte 9: '0=2'"},
+           {"v1:\n", "names no stream"},
+           {std::string(100, '\0') + "\n", "byte 0"},
+           {std::string((1 << 20) + 1, 'x'), "larger than 1 MiB"}}) {
+    ASSERT_TRUE(replace_text_file(path, text));
+    const auto cursor = load_cursor(path);
+    ASSERT_FALSE(cursor) << text.substr(0, 80);
+    EXPECT_EQ(exit_code(cursor.error().code()), ExitCode::kLocal);
+    EXPECT_THAT(cursor.error().message(), HasSubstr("cursor file '" + path + "' is damaged: "));
+    EXPECT_THAT(cursor.error().message(), HasSubstr(std::string(complaint)));
+    EXPECT_THAT(cursor.error().message(), HasSubstr("remove it to begin without a cursor"));
+  }
+}
+
+TEST_F(Files, TheWayForACursorIsTriedBeforeAndLeavesNoTrace) {
+  const std::string path = directory_ + "/cursor";
+  ASSERT_TRUE(check_cursor_writable(path));
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+  ASSERT_TRUE(store_cursor(path, "v1:7:0=12"));
+  ASSERT_TRUE(check_cursor_writable(path));
+  EXPECT_EQ(*load_cursor(path), "v1:7:0=12");
+  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+  for (const std::string& wrong :
+       {directory_ + "/no/cursor", directory_, std::string("/dev/null")}) {
+    const auto checked = check_cursor_writable(wrong);
+    ASSERT_FALSE(checked) << wrong;
+    EXPECT_EQ(exit_code(checked.error().code()), ExitCode::kLocal);
+    EXPECT_THAT(checked.error().message(), HasSubstr("'" + wrong + "'"));
+  }
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  EXPECT_FALSE(replace_text_file("/dev/null", "x"));
 }
 
 TEST_F(Files, ContextsLiveInAFile) {

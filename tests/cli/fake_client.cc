@@ -72,7 +72,7 @@ class FakeTail final : public Tail {
     if (record.key) read.key = *record.key;
     return read;
   }
-  [[nodiscard]] std::string cursor() const override { return fmt::format("v1:fake:{}", at_); }
+  [[nodiscard]] std::string cursor() const override { return fmt::format("v1:1:0={}", at_); }
   void stop() override { stopped_ = true; }
 
  private:
@@ -134,14 +134,21 @@ Result<void> FakeClient::append(std::string_view stream, Record record, AppendCa
   if (refusal) {
     if (auto error = refusal(record)) return std::unexpected(*error);
   }
-  if (outcome) {
-    if (auto error = outcome(appends_++)) {
-      done(std::unexpected(*error));
-      return {};
-    }
-  }
-  done(store(found->second, std::move(record), 0));
+  std::optional<Error> error = outcome ? outcome(appends_++) : std::nullopt;
+  Result<AppendAck> answer = error ? Result<AppendAck>(std::unexpected(*std::move(error)))
+                                   : store(found->second, std::move(record), 0);
+  answers_.emplace_back([done = std::move(done), answer = std::move(answer)] { done(answer); });
+  if (!answers_at_flush) answer_all();
   return {};
+}
+
+void FakeClient::answer_all() {
+  for (const auto& answer : std::exchange(answers_, {})) answer();
+}
+
+void FakeClient::flush() {
+  calls.emplace_back("flush");
+  answer_all();
 }
 
 Result<void> FakeClient::append_view(std::string_view stream, const BorrowedRecord& record,

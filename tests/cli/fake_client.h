@@ -37,6 +37,8 @@ class FakeClient final : public Client {
 
   // What the outcome of the n-th append (from 0) is instead of an ack.
   std::function<std::optional<Error>(std::uint64_t append)> outcome;
+  // append() is answered at the next flush(), not before it returns.
+  bool answers_at_flush = false;
   // What append() itself says instead of queueing.
   std::function<std::optional<Error>(const Record&)> refusal;
   // What a tail reports before its records, or after which it idles for ever.
@@ -55,7 +57,7 @@ class FakeClient final : public Client {
   Result<AppendAck> append_wait(std::string_view stream, Record record) override;
   Result<AppendAck> append_expecting(std::string_view stream, ShardNumber shard, Offset expected,
                                      std::vector<Record> records) override;
-  void flush() override { calls.emplace_back("flush"); }
+  void flush() override;
   Result<std::unique_ptr<Tail>> tail(TailOptions options) override;
   Result<StreamDescription> create_stream(std::string_view name, StreamOptions options) override;
   Result<std::vector<StreamDescription>> list_streams() override;
@@ -67,6 +69,7 @@ class FakeClient final : public Client {
 
  private:
   AppendAck store(Stream& stream, Record record, std::uint32_t shard);
+  void answer_all();
 
   struct Told {
     AppendListener* listener = nullptr;
@@ -74,6 +77,7 @@ class FakeClient final : public Client {
     AppendAck ack;
   };
   std::deque<Told> told_;
+  std::deque<std::function<void()>> answers_;
   bool telling_ = false;
   std::uint64_t appends_ = 0;
   TimeUs now_ = 1'700'000'000'000'000;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/record_input.h"
@@ -135,6 +136,49 @@ TEST(ParseRecord, JsonSaysWhatIsWrong) {
     EXPECT_EQ(record.error().code(), Errc::kInvalidArgument);
   }
   EXPECT_THAT(parse_record(R"({"level":"loud"})", options).error().message(), HasSubstr("loud"));
+}
+
+// RFC 8259 leaves open what two members of one name mean; keeping one would lose the other.
+TEST(ParseRecord, JsonNamesThatComeTwiceAreRefused) {
+  const InputOptions options{.format = InputFormat::kJson};
+  for (const auto& [line, name] : std::vector<std::pair<std::string_view, std::string_view>>{
+           {R"({"a":1,"a":2})", "'a'"},
+           {R"({"a":1,"a":1})", "'a'"},
+           {R"({"message":"x","b":[{"c":1},{"d":{"e":1,"e":2}}]})", "'e'"},
+           {R"({"n\u0061me":1 , "name" : 2})", "'name'"},
+           {R"({"\"":1,"x":"}","\"":2})", "'\"'"},
+           {R"({"":1,"":2})", "''"},
+           {R"({"level":"info","level":"warn"})", "'level'"}}) {
+    const auto record = parse_record(line, options);
+    ASSERT_FALSE(record) << line;
+    EXPECT_EQ(record.error().code(), Errc::kInvalidArgument);
+    EXPECT_THAT(record.error().message(), HasSubstr("member " + std::string(name)));
+  }
+  for (const std::string_view line :
+       {R"({"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}],"c":"a"})", R"({"a":"a","b":"\":{","c":"\\"})",
+        R"({"a":"b","c":["a","b","a"]})"}) {
+    const auto record = parse_record(line, options);
+    EXPECT_TRUE(record) << line << ": " << record.error().message();
+  }
+}
+
+TEST(ParseRecord, JsonKeepsMsgBesideAMessage) {
+  const InputOptions options{.format = InputFormat::kJson};
+  for (const std::string_view line :
+       {R"({"msg":"one","message":"two"})", R"({"message":"two","msg":"one"})"}) {
+    const auto record = parse_record(line, options);
+    ASSERT_TRUE(record);
+    EXPECT_EQ(text_of(record->value), "two");
+    EXPECT_THAT(fields_of(*record), ElementsAre("msg=one"));
+  }
+}
+
+// "5m" in a log line is no point in time; nor does it matter when the line is read.
+TEST(ParseRecord, JsonTimesAreNotRelative) {
+  const InputOptions options{.format = InputFormat::kJson};
+  for (const std::string_view text : {"5m", "now", "today", "yesterday", "2026-02-30T00:00:00Z"}) {
+    EXPECT_FALSE(parse_record("{\"time\":\"" + std::string(text) + "\"}", options)) << text;
+  }
 }
 
 TEST(ParseRecord, SyslogPriorityIsLevelAndFacility) {

@@ -123,6 +123,27 @@ TEST(TimeText, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(TimeText, RefusesWhatTheCalendarDoesNotHave) {
+  for (const std::string_view text :
+       {"2026-02-30", "2026-02-29", "2025-02-29", "1900-02-29", "2026-04-31", "2026-06-31 10:00",
+        "2026-02-30T10:00:00Z", "2026-02-30T10:00:00+02:00", "2026-01-01T00:00:61Z"}) {
+    const auto time = parse_time(text, kNow);
+    ASSERT_FALSE(time) << text;
+    EXPECT_EQ(time.error().code(), Errc::kInvalidArgument);
+    EXPECT_THAT(time.error().message(), HasSubstr("calendar")) << text;
+  }
+  for (const std::string_view text :
+       {"2026-13-01", "2026-00-01", "2026-01-00", "2026-01-32", "2026-01-01T25:00:00Z",
+        "2026-01-01T24:00:00Z", "2026-01-01T10:60:00Z", "2026-01-01T10:00:00+24:00",
+        "2026-01-01T10:00:00+01:60"}) {
+    EXPECT_FALSE(parse_time(text, kNow)) << text;
+  }
+  EXPECT_TRUE(parse_time("2024-02-29", kNow));
+  EXPECT_TRUE(parse_time("2000-02-29T23:59:59Z", kNow));
+  // A leap second is the second before the next.
+  EXPECT_EQ(parse_time("2016-12-31T23:59:60Z", 0), parse_time("2017-01-01T00:00:00Z", 0));
+}
+
 TEST(TimeText, PrintsWhatItReads) {
   EXPECT_EQ(rfc3339(kNow + 123456, Zone::kUtc), "2023-11-14T22:13:20.123456Z");
   EXPECT_EQ(rfc3339(-1, Zone::kUtc), "1969-12-31T23:59:59.999999Z");

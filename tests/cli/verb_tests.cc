@@ -150,6 +150,7 @@ TEST_F(VerbTest, AppendNamesTheLineThatIsWrong) {
   const Run large = append("one\ntwo\nthree\n");
   ASSERT_FALSE(large.outcome);
   EXPECT_THAT(large.outcome.error().message(), HasSubstr("line 3: the record is too large"));
+  EXPECT_THAT(large.err, HasSubstr("2 records appended to app\n"));
   AppendOptions options;
   options.input.format = InputFormat::kJson;
   const Run broken = append("{\"message\":\"a\"}\n{\n", options);
@@ -158,6 +159,82 @@ TEST_F(VerbTest, AppendNamesTheLineThatIsWrong) {
   options.files = {directory_ + "/missing"};
   options.stream = "app";
   EXPECT_EQ(run(&run_append, options).outcome.error().code(), Errc::kIo);
+}
+
+// What stood before a bad line is on disk, and the message says how to go on.
+TEST_F(VerbTest, AppendSaysHowToGoOnBehindABadLine) {
+  client_.make("app");
+  AppendOptions options;
+  options.stream = "app";
+  options.input.format = InputFormat::kJson;
+  const std::string good = file("{\"message\":\"a\"}\n{\"message\":\"b\"}\n");
+  const std::string bad = file("{\"message\":\"c\"}\n{\"x\":1,\"x\":2}\n{\"message\":\"d\"}\n");
+  options.files = {good, bad, good, "last"};
+  const Run done = run(&run_append, options);
+  ASSERT_FALSE(done.outcome);
+  EXPECT_EQ(exit_code(done.outcome.error().code()), ExitCode::kUsage);
+  EXPECT_THAT(done.outcome.error().message(),
+              HasSubstr(bad + ": line 2: an object has the member 'x' more than once"));
+  EXPECT_THAT(done.outcome.error().message(),
+              HasSubstr("the 3 records before it are appended. Correct it and append the rest: "
+                        "tail -n +2 '" +
+                        bad + "' | logctl append app"));
+  EXPECT_THAT(done.outcome.error().message(),
+              HasSubstr("then the files behind it: '" + good + "' 'last'"));
+  EXPECT_EQ(client_.streams.at("app").records.size(), 3U);
+  EXPECT_THAT(client_.calls, Contains("flush"));
+}
+
+TEST_F(VerbTest, AppendSaysWhatToDoWhereTheFirstItemIsBad) {
+  client_.make("app");
+  AppendOptions options;
+  options.input.syslog = true;
+  const Run first = append("no priority\n<11>x\n", options);
+  ASSERT_FALSE(first.outcome);
+  EXPECT_THAT(first.outcome.error().message(),
+              HasSubstr("line 1: no syslog priority <0>..<191> at its beginning; nothing is "
+                        "appended. Correct it and append it again"));
+  options.input.syslog = false;
+  options.input.format = InputFormat::kNull;
+  client_.refusal = [](const Record& record) -> std::optional<Error> {
+    if (record.value.empty()) return Error(Errc::kTooLarge, "no");
+    return std::nullopt;
+  };
+  const Run items = append(std::string_view("a\0\0", 3), options);
+  ASSERT_FALSE(items.outcome);
+  EXPECT_THAT(items.outcome.error().message(), HasSubstr("item 2: no; the 1 record before it is"));
+  EXPECT_THAT(items.outcome.error().message(), HasSubstr("tail -z -n +2 '"));
+}
+
+// "The rest" would be wrong where something before it is missing.
+TEST_F(VerbTest, AppendClaimsNothingOfRecordsThatFailedBeforeABadLine) {
+  client_.make("app");
+  client_.answers_at_flush = true;
+  client_.outcome = [](std::uint64_t append) -> std::optional<Error> {
+    if (append == 1) return Error(Errc::kUnknownOutcome, "the deadline passed");
+    return std::nullopt;
+  };
+  AppendOptions options;
+  options.input.syslog = true;
+  const Run done = append("<11>a\n<11>b\n<11>c\nd\n", options);
+  ASSERT_FALSE(done.outcome);
+  EXPECT_THAT(done.outcome.error().message(),
+              HasSubstr("line 4: no syslog priority <0>..<191> at its beginning; of the records "
+                        "before it 2 are appended, 0 failed and 1 are unknown (the deadline "
+                        "passed)"));
+}
+
+TEST_F(VerbTest, AppendOfOneBatchNamesTheLineToo) {
+  client_.make("app");
+  AppendOptions options;
+  options.stream = "app/0";
+  options.expected_offset = 0;
+  options.input.format = InputFormat::kJson;
+  const Run done = append("{\"message\":\"a\"}\n[1]\n", options);
+  ASSERT_FALSE(done.outcome);
+  EXPECT_THAT(done.outcome.error().message(),
+              HasSubstr("line 2: not a JSON object; nothing is appended"));
+  EXPECT_EQ(client_.streams.at("app").records.size(), 0U);
 }
 
 TEST_F(VerbTest, AppendWithAnExpectedOffsetIsOneBatchOrNothing) {
@@ -215,7 +292,7 @@ TEST_F(VerbTest, OffsetsOfOneShardBoundAReadAndItsCursor) {
   options.cursor_file = directory_ + "/cursor";
   EXPECT_EQ(read(options).out, "1\n2\n");
   // Two records were taken, not the third that would have shown the end.
-  EXPECT_EQ(*load_cursor(*options.cursor_file), "v1:fake:2");
+  EXPECT_EQ(*load_cursor(*options.cursor_file), "v1:1:0=2");
 }
 
 TEST_F(VerbTest, ACursorFileGoesOnWhereItStopped) {
@@ -227,9 +304,27 @@ TEST_F(VerbTest, ACursorFileGoesOnWhereItStopped) {
   options.show_cursor = true;
   const Run first = read(options);
   EXPECT_EQ(first.out, "one\n");
-  EXPECT_THAT(first.err, HasSubstr("cursor: v1:fake:1"));
+  EXPECT_THAT(first.err, HasSubstr("cursor: v1:1:0=1"));
   read(options);
-  EXPECT_THAT(client_.calls, Contains("cursor v1:fake:1"));
+  EXPECT_THAT(client_.calls, Contains("cursor v1:1:0=1"));
+}
+
+TEST_F(VerbTest, ACursorFileThatCannotBeKeptStopsATailBeforeItStarts) {
+  client_.make("app");
+  append("one\n");
+  ReadOptions options;
+  options.start.kind = TailStart::Kind::kEarliest;
+  options.cursor_file = directory_ + "/nowhere/cursor";
+  const Run nowhere = read(options);
+  ASSERT_FALSE(nowhere.outcome);
+  EXPECT_EQ(exit_code(nowhere.outcome.error().code()), ExitCode::kLocal);
+  EXPECT_EQ(nowhere.out, "");
+  EXPECT_THAT(nowhere.outcome.error().message(), HasSubstr(*options.cursor_file));
+  options.cursor_file = file("v1:1:0=");
+  const Run damaged = read(options);
+  ASSERT_FALSE(damaged.outcome);
+  EXPECT_EQ(exit_code(damaged.outcome.error().code()), ExitCode::kLocal);
+  EXPECT_EQ(damaged.out, "");
 }
 
 TEST_F(VerbTest, PatternsNameStreams) {

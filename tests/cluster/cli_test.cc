@@ -47,6 +47,13 @@ class Cli : public testing::Test {
     return result.out;
   }
 
+  [[nodiscard]] std::string logctl_command() const {
+    return std::string(LIGNUM_BIN_DIR) + "/logctl --endpoints " + node_.endpoint();
+  }
+  static RunResult shell(std::string script) {
+    return run({.command = {"/bin/sh", "-c", std::move(script)}});
+  }
+
   Node node_;
   TemporaryDirectory here_;
 };
@@ -241,6 +248,116 @@ TEST_F(Cli, RecordsOverTheLimitAreNamedAndRefused) {
   EXPECT_EQ(output({"read", "app", "-o", "cat"}), "fine\n");
 }
 
+TEST_F(Cli, AnAppendGoesOnBehindALineThatWasBad) {
+  const auto bad = here_.path() / "bad";
+  write_file(bad, "{\"message\":\"one\"}\n{\"message\":\"two\",\"message\":\"2\"}\n");
+  const auto stopped = logctl({"append", "app", "--json", bad.string()});
+  EXPECT_EQ(stopped.exit_code, kUsage);
+  EXPECT_THAT(stopped.err, HasSubstr("line 2: "));
+  EXPECT_THAT(stopped.err, HasSubstr("'message'"));
+  const std::string rest = "tail -n +2 '" + bad.string() + "'";
+  EXPECT_THAT(stopped.err, HasSubstr(rest + " | logctl append app"));
+  EXPECT_EQ(output({"read", "app", "-o", "cat"}), "one\n");
+  // What it says can be done.
+  write_file(bad, "{\"message\":\"one\"}\n{\"message\":\"two\"}\n{\"message\":\"three\"}\n");
+  const auto going_on = shell(rest + " | " + logctl_command() + " append app --json");
+  EXPECT_EQ(going_on.exit_code, 0) << going_on.err;
+  EXPECT_EQ(output({"read", "app", "-o", "cat"}), "one\ntwo\nthree\n");
+}
+
+TEST_F(Cli, WhatCannotBeWrittenIsAnError) {
+  output({"append", "app"}, "one\n");
+  for (const std::string verb :
+       {"--help", "--version", "read --help", "version", "version -o json", "completion bash",
+        "read app", "tail app -o json", "stat", "stat -o json", "streams ls", "streams ls -o json",
+        "streams describe app", "context show", "bench read --stream app --repeat 1",
+        "append app --tee", "append app -o json"}) {
+    const auto full = shell("echo x | " + logctl_command() + " " + verb + " >/dev/full");
+    EXPECT_EQ(full.exit_code, kLocalTrouble) << verb;
+    EXPECT_THAT(full.err, HasSubstr("cannot write to standard output: No space left")) << verb;
+    const auto closed = shell("echo x | " + logctl_command() + " " + verb + " >&-");
+    EXPECT_EQ(closed.exit_code, kLocalTrouble) << verb;
+  }
+}
+
+// Its exit code 0 says that everything is on disk, so it cannot be the answer to a closed pipe.
+TEST_F(Cli, AnAppendWhoseReaderGoesAwayIsNoSuccess) {
+  const auto result = shell("{ yes | head -n 200000 | " + logctl_command() +
+                            " append app --tee; echo $? >&2; } | head -n 1");
+  EXPECT_THAT(result.err, HasSubstr("Broken pipe"));
+  EXPECT_THAT(result.err, HasSubstr("7\n"));
+}
+
+TEST_F(Cli, AFlagBeatsTheEnvironment) {
+  const auto config = here_.path() / "config.toml";
+  write_file(config, "[contexts.here]\nendpoints = [\"" + node_.endpoint() + "\"]\n");
+  const std::string set = "LOGCTL_CONFIG='" + config.string() + "' ";
+  const std::string program = std::string(LIGNUM_BIN_DIR) + "/logctl ";
+  const auto by_flag =
+      shell(set + "LOGCTL_ENDPOINTS=127.0.0.1:1 " + program + "--context here stat");
+  EXPECT_EQ(by_flag.exit_code, 0) << by_flag.err;
+  const auto by_endpoints = shell(set + "LOGCTL_CONTEXT=nope " + program + "-e " +
+                                  node_.endpoint() + " --context nope stat");
+  EXPECT_EQ(by_endpoints.exit_code, 0) << by_endpoints.err;
+  const auto by_variable = shell(set + "LOGCTL_ENDPOINTS=127.0.0.1:1 LOGCTL_CONTEXT=here " +
+                                 program + "--timeout 1s stat");
+  EXPECT_EQ(by_variable.exit_code, kUnavailable);
+  const auto wrong = shell(set + "LOGCTL_ENDPOINTS=foo:bar " + program + "stat");
+  EXPECT_EQ(wrong.exit_code, kUsage);
+  EXPECT_THAT(wrong.err, HasSubstr("LOGCTL_ENDPOINTS: 'foo:bar'"));
+}
+
+TEST_F(Cli, DamagedCursorsHaveOneExitCode) {
+  output({"append", "app"}, "one\n");
+  const auto cursor = here_.path() / "cursor";
+  for (const std::string_view text :
+       {"", "v1:1:0=1", "v2:1:0=1\n", "v1:1:0\n", "\x01\x02\n", "x\ny\n"}) {
+    write_file(cursor, text);
+    const auto damaged = logctl({"read", "app", "--cursor-file", cursor.string()});
+    EXPECT_EQ(damaged.exit_code, kLocalTrouble) << text;
+    EXPECT_THAT(damaged.err, HasSubstr("cursor file '" + cursor.string() + "' is damaged: "));
+    EXPECT_THAT(damaged.out, IsEmpty());
+    EXPECT_EQ(read_file(cursor), text) << "evidence stays";
+  }
+  const auto nowhere = logctl({"tail", "-f", "app", "--cursor-file", "/nowhere/cursor"});
+  EXPECT_EQ(nowhere.exit_code, kLocalTrouble);
+  EXPECT_THAT(nowhere.err, HasSubstr("'/nowhere/cursor'"));
+  EXPECT_THAT(nowhere.out, IsEmpty());
+}
+
+TEST_F(Cli, NoStreamHasADashInFront) {
+  for (const char* const name : {"-x", "--yes"}) {
+    const auto refused = logctl({"streams", "create", "--", name});
+    EXPECT_EQ(refused.exit_code, kUsage) << name;
+    EXPECT_THAT(refused.err, HasSubstr("begin with '-'")) << name;
+  }
+  EXPECT_EQ(logctl({"append", "--create", "--", "-x"}, "x\n").exit_code, kUsage);
+  EXPECT_EQ(output({"append", "--", "app"}, "x\n"), "");
+  EXPECT_EQ(output({"read", "-o", "cat", "--", "app"}), "x\n");
+  EXPECT_EQ(logctl({"read", "--", "-x"}).exit_code, kNotFound);
+}
+
+// A node that hangs in the middle of a read: the read ends, and says so.
+TEST_F(Cli, AReadEndsWhereTheNodeFallsSilent) {
+  // More than a tail fetches ahead and a pipe holds.
+  std::string lines;
+  for (int i = 0; i < 48; ++i) lines += std::string(1'000'000, 'x') + "\n";
+  output({"append", "app"}, lines);
+  Process read({.command = {"logctl", "--endpoints", node_.endpoint(), "--timeout", "1s", "read",
+                            "-o", "cat", "app"},
+                .errors = here_.path() / "errors"});
+  ASSERT_TRUE(read.read_until("xxxx"));
+  node_.process().send_signal(SIGSTOP);
+  read.exchange("");
+  const auto ending = read.wait();
+  node_.process().send_signal(SIGCONT);
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, kUnavailable);
+  EXPECT_LT(read.output().size(), lines.size());
+  EXPECT_THAT(read_file(here_.path() / "errors"),
+              HasSubstr("nothing arrived of app/0 for 1000 ms"));
+}
+
 TEST_F(Cli, ErrorsHaveExitCodesAndSayWhatToDo) {
   const auto unknown = logctl({"append", "nothing"}, "x\n");
   EXPECT_EQ(unknown.exit_code, kNotFound);
@@ -259,9 +376,7 @@ TEST_F(Cli, ErrorsHaveExitCodesAndSayWhatToDo) {
 
 TEST_F(Cli, AReaderThatGoesAwayIsNoError) {
   output({"append", "app"}, numbered_lines(50'000));
-  const auto result = run({.command = {"/bin/sh", "-c",
-                                       std::string(LIGNUM_BIN_DIR) + "/logctl --endpoints " +
-                                           node_.endpoint() + " read app -o cat | head -n 1"}});
+  const auto result = shell(logctl_command() + " read app -o cat | head -n 1");
   EXPECT_EQ(result.out, "line 0 of a log\n");
   EXPECT_THAT(result.err, IsEmpty());
 }

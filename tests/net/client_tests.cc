@@ -221,6 +221,18 @@ void append_numbers(Client& client, const std::string& key, int count, std::atom
   }
 }
 
+// On a command line it could not be told from a flag.
+TEST(ClientTest, NoStreamIsMadeWithADashInFront) {
+  ModelNode node;
+  const auto client = connect(node);
+  for (const char* const name : {"-", "-x", "--yes"}) {
+    const auto made = client->create_stream(name, {});
+    ASSERT_FALSE(made) << name;
+    EXPECT_EQ(made.error().code(), Errc::kInvalidArgument);
+    EXPECT_THAT(made.error().message(), HasSubstr("'-'"));
+  }
+}
+
 TEST(ClientTest, ManyThreadsAppendEachRecordOnceAndInOrder) {
   constexpr int kThreads = 4;
   constexpr int kRecords = 2000;

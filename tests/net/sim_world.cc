@@ -107,6 +107,9 @@ void SimWorld::carry_out(ClientCore::Effect effect) {
 
 void SimWorld::arrive(ClientCore::ConnectionId connection, std::uint64_t generation,
                       const wire::Request& request, const Payload& payload) {
+  if (swallows(request)) {
+    return;
+  }
   const Link& link = links_[connection];
   if (link.alive && link.generation == generation) {
     serve(connection, generation, request, payload);

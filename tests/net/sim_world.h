@@ -44,6 +44,8 @@ class SimWorld {
   // Called after every event; makes calls as it likes and says when it must be called next.
   std::function<Moment()> client_turn = [] { return kMomentMax; };
   void at(Moment when, std::function<void()> what);
+  // Requests that arrive nowhere: the node is silent, the connection lives.
+  std::function<bool(const wire::Request&)> swallows = [](const wire::Request&) { return false; };
   // Parked reads look again.
   void cluster_changed();
   // Runs until `done` or until virtual time `limit`; false for the latter.

@@ -104,7 +104,7 @@ class TailWorld {
     ++opened_;
     tail = std::make_unique<TailReader>(
         TailReader::Options{.tail = std::move(options),
-                            .request_timeout = 60 * kSecond,
+                            .request_timeout = request_timeout,
                             .backoff = {.first = 5 * kMillisecond, .most = 50 * kMillisecond},
                             .seed = 1});
     stalled_at_ = kMomentMax;
@@ -152,6 +152,7 @@ class TailWorld {
   }
 
   SimWorld world;
+  Moment request_timeout = 60 * kSecond;
   StreamId app;
   StreamId web;
   std::unique_ptr<TailReader> tail;
@@ -435,6 +436,85 @@ TEST(TailTest, DeletedStreamEndsTheTail) {
   EXPECT_THAT(world.error->message(), HasSubstr("'web' was deleted"));
 }
 
+// Batches that fill a read each, so that a tail with little memory needs many round trips.
+void fill_large(TailWorld& world, int count) {
+  for (int i = 0; i < count; ++i) {
+    world.append(world.app, 0, std::string(40'000, 'x') + std::to_string(i));
+  }
+}
+
+TailOptions thrifty(TailStart::Kind kind) {
+  TailOptions options = from(kind);
+  options.streams = {"app"};
+  options.buffer_bytes_max = 1;
+  return options;
+}
+
+TEST(TailTest, WithAnEndItFailsWhereANodeFallsSilent) {
+  for (int seed = 1; seed <= seeds(); ++seed) {
+    SCOPED_TRACE(seed);
+    TailWorld world(static_cast<std::uint64_t>(seed), bad_network(seed));
+    world.request_timeout = 2 * kSecond;
+    fill_large(world, 40);
+    world.open(seed % 2 == 0 ? thrifty(TailStart::Kind::kEarliest) : last(1000));
+    if (seed % 2 == 0) {
+      world.read(3);
+    }
+    ASSERT_FALSE(world.error || world.ended);
+    const Moment fell_silent = world.world.now();
+    world.world.swallows = [](const wire::Request& request) { return request.has_read(); };
+    world.read(SIZE_MAX, 100 * kSecond);
+    ASSERT_TRUE(world.error);
+    EXPECT_EQ(world.error->code(), Errc::kTimeout);
+    EXPECT_THAT(world.error->message(), HasSubstr("nothing arrived of "));
+    EXPECT_LT(world.world.now() - fell_silent, 6 * kSecond);
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+// The deadline is for nothing at all: what arrives in time puts it off.
+TEST(TailTest, WithAnEndItReadsAsLongAsSomethingArrives) {
+  TailWorld world(7, {.delay_max = 400 * kMillisecond});
+  world.request_timeout = kSecond;
+  fill_large(world, 60);
+  const Moment begun = world.world.now();
+  world.open(thrifty(TailStart::Kind::kEarliest));
+  world.read();
+  EXPECT_TRUE(world.ended) << (world.error ? world.error->describe() : "no end");
+  EXPECT_EQ(world.lines.size(), 60U);
+  EXPECT_GT(world.world.now() - begun, 5 * kSecond);
+}
+
+TEST(TailTest, WithoutAnEndItWaitsForEver) {
+  TailWorld world(8);
+  world.request_timeout = 2 * kSecond;
+  world.append(world.app, 0, "one");
+  TailOptions options = from(TailStart::Kind::kEarliest);
+  options.follow = true;
+  world.open(options);
+  world.read(1);
+  world.world.swallows = [](const wire::Request& request) { return request.has_read(); };
+  world.world.run([] { return false; }, world.world.now() + 60 * kSecond);
+  EXPECT_FALSE(world.error) << world.error->describe();
+  world.world.swallows = [](const wire::Request&) { return false; };
+  world.append(world.app, 0, "two");
+  world.read(2);
+  EXPECT_THAT(world.lines, ElementsAre("one", "two"));
+}
+
+// Where the reader takes no records the tail asks for none: that is not the node's silence.
+TEST(TailTest, AReaderMayPauseForLongerThanTheDeadline) {
+  TailWorld world(9);
+  world.request_timeout = 2 * kSecond;
+  fill_large(world, 40);
+  world.open(thrifty(TailStart::Kind::kEarliest));
+  world.read(5);
+  world.world.run([] { return false; }, world.world.now() + 60 * kSecond);
+  world.read();
+  EXPECT_TRUE(world.ended) << (world.error ? world.error->describe() : "no end");
+  EXPECT_EQ(world.lines.size(), 40U);
+}
+
 TEST(TailTest, WrongQuestionsAreRefused) {
   TailWorld world(3);
   const auto code = [&](const TailOptions& options) {
@@ -460,6 +540,8 @@ TEST(TailTest, WrongQuestionsAreRefused) {
   options.start.cursor = "v1:77:0=0";
   EXPECT_EQ(code(options), Errc::kNotFound);
   options.start.cursor = "nonsense";
+  EXPECT_EQ(code(options), Errc::kInvalidArgument);
+  options.start.cursor = "v2:nonsense";
   EXPECT_EQ(code(options), Errc::kUnsupported);
   options.level_mask = 0;
   EXPECT_EQ(code(options), Errc::kInvalidArgument);
@@ -473,8 +555,12 @@ TEST(TailCursorTest, TextAndBack) {
   const std::string text = format_cursor(positions);
   EXPECT_EQ(text, "v1:7:0=12,1=0;9:3=18446744073709551615");
   EXPECT_EQ(*parse_cursor(text), positions);
-  for (const char* const bad : {"v1:", "v1:7", "v1:7:", "v1:7:0", "v1:7:0=", "v1:7:0=x", "v1::0=1",
-                                "v1:7:0=1,0=2", "v1:7:0=1 ", "v2:7:0=1", "v1:7:-1=1"}) {
+  // The place is told, in bytes from 0.
+  EXPECT_THAT(parse_cursor("v1:7:0=12,1=x").error().message(), HasSubstr("byte 10: '1=x'"));
+  EXPECT_THAT(parse_cursor("v1:7:0=12;9").error().message(), HasSubstr("byte 10: '9'"));
+  for (const char* const bad :
+       {"v1:", "v1:7", "v1:7:", "v1:7:0", "v1:7:0=", "v1:7:0=x", "v1::0=1", "v1:7:0=1,0=2",
+        "v1:7:0=1,", "v1:7:0=1;", "v1:7:0=1 ", "v2:7:0=1", "v1:7:-1=1"}) {
     EXPECT_FALSE(parse_cursor(bad)) << bad;
   }
 }

@@ -285,11 +285,24 @@ TEST_F(MetaStateTest, DamagedPairsAreRefusedOrHarmless) {
   EXPECT_GT(refusals, kRounds / 10);
 }
 
+// Every command line would take it for a flag. What a log holds from before that rule stays: an
+// entry means the same on every replica and at every version.
+TEST(StreamName, OfANewStreamHasNoDashInFront) {
+  for (const std::string_view name : {"-", "-x", "--yes"}) {
+    EXPECT_TRUE(check_stream_name(name)) << name;
+    const auto checked = check_new_stream_name(name);
+    ASSERT_FALSE(checked) << name;
+    EXPECT_EQ(checked.error().code(), Errc::kInvalidArgument);
+  }
+  EXPECT_FALSE(check_new_stream_name("a b"));
+}
+
 TEST(StreamName, IsWhatKafkaTakesForATopic) {
   EXPECT_TRUE(check_stream_name("a"));
   EXPECT_TRUE(check_stream_name("Web.front-end_2"));
   EXPECT_TRUE(check_stream_name("..."));
   EXPECT_TRUE(check_stream_name(std::string(249, 'x')));
+  EXPECT_TRUE(check_new_stream_name("a-"));
   for (const std::string& name :
        {std::string(), std::string("."), std::string(".."), std::string(250, 'x'),
         std::string("../etc"), std::string("a\0b", 3), std::string("\xc3\xa9"), std::string("a b"),

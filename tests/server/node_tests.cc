@@ -342,6 +342,7 @@ TEST_F(NodeTest, StreamsAreMadeOnceAndDeletedForGood) {
   other.mutable_create_stream()->set_shards(7);
   EXPECT_EQ(code_of(node->call(other)), Errc::kAlreadyExists);
   EXPECT_EQ(code_of(node->call(create_request("../etc"))), Errc::kInvalidArgument);
+  EXPECT_EQ(code_of(node->call(create_request("-x"))), Errc::kInvalidArgument);
   append(first, 0, 1);
   wire::Request remove;
   remove.mutable_delete_stream()->set_name("app");
