@@ -116,9 +116,7 @@ class Reader {
       if (!item) return std::unexpected(explain(item.error()));
       if (std::holds_alternative<Tail::End>(*item)) return ExitCode::kOk;
       if (const auto* gap = std::get_if<Gap>(&*item)) {
-        session_.terminal.status(fmt::format(
-            "-- {} records of {}/{} are gone ({} to {}): {} --", gap->to - gap->from, gap->stream,
-            gap->shard.value(), gap->from.value(), gap->to.value() - 1, errc_name(gap->reason)));
+        tell(*gap);
       } else if (const auto* record = std::get_if<ReadRecord>(&*item)) {
         if (show(*record)) return ExitCode::kOk;
       } else {
@@ -129,9 +127,21 @@ class Reader {
     return ExitCode::kInterrupted;
   }
 
+  void tell(const Gap& gap) {
+    session_.terminal.status(
+        fmt::format("-- {} records of {}/{} {} ({} to {}): {} --", gap.to - gap.from, gap.stream,
+                    gap.shard.value(), gap.reason == Errc::kTrimmed ? "are gone" : "are unreadable",
+                    gap.from.value(), gap.to.value() - 1, errc_name(gap.reason)));
+  }
+
   static Error explain(const Error& error) {
     if (error.code() == Errc::kNotFound) {
       return Error(error.code(), error.message() + "; 'logctl streams ls' lists what there is");
+    }
+    if (error.code() == Errc::kCorrupt || error.code() == Errc::kIo) {
+      return Error(error.code(), error.message() +
+                                     "; go on behind what cannot be read with --skip-gaps, or "
+                                     "with --from OFFSET of STREAM/SHARD");
     }
     if (error.code() != Errc::kTrimmed) return error;
     return Error(error.code(), error.message() + "; go on over the gap with --skip-gaps");
