@@ -157,7 +157,8 @@ void declare_reading(CLI::App& verb, ReadArguments& words) {
   verb.add_option("--cursor-file", words.options.cursor_file,
                   "Begin after the cursor in this file; keep it up to date");
   verb.add_flag("--show-cursor", words.options.show_cursor, "Tell the cursor at the end");
-  verb.add_flag("--skip-gaps", words.options.skip_gaps, "Go on where records are gone");
+  verb.add_flag("--skip-gaps", words.options.skip_gaps,
+                "Go on where records are gone or unreadable");
   verb.add_flag("--utc", words.utc, "Times in UTC");
 }
 

@@ -33,6 +33,8 @@ ExitCode exit_code(Errc code) {
     case Errc::kCorrupt:
     case Errc::kIo:
     case Errc::kLocked:
+    case Errc::kHalted:
+    case Errc::kTooManyFiles:
       return ExitCode::kLocal;
     case Errc::kCancelled:
       return ExitCode::kInterrupted;

@@ -118,9 +118,7 @@ class Reader {
       if (!item) return std::unexpected(explain(item.error()));
       if (std::holds_alternative<Tail::End>(*item)) return ExitCode::kOk;
       if (const auto* gap = std::get_if<Gap>(&*item)) {
-        session_.terminal.status(fmt::format(
-            "-- {} records of {}/{} are gone ({} to {}): {} --", gap->to - gap->from, gap->stream,
-            gap->shard.value(), gap->from.value(), gap->to.value() - 1, errc_name(gap->reason)));
+        tell(*gap);
       } else if (const auto* record = std::get_if<ReadRecord>(&*item)) {
         if (show(*record)) return ExitCode::kOk;
       } else {
@@ -131,6 +129,13 @@ class Reader {
     return ExitCode::kInterrupted;
   }
 
+  void tell(const Gap& gap) {
+    session_.terminal.status(
+        fmt::format("-- {} records of {}/{} {} ({} to {}): {} --", gap.to - gap.from, gap.stream,
+                    gap.shard.value(), gap.reason == Errc::kTrimmed ? "are gone" : "are unreadable",
+                    gap.from.value(), gap.to.value() - 1, errc_name(gap.reason)));
+  }
+
   [[nodiscard]] Error explain(const Error& error) const {
     std::string text = error.message();
     if (error.code() == Errc::kNotFound) {
@@ -139,6 +144,10 @@ class Reader {
       text += "; go on over the gap with --skip-gaps";
     } else if (error.code() == Errc::kTimeout) {
       text += "; wait longer with --timeout";
+    } else if (error.code() == Errc::kCorrupt || error.code() == Errc::kIo) {
+      text +=
+          "; go on behind what cannot be read with --skip-gaps, or with --from OFFSET of "
+          "STREAM/SHARD";
     }
     const bool about_place = error.code() == Errc::kNotFound || error.code() == Errc::kTrimmed ||
                              error.code() == Errc::kOffsetOutOfRange;

@@ -38,7 +38,13 @@ json::object json_group(const NodeGroupStat& group) {
   out["segments"] = group.segments;
   out["shards"] = group.shards;
   if (!group.damage.empty()) out["damage"] = group.damage;
+  if (!group.trouble.empty()) out["trouble"] = group.trouble;
   return out;
+}
+
+std::string state_of(const NodeGroupStat& group) {
+  if (!group.damage.empty()) return group.damage;
+  return group.trouble.empty() ? "ok" : group.trouble;
 }
 
 json::object json_stat(const NodeStat& stat) {
@@ -66,7 +72,7 @@ json::object json_stat(const NodeStat& stat) {
 Outcome run_stat(Session& session, const StatOptions& options) {
   TRY_ASSIGN(stat, session.client.stat());
   bool healthy = !stat.disk_full;
-  for (const NodeGroupStat& group : stat.groups) healthy = healthy && group.damage.empty();
+  for (const NodeGroupStat& group : stat.groups) healthy = healthy && state_of(group) == "ok";
   const ExitCode code = healthy ? ExitCode::kOk : ExitCode::kUnhealthy;
   if (options.format == ListFormat::kJson) {
     session.terminal.data(json::serialize(json_stat(stat)) + "\n");
@@ -89,8 +95,7 @@ Outcome run_stat(Session& session, const StatOptions& options) {
                std::to_string(group.commit.value()), std::to_string(group.applied.value()),
                fmt::format("{}-{}", group.first.value(), group.last.value()),
                std::to_string(group.segments), human_bytes(group.log_bytes),
-               human_bytes(group.live_bytes), std::to_string(group.shards),
-               group.damage.empty() ? "ok" : group.damage});
+               human_bytes(group.live_bytes), std::to_string(group.shards), state_of(group)});
   }
   session.terminal.data(out + table.text());
   return code;

@@ -13,7 +13,7 @@ std::optional<Error> failure_of(const wire::Response& response) {
   if (response.has_failure()) {
     const std::uint32_t code = response.failure().code();
     // A code from a newer server is still an error, but promises nothing about what happened.
-    if (code == 0 || code > static_cast<std::uint32_t>(Errc::kInternal)) {
+    if (code == 0 || code > static_cast<std::uint32_t>(kErrcLast)) {
       return Error(Errc::kInternal, "error " + std::to_string(code) +
                                         " of a newer server: " + response.failure().message());
     }

@@ -149,7 +149,8 @@ struct ReadRecord {
   std::span<const FieldView> fields;
 };
 
-// Records that a reader asked for and that are not there any more.
+// Records that a reader asked for and that are not there any more (kTrimmed), or that the node
+// cannot read (kCorrupt, kIo).
 struct Gap {
   std::string stream;
   ShardNumber shard;
@@ -179,7 +180,7 @@ struct TailOptions {
   std::optional<TimeUs> until;
   // Records whose level is outside are skipped; whole batches are skipped on the server.
   std::uint32_t level_mask = 0xFFFFFFFFU;
-  // Go on over gaps (each is reported once by next()) rather than stop with kTrimmed.
+  // Go on over gaps (each is reported once by next()) rather than stop with their reason.
   bool skip_gaps = false;
   // Bytes of batches held at once.
   std::size_t buffer_bytes_max = std::size_t{16} << 20;
@@ -216,6 +217,8 @@ struct NodeGroupStat {
   std::uint64_t log_bytes = 0, live_bytes = 0;
   std::uint32_t segments = 0, shards = 0;
   std::string damage;
+  // Why its log cannot grow at present; empty where it can.
+  std::string trouble;
 };
 
 struct NodeStat {

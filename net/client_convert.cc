@@ -29,7 +29,7 @@ std::string hexadecimal(std::string_view bytes) {
 }
 
 Errc code_of(std::uint32_t code) {
-  const bool known = code >= 1 && code <= static_cast<std::uint32_t>(Errc::kInternal);
+  const bool known = code >= 1 && code <= static_cast<std::uint32_t>(kErrcLast);
   return known ? static_cast<Errc>(code) : Errc::kInternal;
 }
 
@@ -108,6 +108,7 @@ NodeStat stat_of(const wire::StatReply& reply) {
     row.segments = group.segments();
     row.shards = group.shards();
     row.damage = group.damage();
+    row.trouble = group.trouble();
     stat.groups.push_back(std::move(row));
   }
   return stat;

@@ -59,6 +59,7 @@ Verdict verdict_of(const Error& error) {
     case Errc::kNoSpace:
     case Errc::kShuttingDown:
     case Errc::kSkew:
+    case Errc::kTooManyFiles:
       return Verdict::kAgain;
     case Errc::kInvalidArgument:
     case Errc::kAlreadyExists:
@@ -70,6 +71,7 @@ Verdict verdict_of(const Error& error) {
     case Errc::kLocked:
     case Errc::kPermissionDenied:
     case Errc::kCancelled:
+    case Errc::kHalted:  // until somebody acts
       return Verdict::kFinal;
   }
   return Verdict::kOpen;

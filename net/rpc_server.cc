@@ -19,7 +19,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,6 +68,7 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
                 .connections_max = options.connections_max,
                 .connections_per_address_max = options.connections_per_address_max},
             tick_of(options.session))),
+        report_(std::move(options.report)),
         acceptor_(*lanes.front()),
         pause_(*lanes.front()) {
     // Otherwise whoever sends rubbish writes to our standard error.
@@ -134,10 +137,19 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
         self->admit(std::move(socket), lane);
       } else if (error != asio::error::connection_aborted) {
         // Out of descriptors or memory: the listening socket would be ready again at once.
+        self->tell_not_accepting(error);
         self->pause_.expires_after(kAcceptPause);
         co_await self->pause_.async_wait(kAwait);
       }
     }
+  }
+
+  void tell_not_accepting(const error_code& error) {
+    const auto now = std::chrono::steady_clock::now();
+    if (told_at_ && now - *told_at_ < kAcceptReportEvery) return;
+    told_at_ = now;
+    report_(fmt::format("cannot accept connections, trying again every {} ms: {}",
+                        kAcceptPause.count(), error.message()));
   }
 
   void admit(tcp::socket socket, const std::shared_ptr<RpcLane>& lane) {
@@ -185,10 +197,12 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
   std::uint16_t port_;
   const std::shared_ptr<RpcLane::Shared> shared_;
   std::vector<std::shared_ptr<RpcLane>> lanes_;
+  const std::function<void(const std::string&)> report_;
   // On the first lane, as what follows.
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
   std::uint64_t last_connection_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> told_at_;
   std::atomic<bool> stopped_{false};
 };
 

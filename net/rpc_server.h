@@ -33,6 +33,9 @@ struct RpcServerOptions {
   ServerSession::Options session;
   std::size_t connections_max = 10'000;
   std::size_t connections_per_address_max = 5'000;
+  // News for the operator: that no connection can be accepted, and why. Called on the first lane,
+  // at first and then every kAcceptReportEvery while it lasts.
+  std::function<void(const std::string&)> report = [](const std::string&) {};
 };
 
 // What the handler may know about where a request came from. Cheap to copy; outlives the
@@ -72,6 +75,8 @@ struct RpcCounters {
 
 class RpcServer {
  public:
+  static constexpr std::chrono::seconds kAcceptReportEvery{10};
+
   // `lanes` (Lanes::contexts()) is not empty; lanes and handler outlive the server and its
   // connections. Replies may outlive all of them.
   RpcServer(RpcServerOptions options, const std::vector<boost::asio::io_context*>& lanes,

@@ -226,10 +226,16 @@ std::optional<Tail::Item> TailReader::take_gap(TailShard& shard) {
     wants_turn_ = true;
     return Tail::Item(*gap);
   }
-  fail(Error(Errc::kTrimmed, gap->stream + "/" + std::to_string(gap->shard.value()) + ": offsets " +
-                                 std::to_string(gap->from.value()) + " to " +
-                                 std::to_string(gap->to.value() - 1) +
-                                 " have been removed by retention"));
+  const std::string place = gap->stream + "/" + std::to_string(gap->shard.value());
+  if (gap->reason == Errc::kTrimmed) {
+    fail(Error(Errc::kTrimmed, place + ": offsets " + std::to_string(gap->from.value()) + " to " +
+                                   std::to_string(gap->to.value() - 1) +
+                                   " have been removed by retention"));
+  } else {
+    fail(Error(gap->reason, place + " at offset " + std::to_string(gap->from.value()) + ": " +
+                                shard.gap_error().message() + "; offset " +
+                                std::to_string(gap->to.value()) + " and what follows is served"));
+  }
   return std::nullopt;
 }
 

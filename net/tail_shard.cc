@@ -151,14 +151,12 @@ TailShard::Effect TailShard::on_reply(std::uint64_t token, const CallResult& res
 TailShard::Effect TailShard::on_trouble(const Error& error, const wire::Response& response,
                                         Moment now, std::optional<Moment>& retry) {
   if (error.code() == Errc::kTrimmed && response.failure().has_start_offset()) {
-    const Offset start(response.failure().start_offset());
-    if (start > fetch_ && !gap_) {
-      if (!mutant(Mutant::kTailJumpsAGap)) {
-        gap_ = Gap{.stream = stream_, .shard = key_.shard, .from = fetch_, .to = start};
-      }
-      fetch_ = start;
-      entry_ = start;
-    }
+    meet_gap(Offset(response.failure().start_offset()), error);
+    return Effect::kNone;
+  }
+  const bool unreadable = error.code() == Errc::kCorrupt || error.code() == Errc::kIo;
+  if (unreadable && response.failure().has_readable_offset()) {
+    meet_gap(Offset(response.failure().readable_offset()), error);
     return Effect::kNone;
   }
   if (error.code() == Errc::kSkew) {
@@ -173,6 +171,19 @@ TailShard::Effect TailShard::on_trouble(const Error& error, const wire::Response
   }
   error_ = Error(error.code(), place() + ": " + error.message());
   return Effect::kFailed;
+}
+
+void TailShard::meet_gap(Offset to, const Error& error) {
+  if (to <= fetch_ || gap_) {
+    return;
+  }
+  if (!mutant(Mutant::kTailJumpsAGap)) {
+    gap_ = Gap{
+        .stream = stream_, .shard = key_.shard, .from = fetch_, .to = to, .reason = error.code()};
+    gap_error_ = error;
+  }
+  fetch_ = to;
+  entry_ = to;
 }
 
 TailShard::Effect TailShard::on_read(const Read& read, const CallResult& result) {

@@ -90,8 +90,14 @@ class TailShard {
   [[nodiscard]] Batch take();
   // Everything before `offset` has been handed out.
   void advance(Offset offset) { position_ = offset; }
-  // Records lie between this and the next batch that do not exist any more. Only where no head is.
+  // Records lie between this and the next batch that do not exist any more, or that the node cannot
+  // read. Only where no head is.
   [[nodiscard]] const std::optional<Gap>& gap() const { return gap_; }
+  // What the node said of it.
+  [[nodiscard]] const Error& gap_error() const {
+    CHECK(gap_error_.has_value());
+    return *gap_error_;
+  }
   void clear_gap();
   // Nothing will come after what is queued.
   [[nodiscard]] bool finished() const { return finished_; }
@@ -129,6 +135,8 @@ class TailShard {
   [[nodiscard]] Effect on_read(const Read& read, const CallResult& result);
   [[nodiscard]] Effect on_trouble(const Error& error, const wire::Response& response, Moment now,
                                   std::optional<Moment>& retry);
+  // Nothing up to `to` can be had, says a node.
+  void meet_gap(Offset to, const Error& error);
   [[nodiscard]] Result<void> take_batches(const wire::ReadReply& reply, const Payload& payload);
   void check_end();
   // Only a filter may make the node leave records out; anything else would be a silent hole.
@@ -150,6 +158,7 @@ class TailShard {
   std::deque<Batch> queue_;
   std::size_t queued_bytes_ = 0;
   std::optional<Gap> gap_;
+  std::optional<Error> gap_error_;
   std::optional<Read> poll_;
   std::optional<Read> close_;
   std::optional<Moment> poll_at_;

@@ -9,7 +9,7 @@ namespace lignum {
 
 namespace {
 
-constexpr std::array<std::string_view, 27> kNames = {"none",
+constexpr std::array<std::string_view, 29> kNames = {"none",
                                                      "invalid-argument",
                                                      "not-found",
                                                      "already-exists",
@@ -35,7 +35,9 @@ constexpr std::array<std::string_view, 27> kNames = {"none",
                                                      "permission-denied",
                                                      "cancelled",
                                                      "skew",
-                                                     "internal"};
+                                                     "internal",
+                                                     "halted",
+                                                     "too-many-files"};
 
 }  // namespace
 
@@ -47,7 +49,7 @@ std::string_view errc_name(Errc code) {
 bool Error::may_retry() const {
   return code_ == Errc::kNotLeader || code_ == Errc::kUnavailable || code_ == Errc::kTimeout ||
          code_ == Errc::kOverloaded || code_ == Errc::kNoSpace || code_ == Errc::kShuttingDown ||
-         code_ == Errc::kSkew;
+         code_ == Errc::kSkew || code_ == Errc::kTooManyFiles;
 }
 
 std::string Error::describe() const { return std::string(errc_name(code_)) + ": " + message_; }

@@ -43,7 +43,10 @@ enum class Errc : std::uint8_t {
   kCancelled = 24,         // the caller gave up
   kSkew = 25,              // a closed time further ahead than the clock was asked for
   kInternal = 26,          // a bug; the message says where
+  kHalted = 27,            // the group stopped for damage and takes nothing until somebody acts
+  kTooManyFiles = 28,      // the process may not open another file
 };
+inline constexpr Errc kErrcLast = Errc::kTooManyFiles;
 
 // Stable lower-case name, such as "not-found": logs, JSON output and docs use it.
 [[nodiscard]] std::string_view errc_name(Errc code);

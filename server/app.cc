@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -57,6 +58,8 @@ namespace lignum::server {
 namespace {
 
 constexpr std::size_t kReadThreads = 2;
+// One for each segment of 64 MiB, two for each group, some for the database; warned below.
+constexpr std::size_t kFilesBesideConnections = 4096;
 
 LoggingOptions logging_options(const Options& options) {
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
@@ -110,21 +113,25 @@ class App::Impl {
 
   Result<void> start();
   bool stop();
+  void watch_directory();
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
   void set_log_level(const std::string& level);
 
  private:
+  // Before anything opens files, and learns how many it may.
+  void raise_limits();
   Result<void> open_groups();
   Result<void> listen();
   // host:port with the port that was given where any free one was asked for.
   [[nodiscard]] std::string bound_address() const;
   Result<void> announce();
   [[nodiscard]] NodeFacts node_facts();
-  [[nodiscard]] net::RpcServerOptions rpc_options(const HostPort& address) const;
+  [[nodiscard]] net::RpcServerOptions rpc_options(const HostPort& address);
 
   Settings settings_;
   Logging logging_;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  FileLimit files_;
   // In the order of making; unmade in reverse by stop().
   std::unique_ptr<NodeStorage> storage_;
   std::unique_ptr<WorkPool> flush_pool_;
@@ -146,10 +153,33 @@ App::App(Settings settings) : impl_(std::make_unique<Impl>(std::move(settings)))
 App::~App() { stop(); }
 Result<void> App::start() { return impl_->start(); }
 bool App::stop() { return impl_->stop(); }
+void App::watch_directory() { impl_->watch_directory(); }
 std::uint16_t App::port() const { return impl_->port(); }
 void App::set_log_level(const std::string& level) { impl_->set_log_level(level); }
 
+void App::Impl::watch_directory() {
+  const auto there = storage_->check();
+  if (there || there.error().code() != Errc::kNotFound) return;
+  logging_.write(Severity::kError,
+                 fmt::format("fatal: {}. What is acknowledged from here on would be lost, so the "
+                             "node stops at once; see docs/operating/disk-failure.md",
+                             there.error().message()));
+  std::_Exit(exit_code(there.error()));
+}
+
+void App::Impl::raise_limits() {
+  files_ = raise_file_limit();
+  const std::size_t wanted = settings_.options.connections_max + kFilesBesideConnections;
+  if (files_.now >= wanted) return;
+  logging_.write(
+      Severity::kWarn,
+      fmt::format("{} files may be open; {} connections and the segments of a log may need "
+                  "{}: raise LimitNOFILE= of the service, or 'ulimit -Hn'",
+                  files_.now, settings_.options.connections_max, wanted));
+}
+
 Result<void> App::Impl::start() {
+  raise_limits();
   TRY_ASSIGN(opened, NodeStorage::open(settings_.options.data));
   storage_ = std::move(opened);
   TRY(open_groups());
@@ -194,12 +224,15 @@ Result<void> App::Impl::open_groups() {
   return {};
 }
 
-net::RpcServerOptions App::Impl::rpc_options(const HostPort& address) const {
+net::RpcServerOptions App::Impl::rpc_options(const HostPort& address) {
   const storage::NodeIdentity& identity = host_->identity();
   net::RpcServerOptions options{.host = address.host, .port = address.port};
   options.connections_max = settings_.options.connections_max;
   options.connections_per_address_max = settings_.options.connections_max;
   options.session.memory_max = settings_.options.memory_max;
+  options.report = [this](const std::string& text) {
+    logging_.write(Severity::kWarn, fmt::format("{} ({} files may be open)", text, files_.now));
+  };
   wire::HelloReply& hello = options.session.hello;
   hello.set_protocol_version(net::kProtocolVersion);
   hello.set_cluster_id(identity.cluster.bytes.data(), identity.cluster.bytes.size());
@@ -261,11 +294,12 @@ Result<void> App::Impl::announce() {
   const std::string place = bound_address();
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - begun_);
-  logging_.write(Severity::kInfo,
-                 fmt::format("ready: listening on {}, data directory {}{}, {} groups ({} halted), "
-                             "{} of log, started in {} ms",
-                             place, options.data, report_.made ? " (new)" : "", report_.groups,
-                             report_.halted, print_size(report_.log_bytes), took.count()));
+  logging_.write(
+      Severity::kInfo,
+      fmt::format("ready: listening on {}, data directory {}{}, {} groups ({} halted), "
+                  "{} of log, started in {} ms, {} files may be open",
+                  place, options.data, report_.made ? " (new)" : "", report_.groups, report_.halted,
+                  print_size(report_.log_bytes), took.count(), files_.now));
   if (!report_.made && report_.groups != options.groups + 1 &&
       settings_.sources.contains("groups")) {
     logging_.write(Severity::kWarn,
@@ -273,7 +307,14 @@ Result<void> App::Impl::announce() {
                                options.groups, report_.groups - 1));
   }
   if (!options.port_file.empty()) {
+    errno = 0;
     std::ofstream file(options.port_file, std::ios::trunc);
+    if (!file && errno == EMFILE) {
+      return fail(Errc::kTooManyFiles,
+                  fmt::format("cannot write the port file {}: too many open files: {} are allowed; "
+                              "raise LimitNOFILE= of the service, or 'ulimit -n'",
+                              options.port_file, files_.now));
+    }
     file << server_->port() << '\n';
     if (!file.flush()) {
       return fail(Errc::kIo, fmt::format("cannot write the port file {}", options.port_file));
@@ -336,9 +377,10 @@ int exit_code(const Error& error) {
   constexpr int kUsage = 2;
   constexpr int kUnservable = 5;
   constexpr int kLocalTrouble = 7;
-  constexpr std::array kLocal = {Errc::kLocked,        Errc::kCorrupt,         Errc::kIo,
-                                 Errc::kNoSpace,       Errc::kUnsupported,     Errc::kNotFound,
-                                 Errc::kAlreadyExists, Errc::kPermissionDenied};
+  constexpr std::array kLocal = {
+      Errc::kLocked,        Errc::kCorrupt,          Errc::kIo,
+      Errc::kNoSpace,       Errc::kUnsupported,      Errc::kNotFound,
+      Errc::kAlreadyExists, Errc::kPermissionDenied, Errc::kTooManyFiles};
   if (error.code() == Errc::kInvalidArgument) return kUsage;
   if (error.code() == Errc::kUnavailable) return kUnservable;
   return std::ranges::find(kLocal, error.code()) != kLocal.end() ? kLocalTrouble : kOther;

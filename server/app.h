@@ -36,6 +36,11 @@ class App {
   // Ends everything in order; idempotent. True when it ended within kStopMax.
   bool stop();
 
+  // Looks whether the data directory is still the one that was opened; called about once a second.
+  // Where it was removed, moved or replaced nothing that is acknowledged would be found again: the
+  // process ends with 7, at once.
+  void watch_directory();
+
   // The port that is listened on; after start().
   [[nodiscard]] std::uint16_t port() const;
   // From a reloaded configuration.

@@ -26,7 +26,7 @@ Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads log.level again.
 
 Exit codes:
   0  stopped as asked        5  the address is in use or cannot be served
-  2  wrong flag or setting   7  data directory: damaged, full, in use or unreadable
+  2  wrong flag or setting   7  data directory: damaged, full, in use, unreadable, taken away
   1  anything else)";
 
 struct Flags {

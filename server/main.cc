@@ -3,10 +3,13 @@
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigwait and signal sets
 #include <unistd.h>
 
+#include <boost/system/errc.hpp>
+#include <boost/system/system_error.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <fstream>
 #include <ios>
@@ -68,9 +71,13 @@ sigset_t awaited_signals() {
 
 // Until SIGTERM or SIGINT.
 void serve(App& app, const sigset_t& signals, const CommandInput& input) {
+  constexpr timespec kLook{.tv_sec = 1, .tv_nsec = 0};
   while (true) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
+    const int signal = sigtimedwait(&signals, nullptr, &kLook);
+    if (signal < 0) {
+      app.watch_directory();
+      continue;
+    }
     if (signal != SIGHUP) return;
     const auto command = parse_command_line(input);
     if (command) app.set_log_level(command->settings.options.log_level);
@@ -102,6 +109,14 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return run(argc, argv);
+  } catch (const boost::system::system_error& error) {
+    // Asio's, when it makes its queues.
+    if (error.code() == boost::system::errc::too_many_files_open) {
+      return complain({Errc::kTooManyFiles,
+                       "too many open files: raise LimitNOFILE= of the service, or 'ulimit -n'"});
+    }
+    std::fprintf(stderr, "logd: unexpected: %s\n", error.what());
+    return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "logd: unexpected: %s\n", error.what());
     return 1;

@@ -55,8 +55,14 @@ NodeStorage::~NodeStorage() = default;
 
 Result<std::unique_ptr<NodeStorage>> NodeStorage::open(const std::string& path) {
   std::unique_ptr<NodeStorage> node(new NodeStorage());
-  TRY_ASSIGN(root, storage::open_posix_directory(path));
-  node->root_ = std::move(root);
+  auto root = storage::open_posix_directory(path);
+  if (!root && root.error().code() == Errc::kInvalidArgument) {
+    return fail(Errc::kIo,
+                fmt::format("{}. Name a directory with --data; it is made where there is none",
+                            root.error().message()));
+  }
+  if (!root) return std::unexpected(root.error());
+  node->root_ = std::move(*root);
   auto lock = node->root_->lock();
   if (!lock) {
     if (lock.error().code() != Errc::kLocked) return std::unexpected(lock.error());
@@ -69,6 +75,11 @@ Result<std::unique_ptr<NodeStorage>> NodeStorage::open(const std::string& path) 
   node->state_path_ = path + "/state";
   TRY(node->store_->open(node->state_path_));
   return node;
+}
+
+Result<void> NodeStorage::check() const {
+  TRY(root_->check_place());
+  return lock_->check();
 }
 
 storage::StateStore& NodeStorage::state_store() { return *store_; }

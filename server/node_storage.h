@@ -22,6 +22,10 @@ class NodeStorage {
   NodeStorage(const NodeStorage&) = delete;
   NodeStorage& operator=(const NodeStorage&) = delete;
 
+  // kNotFound where the directory, or its lock, is no longer the one that was opened: somebody
+  // removed, moved or replaced it. From any thread.
+  [[nodiscard]] Result<void> check() const;
+
   [[nodiscard]] storage::Directory& root() { return *root_; }
   [[nodiscard]] storage::StateStore& state_store();
   // Drops the database and makes an empty one. Before any lane uses it.

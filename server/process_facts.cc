@@ -24,4 +24,16 @@ std::int64_t process_cpu_us() {
          usage.ru_stime.tv_usec;
 }
 
+FileLimit raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  const std::uint64_t before = limit.rlim_cur;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    // Where that is refused what there was remains.
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return {.before = before, .now = before};
+  }
+  return {.before = before, .now = limit.rlim_cur};
+}
+
 }  // namespace lignum::server

@@ -11,4 +11,12 @@ namespace lignum::server {
 // User and system time since start, microseconds.
 [[nodiscard]] std::int64_t process_cpu_us();
 
+// How many files this process may have open.
+struct FileLimit {
+  std::uint64_t before = 0;
+  std::uint64_t now = 0;
+};
+// Raises the soft limit to the hard one. Before threads and files are many; it is inherited.
+FileLimit raise_file_limit();
+
 }  // namespace lignum::server

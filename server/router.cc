@@ -1,5 +1,6 @@
 #include "server/router.h"
 
+#include <expected>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "raft/mutex.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
+#include "server/group/halted.h"
 #include "server/group/meta_group.h"
 
 namespace lignum::server {
@@ -31,8 +33,8 @@ Result<void> Router::on_group(GroupId group, std::move_only_function<void(DataGr
     return fail(Errc::kNotFound, fmt::format("this node has no group {}", group.value()));
   }
   if (seat->second.group == nullptr) {
-    return fail(Errc::kCorrupt,
-                fmt::format("group {} is halted: {}", group.value(), seat->second.damage));
+    return std::unexpected(halted_error(
+        {.node = node_, .group = group, .damage = seat->second.damage, .alone = alone_}));
   }
   seat->second.ports->post(
       [target = seat->second.group, use = std::move(use)]() mutable { use(*target); });

@@ -43,8 +43,11 @@ class Router {
     meta_ports_ = ports;
     meta_ = group;
   }
-  // The groups began with this node alone.
-  void set_alone(bool alone) { alone_ = alone; }
+  // Whose groups these are, and whether they began with this node alone.
+  void set_node(NodeId node, bool alone) {
+    node_ = node;
+    alone_ = alone;
+  }
   [[nodiscard]] bool alone() const { return alone_; }
 
   // The newest routing table; never null. From any thread.
@@ -52,7 +55,7 @@ class Router {
   // By the meta group's lane.
   void set_table(TablePtr table) EXCLUDES(mutex_);
 
-  // Runs `use` on the lane of `group`. kCorrupt for a group that could not be opened, kNotFound for
+  // Runs `use` on the lane of `group`. kHalted for a group that could not be opened, kNotFound for
   // one that does not exist; then `use` is not called.
   Result<void> on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const;
   // Runs `use` on the lane of the meta group.
@@ -67,6 +70,7 @@ class Router {
   std::map<GroupId, Seat> seats_;
   Ports* meta_ports_ = nullptr;
   MetaGroup* meta_ = nullptr;
+  NodeId node_;
   bool alone_ = true;
   mutable Mutex mutex_;
   TablePtr table_ GUARDED_BY(mutex_);

@@ -8,6 +8,7 @@
 //   - A file's existence and its name are durable after Directory::sync() of the directory that
 //     holds it. Before that a crash may lose a creation, a removal or a rename; a rename is never
 //     half done.
+//   - A process may open so many files; more fail with kTooManyFiles, and nothing was changed.
 //   - The size of a file is durable with the bytes that extended it.
 //   - After a failed write or sync nothing is known about the bytes concerned, now or later: the
 //     caller stops the process and never retries.
@@ -42,7 +43,8 @@ class File {
   // Writes all of `data`, extending the file where it must. Fails with kNoSpace or kIo; then part
   // of it may have been written.
   virtual Result<void> write_at(std::uint64_t position, Bytes data) = 0;
-  // Makes all completed writes of this file durable (fdatasync).
+  // Makes all completed writes of this file durable (fdatasync). Fails with kIo also where the file
+  // was removed meanwhile: its bytes go when it is closed.
   virtual Result<void> sync() = 0;
   virtual Result<std::uint64_t> size() const = 0;
   // Cuts, or extends with zeros for which there is room: writing them later does not fail with
@@ -63,6 +65,9 @@ enum class OpenMode : std::uint8_t {
 class DirectoryLock {
  public:
   virtual ~DirectoryLock() = default;
+  // Fails with kNotFound where what was locked has been removed or replaced, so that another
+  // process could lock the directory, too.
+  [[nodiscard]] virtual Result<void> check() const = 0;
 };
 
 // One directory. Safe to call from any thread.
@@ -86,6 +91,9 @@ class Directory {
   virtual Result<std::unique_ptr<DirectoryLock>> lock() = 0;
   // Bytes that can still be written to this file system.
   [[nodiscard]] virtual Result<std::uint64_t> free_bytes() const = 0;
+  // Fails with kNotFound where path() leads nowhere any more, or to another directory: this one was
+  // removed, moved or replaced.
+  [[nodiscard]] virtual Result<void> check_place() const = 0;
   // For messages only: never parsed.
   [[nodiscard]] virtual std::string path() const = 0;
 };

@@ -19,6 +19,15 @@
 
 namespace lignum::storage {
 
+namespace {
+
+// Whether an image is whole is not known by such an error.
+bool tells_nothing(const Error& error) {
+  return error.code() == Errc::kIo || error.code() == Errc::kTooManyFiles;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<ImageSource>> ImageSource::open_newest(Directory& directory,
                                                               GroupIncarnation incarnation,
                                                               const std::function<void()>& begin,
@@ -27,7 +36,7 @@ Result<std::unique_ptr<ImageSource>> ImageSource::open_newest(Directory& directo
   for (const std::string& name : names) {
     begin();
     const auto info = read_image(directory, name, visit);
-    if (!info && info.error().code() == Errc::kIo) return std::unexpected(info.error());
+    if (!info && tells_nothing(info.error())) return std::unexpected(info.error());
     if (!info || info->incarnation != incarnation) continue;
     TRY_ASSIGN(file, directory.open(name, OpenMode::kRead));
     TRY_ASSIGN(bytes, file->size());
@@ -83,7 +92,7 @@ Result<std::optional<Index>> settle_staged_image(
   if (!left) return std::nullopt;
   const auto info = read_staged_image(
       directory, [](std::string_view, std::string_view) { return Result<void>(); });
-  if (!info && info.error().code() == Errc::kIo) return std::unexpected(info.error());
+  if (!info && tells_nothing(info.error())) return std::unexpected(info.error());
   if (info && info->incarnation == incarnation && id_at(info->applied.index) == info->applied) {
     TRY(directory.rename(kImagePartName, image_name(info->applied.index)));
     TRY(directory.sync());

@@ -30,7 +30,7 @@ std::vector<IndexEntry>::const_iterator first_not_below(const SegmentIndex& inde
 }
 
 Result<LogMark> mark_at(const Segment& segment, const Location& at) {
-  TRY_ASSIGN(entries, segment.read({at}, 1));
+  TRY_ASSIGN(entries, segment.read_sound({&at, 1}, 1));
   return mark_after(entries.front().header);
 }
 
@@ -78,7 +78,7 @@ Result<bool> gather_sealed(const Segment& segment, const SegmentIndex& index, In
   for (std::size_t next = 0; next < wanted.size();) {
     const std::vector<Location> rest(wanted.begin() + static_cast<std::ptrdiff_t>(next),
                                      wanted.end());
-    TRY_ASSIGN(entries, segment.read(rest, items.bytes_left()));
+    TRY_ASSIGN(entries, segment.read_sound(rest, items.bytes_left()));
     for (Entry& entry : entries) {
       if (entry.header.index != items.at().next()) {
         TRY_ASSIGN(before, mark_before(segment, index, entry.header));
@@ -116,7 +116,7 @@ Result<std::optional<LogMark>> known_at(const KeptSource& source, Index index) {
       TRY_ASSIGN(mark, mark_at(*segment, place));
       return mark;
     }
-    TRY_ASSIGN(next, segment->read({place}, 1));
+    TRY_ASSIGN(next, segment->read_sound({&place, 1}, 1));
     TRY_ASSIGN(mark, mark_before(*segment, *entries, next.front().header));
     return mark;
   }
@@ -167,7 +167,7 @@ Result<std::vector<KeptItem>> read_kept_items(const KeptSource& source, Index af
   if (items.full() || items.at() >= to) return items.take();
   if (source.active_before.id.index <= to) items.skip_to(source.active_before);
   if (source.found.empty()) return items.take();
-  TRY_ASSIGN(entries, source.active->read(source.found, items.bytes_left()));
+  TRY_ASSIGN(entries, source.active->read_sound(source.found, items.bytes_left()));
   for (std::size_t i = 0; i < entries.size(); ++i) {
     CHECK(entries[i].header.index == items.at().next());
     items.add(std::move(entries[i]), source.found[i].bytes);

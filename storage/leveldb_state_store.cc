@@ -58,6 +58,10 @@ leveldb::WriteOptions durable_writes() {
 Error error_of(const leveldb::Status& status, const std::string& path) {
   const std::string text = status.ToString();
   const std::string_view view = text;
+  if (status.IsIOError() && view.contains("Too many open files")) {
+    return Error(Errc::kTooManyFiles,
+                 path + ": " + text + "; raise LimitNOFILE= of the service, or 'ulimit -n'");
+  }
   if (status.IsIOError() && view.contains("lock ")) {
     return Error(Errc::kLocked, path + ": another process has the state database open");
   }

@@ -35,14 +35,30 @@ class FlushJob {
   virtual Result<void> run() = 0;
 };
 
+// Why a read ends before it has all that was asked for.
+struct ReadTrouble {
+  // kCorrupt (naming file and byte) or kIo.
+  Error error;
+  // Of a read by shard: the offsets [from, to) of what cannot be read. What lies behind was not
+  // looked at further than to find where it begins.
+  struct Offsets {
+    Offset from;
+    Offset to;
+  };
+  std::optional<Offsets> offsets = std::nullopt;
+};
+
 // Reads entries that were looked up on the lane. Holds the segments it needs open.
 class ReadPlan {
  public:
   virtual ~ReadPlan() = default;
   // True when run() does no input: the lane may run it inline.
   [[nodiscard]] virtual bool in_memory() const = 0;
-  // The entries in order, every checksum verified. kCorrupt (naming file and byte) or kIo.
+  // The entries in order, every checksum verified, up to the first one that cannot be read. Fails,
+  // as trouble() says, only where that is the first one asked for. Called once.
   virtual Result<std::vector<Entry>> run() = 0;
+  // After run(): what it met.
+  [[nodiscard]] virtual const std::optional<ReadTrouble>& trouble() const = 0;
 };
 
 // Whether `append` can take more bytes now.
@@ -50,6 +66,7 @@ enum class Room : std::uint8_t {
   kReady,
   kPreparing,  // a segment is being pre-written; ask again soon
   kNoSpace,    // the disk is full: refuse appends, keep serving reads and trims
+  kFailed,     // a segment cannot be prepared for another reason: the same
 };
 
 struct ShardReadOptions {
@@ -89,6 +106,14 @@ class Log {
   // Stages entries with consecutive indexes after last(); each header's previous_chain equals the
   // chain so far (CHECKed). The caller has asked room().
   virtual void append(std::span<const Entry> entries) = 0;
+  // Why the last try to prepare a segment failed; none once one succeeded. What room() calls
+  // kNoSpace or kFailed, and known as soon as it happens: appends go on while the active segment
+  // has room.
+  [[nodiscard]] virtual const std::optional<Error>& prepare_error() const = 0;
+  // Tries again what failed. Without it only an append that needs the segment does.
+  virtual void retry_preparation() = 0;
+  // Called on the lane whenever prepare_error() was set, or reset.
+  virtual void on_preparation(std::function<void()> changed) = 0;
   // Stages the removal of every entry above `last_kept`, which is not below the commit index (nor
   // below first_index() - 1). Precondition: everything else is flushed and no job is out (CHECKed).
   // Reads a frame; a disk that fails this stops the process.

@@ -64,7 +64,7 @@ class Copier {
               [](const Location& a, const Location& b) { return a.position < b.position; });
     mark_ = source_.record().before;
     for (const Location& at : alive) {
-      TRY_ASSIGN(entries, source_.read({at}, at.bytes));
+      TRY_ASSIGN(entries, source_.read_sound({&at, 1}, at.bytes));
       TRY(add(entries.front()));
     }
     if (mark_.id.index < source_.record().after.id.index) {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <expected>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -39,6 +41,8 @@ using Query = std::variant<IndexRange, ShardRange>;
 // The frames that a query asks for.
 struct Found {
   std::vector<Location> locations;
+  // Of a query by shard: of each location.
+  std::vector<ReadTrouble::Offsets> offsets;
   // More of them follow in this segment: nothing of a later one may be returned with these.
   bool more = false;
 };
@@ -77,8 +81,22 @@ Found locate(const SegmentIndex& index, const ShardRange& range, std::size_t byt
     }
     bytes += at->bytes;
     found.locations.push_back({.position = at->position, .bytes = at->bytes});
+    found.offsets.push_back({.from = at->base, .to = at->base + at->count});
   }
   return found;
+}
+
+// Where the part of a segment lies that a query cannot find without the footer.
+std::optional<ReadTrouble::Offsets> unfindable(const Segment& /*segment*/,
+                                               const IndexRange& /*range*/) {
+  return std::nullopt;
+}
+
+std::optional<ReadTrouble::Offsets> unfindable(const Segment& segment, const ShardRange& range) {
+  const auto found = segment.shards().find(range.shard);
+  if (found == segment.shards().end()) return std::nullopt;
+  return ReadTrouble::Offsets{.from = std::max(range.options.from, found->second.first),
+                              .to = found->second.end};
 }
 
 // True when the segment may hold something of the range.
@@ -98,9 +116,11 @@ class CachedPlan final : public ReadPlan {
   explicit CachedPlan(std::vector<Entry> entries) : entries_(std::move(entries)) {}
   [[nodiscard]] bool in_memory() const override { return true; }
   Result<std::vector<Entry>> run() override { return std::move(entries_); }
+  [[nodiscard]] const std::optional<ReadTrouble>& trouble() const override { return trouble_; }
 
  private:
   std::vector<Entry> entries_;
+  std::optional<ReadTrouble> trouble_;
 };
 
 // Reads sealed segments through their footers, then the frames of the active one that were looked
@@ -122,29 +142,59 @@ class DiskPlan final : public ReadPlan {
 
   Result<std::vector<Entry>> run() override {
     std::vector<Entry> entries;
-    for (const SegmentPtr& segment : sealed_) {
-      TRY_ASSIGN(index, footers_->get(*segment));
-      const Found found =
-          std::visit([&](const auto& range) { return locate(*index, range, bytes_left_); }, query_);
-      TRY_ASSIGN(all, read(*segment, found, entries));
-      if (!all) return entries;
-    }
-    if (active_ != nullptr) TRY(read(*active_, found_, entries));
+    read_all(entries);
+    if (trouble_ && entries.empty()) return std::unexpected(trouble_->error);
     return entries;
   }
+  [[nodiscard]] const std::optional<ReadTrouble>& trouble() const override { return trouble_; }
 
  private:
+  void read_all(std::vector<Entry>& entries) {
+    for (const SegmentPtr& segment : sealed_) {
+      const auto index = footers_->get(*segment);
+      if (!index) {
+        trouble_ = ReadTrouble{
+            .error = index.error(),
+            .offsets =
+                std::visit([&](const auto& range) { return unfindable(*segment, range); }, query_)};
+        return;
+      }
+      const Found found = std::visit(
+          [&](const auto& range) { return locate(**index, range, bytes_left_); }, query_);
+      if (!read(*segment, found, entries)) return;
+    }
+    if (active_ != nullptr) read(*active_, found_, entries);
+  }
+
   // False when the answer must end here: it is full, or the segment holds more of what was asked.
-  Result<bool> read(const Segment& segment, const Found& found, std::vector<Entry>& entries) {
+  bool read(const Segment& segment, const Found& found, std::vector<Entry>& entries) {
     if (found.locations.empty()) return true;
     if (!entries.empty() && bytes_left_ == 0) return false;
-    TRY_ASSIGN(more, segment.read(found.locations, bytes_left_));
-    const bool all = more.size() == found.locations.size() && !found.more;
-    for (std::size_t i = 0; i < more.size(); ++i) {
-      bytes_left_ -= std::min<std::size_t>(bytes_left_, found.locations[i].bytes);
-      entries.push_back(std::move(more[i]));
+    Segment::Reading more = segment.read(found.locations, bytes_left_);
+    const std::size_t count = more.entries.size();
+    if (more.error) {
+      trouble_ = ReadTrouble{.error = std::move(*more.error),
+                             .offsets = unreadable(segment, found, count)};
     }
-    return all;
+    for (std::size_t i = 0; i < count; ++i) {
+      bytes_left_ -= std::min<std::size_t>(bytes_left_, found.locations[i].bytes);
+      entries.push_back(std::move(more.entries[i]));
+    }
+    return count == found.locations.size() && !found.more;
+  }
+
+  // From location `first` on, which cannot be read, to the next one that can: whoever wants to go
+  // on need not try them one by one.
+  static std::optional<ReadTrouble::Offsets> unreadable(const Segment& segment, const Found& found,
+                                                        std::size_t first) {
+    if (found.offsets.empty()) return std::nullopt;
+    ReadTrouble::Offsets offsets = found.offsets[first];
+    const std::span<const Location> locations = found.locations;
+    for (std::size_t next = first + 1; next < locations.size(); ++next) {
+      if (!segment.read(locations.subspan(next, 1), 1).error) break;
+      offsets.to = found.offsets[next].to;
+    }
+    return offsets;
   }
 
   Query query_;
@@ -153,6 +203,7 @@ class DiskPlan final : public ReadPlan {
   std::vector<SegmentPtr> sealed_;
   SegmentPtr active_;
   Found found_;
+  std::optional<ReadTrouble> trouble_;
 };
 
 template <class Range>

@@ -88,6 +88,7 @@ Result<void> LogRecovery::open_segments(const Manifest& manifest) {
     }
     const std::string name = segment_file_name(record.id);
     auto file = directory_.open(name, OpenMode::kRead);
+    if (!file && file.error().code() != Errc::kNotFound) return std::unexpected(file.error());
     if (!file) {
       return fail(Errc::kCorrupt, fmt::format("{}/{}: a segment of the log is missing: {}",
                                               directory_.path(), name, file.error().message()));

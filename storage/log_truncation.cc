@@ -38,7 +38,8 @@ SegmentedLog::Cut SegmentedLog::cut_point(const Segment& segment, const SegmentI
   CHECK(gone != index.entries().begin() && gone != index.entries().end());
   const IndexEntry& kept = *std::prev(gone);
   CHECK(kept.index == last_kept);
-  auto entry = segment.read({{.position = kept.position, .bytes = kept.bytes}}, 1);
+  const Location place{.position = kept.position, .bytes = kept.bytes};
+  const auto entry = segment.read_sound({&place, 1}, 1);
   if (!entry) stop_for_failed_disk(entry.error().describe());
   const EntryHeader& header = entry->front().header;
   return {

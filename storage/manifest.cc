@@ -247,6 +247,8 @@ Result<void> ManifestFile::prepare(std::size_t bytes) {
 }
 
 Result<void> ManifestFile::store(const Manifest& manifest) {
+  // Whoever reads this list later comes by that path.
+  TRY(directory_.check_place());
   const AlignedBuffer bytes = encode(manifest);
   TRY(prepare(bytes.size()));
   const std::unique_ptr<File> file = std::move(spare_);

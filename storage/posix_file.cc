@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
@@ -52,6 +53,9 @@ Errc code_of(int number) {
     case EPERM:
     case EROFS:
       return Errc::kPermissionDenied;
+    case EMFILE:
+    case ENFILE:
+      return Errc::kTooManyFiles;
     case EOPNOTSUPP:  // NOLINT(misc-include-cleaner): as above.
       return Errc::kUnsupported;
     default:
@@ -59,7 +63,18 @@ Errc code_of(int number) {
   }
 }
 
+// What the operator can do about EMFILE.
+std::string too_many_files() {
+  rlimit limit{};
+  const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0;
+  return ": too many open files: " + (known ? std::to_string(limit.rlim_cur) : "so many") +
+         " are allowed; raise LimitNOFILE= of the service, or 'ulimit -n'";
+}
+
 std::unexpected<Error> failed(int number, std::string_view call, const std::string& path) {
+  if (number == EMFILE) {
+    return fail(Errc::kTooManyFiles, path + too_many_files());
+  }
   return fail(code_of(number), path + ": " + std::string(call) + ": " +
                                    std::generic_category().message(number) + " (errno " +
                                    std::to_string(number) + ")");
@@ -145,6 +160,13 @@ class PosixFile final : public File {
     if (uninterrupted([&] { return ::fdatasync(descriptor_.get()); }) != 0) {
       return failed(errno, "fdatasync", path_);
     }
+    struct stat status{};
+    if (::fstat(descriptor_.get(), &status) != 0) {
+      return failed(errno, "fstat", path_);
+    }
+    if (status.st_nlink == 0) {
+      return fail(Errc::kIo, path_ + ": the file was removed while it was in use");
+    }
     return {};
   }
 
@@ -199,13 +221,36 @@ class PosixFile final : public File {
   bool direct_;
 };
 
+// That what is open is what its path leads to.
+Result<void> check_at_path(const Descriptor& open, const std::string& path) {
+  struct stat ours{};
+  struct stat there{};
+  if (::fstat(open.get(), &ours) != 0) {
+    return failed(errno, "fstat", path);
+  }
+  if (::stat(path.c_str(), &there) != 0) {
+    if (errno != ENOENT && errno != ENOTDIR) {
+      return failed(errno, "stat", path);
+    }
+    return fail(Errc::kNotFound, path + ": it was removed or moved away while in use");
+  }
+  if (ours.st_dev != there.st_dev || ours.st_ino != there.st_ino) {
+    return fail(Errc::kNotFound, path + ": it was replaced by another one while in use");
+  }
+  return {};
+}
+
 class PosixLock final : public DirectoryLock {
  public:
   // flock is released with the descriptor.
-  explicit PosixLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
+  PosixLock(Descriptor descriptor, std::string path)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+
+  [[nodiscard]] Result<void> check() const override { return check_at_path(descriptor_, path_); }
 
  private:
   Descriptor descriptor_;
+  std::string path_;
 };
 
 Result<void> check_name(std::string_view name) {
@@ -328,7 +373,7 @@ class PosixDirectory final : public Directory {
       }
       return failed(errno, "flock", path_of(kLockName));
     }
-    return std::make_unique<PosixLock>(std::move(file));
+    return std::make_unique<PosixLock>(std::move(file), path_of(kLockName));
   }
 
   [[nodiscard]] Result<std::uint64_t> free_bytes() const override {
@@ -337,6 +382,10 @@ class PosixDirectory final : public Directory {
       return failed(errno, "statvfs", path_);
     }
     return std::uint64_t{status.f_bavail} * status.f_frsize;
+  }
+
+  [[nodiscard]] Result<void> check_place() const override {
+    return check_at_path(descriptor_, path_);
   }
 
   [[nodiscard]] std::string path() const override { return path_; }
@@ -376,6 +425,10 @@ class PosixDirectory final : public Directory {
 Result<std::unique_ptr<Directory>> open_existing(const std::string& path) {
   Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.get() < 0) {
+    if (errno == ENOTDIR) {
+      return fail(Errc::kInvalidArgument,
+                  path + ": a file is in the way, there or above; a directory is needed");
+    }
     return failed(errno, "open", path);
   }
   return std::make_unique<PosixDirectory>(std::move(descriptor), path);

@@ -23,7 +23,8 @@ namespace {
 
 constexpr const char* kGroupHalts = "the group is halted at the next start; nothing is changed";
 constexpr const char* kReadsFail =
-    "reads that reach these records fail and name this place; the rest is served";
+    "reads fail at these records and name this place, the first halts the group; the rest is "
+    "served";
 constexpr const char* kNobodyReads =
     "no record is touched; the disk changed bytes that nobody reads";
 

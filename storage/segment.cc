@@ -91,17 +91,32 @@ Result<std::shared_ptr<const SegmentIndex>> Segment::load_index() const {
   return std::make_shared<const SegmentIndex>(std::move(*index));
 }
 
-Result<std::vector<Entry>> Segment::read(const std::vector<Location>& locations,
-                                         std::size_t bytes_max) const {
-  std::vector<Entry> entries;
+Result<Entry> Segment::entry_in(const Payload& block, std::uint64_t begin,
+                                const Location& at) const {
+  const std::size_t offset = at.position - begin;
+  const auto frame = decode_frame(block.bytes().subspan(offset, at.bytes), id_, at.position);
+  if (!frame || frame->bytes != at.bytes) return damage(*this, at.position);
+  const auto* header = std::get_if<EntryHeader>(&frame->body);
+  if (header == nullptr) return damage(*this, at.position);
+  Entry entry{.header = *header,
+              .payload = block.slice(offset + frame->payload_at(), header->payload_bytes)};
+  const bool intact = payload_intact(*header, entry.payload.bytes());
+  if (!intact && !mutant(Mutant::kUnverifiedRead)) return damage(*this, at.position);
+  return entry;
+}
+
+Segment::Reading Segment::read(std::span<const Location> locations, std::size_t bytes_max) const {
+  Reading reading;
   std::size_t taken = 0;
-  for (std::size_t first = 0; first < locations.size() && (taken < bytes_max || first == 0);) {
-    // Neighbours are read at once.
+  std::size_t first = 0;
+  // Of neighbours that are read at once; one where they could not be.
+  std::size_t together = locations.size();
+  while (first < locations.size() && (taken < bytes_max || first == 0)) {
     const std::uint64_t begin = locations[first].position;
     std::uint64_t end = begin + locations[first].bytes;
     std::size_t last = first + 1;
     std::size_t wanted = taken + locations[first].bytes;
-    while (last < locations.size() && wanted < bytes_max &&
+    while (last < locations.size() && last - first < together && wanted < bytes_max &&
            locations[last].position <= end + kReadGapMax &&
            locations[last].position + locations[last].bytes - begin <= kReadBytesMax) {
       end = std::uint64_t{locations[last].position} + locations[last].bytes;
@@ -109,24 +124,33 @@ Result<std::vector<Entry>> Segment::read(const std::vector<Location>& locations,
       ++last;
     }
     std::vector<std::byte> buffer(end - begin);
-    TRY(read_exactly(begin, buffer));
+    if (auto read = read_exactly(begin, buffer); !read) {
+      if (last - first > 1) {
+        together = 1;
+        continue;
+      }
+      reading.error = std::move(read).error();
+      return reading;
+    }
     const Payload block(std::move(buffer));
     for (; first < last; ++first) {
-      const Location& at = locations[first];
-      const std::size_t offset = at.position - begin;
-      const auto frame = decode_frame(block.bytes().subspan(offset, at.bytes), id_, at.position);
-      if (!frame || frame->bytes != at.bytes) return damage(*this, at.position);
-      const auto* header = std::get_if<EntryHeader>(&frame->body);
-      if (header == nullptr) return damage(*this, at.position);
-      Entry entry{.header = *header,
-                  .payload = block.slice(offset + frame->payload_at(), header->payload_bytes)};
-      const bool intact = payload_intact(*header, entry.payload.bytes());
-      if (!intact && !mutant(Mutant::kUnverifiedRead)) return damage(*this, at.position);
-      entries.push_back(std::move(entry));
+      auto entry = entry_in(block, begin, locations[first]);
+      if (!entry) {
+        reading.error = std::move(entry).error();
+        return reading;
+      }
+      reading.entries.push_back(std::move(*entry));
     }
     taken = wanted;
   }
-  return entries;
+  return reading;
+}
+
+Result<std::vector<Entry>> Segment::read_sound(std::span<const Location> locations,
+                                               std::size_t bytes_max) const {
+  Reading reading = read(locations, bytes_max);
+  if (reading.error) return std::unexpected(std::move(*reading.error));
+  return std::move(reading.entries);
 }
 
 Result<std::shared_ptr<const SegmentIndex>> FooterCache::get(const Segment& segment) {

@@ -10,6 +10,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/mutex.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/file.h"
 #include "storage/manifest.h"
@@ -63,14 +65,25 @@ class Segment {
   // truncation cut off are not in it. kCorrupt or kIo.
   [[nodiscard]] Result<std::shared_ptr<const SegmentIndex>> load_index() const EXCLUDES(mutex_);
 
+  // What read() found: entries, up to the first one that cannot be read.
+  struct Reading {
+    std::vector<Entry> entries;
+    // kCorrupt (naming file and byte) or kIo, of the location behind the last entry.
+    std::optional<Error> error;
+  };
   // The entries at `locations`, ascending, every checksum verified; stops once bytes_max is
-  // passed, after at least one. kCorrupt names file and byte.
-  [[nodiscard]] Result<std::vector<Entry>> read(const std::vector<Location>& locations,
-                                                std::size_t bytes_max) const;
+  // passed, after at least one.
+  [[nodiscard]] Reading read(std::span<const Location> locations, std::size_t bytes_max) const;
+  // The same; fails where one of them cannot be read.
+  [[nodiscard]] Result<std::vector<Entry>> read_sound(std::span<const Location> locations,
+                                                      std::size_t bytes_max) const;
   // `out.size()` bytes from `position`; kCorrupt when the file is too short.
   [[nodiscard]] Result<void> read_exactly(std::uint64_t position, std::span<std::byte> out) const;
 
  private:
+  [[nodiscard]] Result<Entry> entry_in(const Payload& block, std::uint64_t begin,
+                                       const Location& at) const;
+
   const SegmentId id_;
   const std::string path_;
   const std::unique_ptr<File> reader_;

@@ -90,10 +90,11 @@ void SegmentPreparation::go_on(std::size_t piece) {
 }
 
 Result<void> SegmentPreparation::make_file() {
+  TRY(directory_.check_place());
   TRY_ASSIGN(free, directory_.free_bytes());
   if (free < plan_.bytes + plan_.free_bytes_min) {
     return fail(Errc::kNoSpace,
-                fmt::format("{}: {} bytes are free; a segment of {} must leave {}",
+                fmt::format("{}: {} bytes are free; the next segment takes {} and must leave {}",
                             directory_.path(), free, plan_.bytes, plan_.free_bytes_min));
   }
   TRY(manifest_->reserve());

@@ -136,9 +136,9 @@ std::size_t SegmentedLog::active_room(std::size_t reserve) const {
 Room SegmentedLog::room(std::size_t bytes) {
   const std::size_t needed = bytes + kEntryOverhead;
   const std::size_t available = active_room(kSegmentReserve);
-  if (!spare_ && !preparing_ && (available < capacity_ / 2 || available < needed)) {
-    prepare_spare(needed);
-  }
+  // In good time; where that failed, retry_preparation() comes before the segment is needed.
+  const bool soon = available < capacity_ / 2 && !prepare_error_;
+  if (!spare_ && !preparing_ && (soon || available < needed)) prepare_spare(needed);
   if (buggify(Buggify::kStorageNotPrepared)) return Room::kPreparing;
   if (available >= needed) return Room::kReady;
   if (spare_ && spare_->bytes < kFramesStart + needed + 2 * kSegmentReserve) {
@@ -150,8 +150,8 @@ Room SegmentedLog::room(std::size_t bytes) {
   // A copy: it may end at once.
   if (const auto preparation = preparing_) preparation->hurry();
   if (spare_) return Room::kReady;
-  if (prepare_error_ && prepare_error_->code() == Errc::kNoSpace) return Room::kNoSpace;
-  return Room::kPreparing;
+  if (!prepare_error_) return Room::kPreparing;
+  return prepare_error_->code() == Errc::kNoSpace ? Room::kNoSpace : Room::kFailed;
 }
 
 Room SegmentedLog::upkeep_room(std::size_t bytes) {
@@ -159,6 +159,10 @@ Room SegmentedLog::upkeep_room(std::size_t bytes) {
   const bool small = bytes + kEntryOverhead <= kSmallEntryBytes;
   if (usual == Room::kReady || !small) return usual;
   return active_room(kSegmentReserve / 2) >= bytes + kEntryOverhead ? Room::kReady : usual;
+}
+
+void SegmentedLog::retry_preparation() {
+  if (prepare_error_ && !spare_) prepare_spare(wanted_bytes_);
 }
 
 void SegmentedLog::release_spare() {
@@ -174,6 +178,7 @@ void SegmentedLog::release_spare() {
 
 void SegmentedLog::prepare_spare(std::size_t bytes) {
   if (preparing_) return;
+  wanted_bytes_ = bytes;
   const SegmentId id = next_segment_;
   next_segment_ = SegmentId(next_segment_.value() + 1);
   const bool zeroed = flush_bytes_ < options_.reserve_from_bytes;
@@ -192,6 +197,7 @@ void SegmentedLog::prepare_spare(std::size_t bytes) {
 
 void SegmentedLog::prepared(const Result<void>& outcome) {
   const auto preparation = std::exchange(preparing_, nullptr);
+  const bool failed_before = prepare_error_.has_value();
   prepare_error_.reset();
   if (outcome) {
     spare_ = Spare{
@@ -201,6 +207,7 @@ void SegmentedLog::prepared(const Result<void>& outcome) {
   } else {
     prepare_error_ = outcome.error();
   }
+  if (preparation_changed_ && (prepare_error_ || failed_before)) preparation_changed_();
 }
 
 Envelope SegmentedLog::envelope(FrameKind kind) const {

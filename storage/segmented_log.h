@@ -40,6 +40,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "raft/entry.h"
@@ -130,6 +131,13 @@ class SegmentedLog final : public Log {
   [[nodiscard]] Room room(std::size_t bytes) override;
   [[nodiscard]] Room upkeep_room(std::size_t bytes) override;
   void append(std::span<const Entry> entries) override;
+  [[nodiscard]] const std::optional<Error>& prepare_error() const override {
+    return prepare_error_;
+  }
+  void retry_preparation() override;
+  void on_preparation(std::function<void()> changed) override {
+    preparation_changed_ = std::move(changed);
+  }
   // First index of the active segment.
   [[nodiscard]] Index active_first_index() const {
     return segments_.back()->record().before.id.index.next();
@@ -241,6 +249,9 @@ class SegmentedLog final : public Log {
   // The spare to come.
   std::shared_ptr<SegmentPreparation> preparing_;
   std::optional<Error> prepare_error_;
+  // What the segment that is, or was, prepared last has to hold at least.
+  std::size_t wanted_bytes_ = 0;
+  std::function<void()> preparation_changed_;
   // What no reader needs any more: as far as was told; as the image says up to which the log was
   // cleaned last; and what was told since, in the order of `at`.
   Starts starts_;

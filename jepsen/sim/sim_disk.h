@@ -140,7 +140,8 @@ class SimDisk {
   [[nodiscard]] std::uint64_t used_bytes() const;
 
   // Damage, behind the back of any process: durable at once, not counted as operations. Paths are
-  // from the root, "groups/1/segment-3". The file exists (CHECKed).
+  // from the root, "groups/1/segment-3". The file exists (CHECKed). Of a directory erase() takes
+  // everything below as well.
   void flip(std::string_view path, std::uint64_t byte, std::uint8_t mask);
   void truncate(std::string_view path, std::uint64_t bytes);
   void erase(std::string_view path);

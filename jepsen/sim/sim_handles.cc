@@ -74,6 +74,8 @@ class SimDirectoryLock final : public storage::DirectoryLock {
   ~SimDirectoryLock() override { world_->unlock(*directory_); }
   SimDirectoryLock(const SimDirectoryLock&) = delete;
   SimDirectoryLock& operator=(const SimDirectoryLock&) = delete;
+  // There is no lock file that could go.
+  [[nodiscard]] Result<void> check() const override { return {}; }
 
  private:
   std::shared_ptr<World> world_;
@@ -110,6 +112,7 @@ class SimDirectoryHandle final : public storage::Directory {
     return std::make_unique<SimDirectoryLock<World>>(world_, directory_);
   }
   [[nodiscard]] Result<std::uint64_t> free_bytes() const override { return world_->free_bytes(); }
+  [[nodiscard]] Result<void> check_place() const override { return world_->check_place(place()); }
   [[nodiscard]] std::string path() const override {
     return path_.empty() ? "sim:" : "sim:/" + path_.substr(0, path_.size() - 1);
   }
@@ -150,7 +153,8 @@ Result<std::unique_ptr<storage::File>> SimDisk::World::open(const Place& place,
   if (creates && found != place.directory.now.end()) {
     return ::lignum::fail(Errc::kAlreadyExists, path + ": exists");
   }
-  if (!creates && (found == place.directory.now.end() || !found->second.file)) {
+  const bool there = found != place.directory.now.end() && found->second.file;
+  if (creates ? place.directory.removed : !there) {
     return std::unexpected(not_found(path));
   }
   const Verdict verdict = judge({.op = creates ? DiskOp::kCreate : DiskOp::kOpen, .path = path});
@@ -304,6 +308,22 @@ Result<void> SimDisk::World::lock(const Place& place) {
 void SimDisk::World::unlock(SimDirectory& directory) {
   const MutexLock lock(mutex_);
   directory.locked = false;
+}
+
+Result<void> SimDisk::World::check_place(const Place& place) {
+  const MutexLock lock(mutex_);
+  TRY(refuse_if_dead(place.path));
+  const SimDirectory* at = root_.get();
+  std::string_view rest = place.path;
+  while (at != nullptr && !rest.empty()) {
+    const auto slash = rest.find('/');
+    const auto found = at->now.find(rest.substr(0, slash));
+    at = found == at->now.end() ? nullptr : found->second.directory.get();
+    rest.remove_prefix(slash + 1);
+  }
+  if (at == &place.directory) return {};
+  return ::lignum::fail(Errc::kNotFound,
+                        "sim:/" + place.path + ": it was removed, moved or replaced while in use");
 }
 
 Result<std::uint64_t> SimDisk::World::free_bytes() {

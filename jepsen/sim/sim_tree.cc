@@ -104,6 +104,21 @@ std::shared_ptr<SimDirectory> cloned_tree(const SimDirectory& root) {
 }
 
 // NOLINTNEXTLINE(misc-no-recursion)
+void unlink_all(SimDirectory& directory) {
+  for (const auto& [name, entry] : directory.now) {
+    if (entry.directory) {
+      unlink_all(*entry.directory);
+    } else {
+      entry.file->links = 0;
+    }
+  }
+  directory.now.clear();
+  directory.durable.clear();
+  directory.pending.clear();
+  directory.removed = true;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion)
 void unlock_all(SimDirectory& root) {
   root.locked = false;
   for (const auto& [name, entry] : root.now) {

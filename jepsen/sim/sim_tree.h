@@ -38,6 +38,8 @@ struct SimDirectory {
   SimNames durable;
   std::vector<Change> pending;
   bool locked = false;
+  // By somebody else, while it was in use.
+  bool removed = false;
 
   // Does it now, durable with the next sync().
   void change(const Change& change);
@@ -58,6 +60,9 @@ struct TreeCrash {
                                                          const TreeCrash& crash);
 // A deep copy as the process sees it.
 [[nodiscard]] std::shared_ptr<SimDirectory> cloned_tree(const SimDirectory& root);
+
+// Takes the names of all files below away, as rm -r does.
+void unlink_all(SimDirectory& directory);
 
 // Ends the locks of a process that is gone.
 void unlock_all(SimDirectory& root);

@@ -154,6 +154,9 @@ Result<void> SimDisk::World::sync(SimInode& inode, const std::string& path) {
     }
     return std::unexpected(*verdict.error);
   }
+  if (inode.links == 0) {
+    return ::lignum::fail(Errc::kIo, path + ": the file was removed while it was in use");
+  }
   if (!options_.lies) inode.sync();
   return {};
 }
@@ -294,10 +297,16 @@ void SimDisk::World::truncate(std::string_view path, std::uint64_t bytes) {
 
 void SimDisk::World::erase(std::string_view path) {
   const MutexLock lock(mutex_);
-  SimInode& inode = file_at(path);
-  inode.links = 0;
   SimDirectory& directory = parent_of(path);
   const std::string name(path.substr(path.rfind('/') + 1));
+  const auto found = directory.now.find(name);
+  CHECK(found != directory.now.end());
+  if (found->second.directory) {
+    unlink_all(*found->second.directory);
+  } else {
+    found->second.file->links = 0;
+    unlinked_.emplace_back(found->second.file);
+  }
   directory.now.erase(name);
   directory.durable.erase(name);
 }

@@ -62,6 +62,7 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
   Result<void> lock(const Place& place) EXCLUDES(mutex_);
   void unlock(SimDirectory& directory) EXCLUDES(mutex_);
   Result<std::uint64_t> free_bytes() EXCLUDES(mutex_);
+  Result<void> check_place(const Place& place) EXCLUDES(mutex_);
 
   // SimDisk.
   [[nodiscard]] std::uint64_t operations() EXCLUDES(mutex_);

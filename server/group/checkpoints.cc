@@ -82,9 +82,10 @@ Checkpoints::Checkpoints(GroupId group, GroupIncarnation incarnation, storage::S
 
 Checkpoints::~Checkpoints() { *alive_ = false; }
 
-void Checkpoints::take_stock(const std::vector<std::string>& names, std::string& remark) {
+Result<void> Checkpoints::take_stock(const std::vector<std::string>& names, std::string& remark) {
   for (const std::string& name : names) {
     const auto info = storage::read_image_info(*images_, name);
+    if (!info && info.error().code() == Errc::kTooManyFiles) return std::unexpected(info.error());
     if (info && info->incarnation == incarnation_) {
       kept_.push_back(info->applied.index);
     } else {
@@ -93,6 +94,7 @@ void Checkpoints::take_stock(const std::vector<std::string>& names, std::string&
     }
   }
   std::ranges::sort(kept_);
+  return {};
 }
 
 Result<storage::LogEvidence> Checkpoints::evidence() const {
@@ -107,6 +109,7 @@ Result<storage::LogEvidence> Checkpoints::evidence() const {
   TRY_ASSIGN(names, storage::list_images(*images_));
   for (const std::string& name : names) {
     const auto info = storage::read_image_info(*images_, name);
+    if (!info && info.error().code() == Errc::kTooManyFiles) return std::unexpected(info.error());
     if (!info || info->incarnation != incarnation_ || info->applied.index <= found.index) continue;
     found = {.index = info->applied.index, .source = fmt::format("the image {}", name)};
   }
@@ -120,10 +123,13 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
     return mark.id.index.next() >= log_floor && mark.id.index <= log_last;
   };
   TRY_ASSIGN(names, storage::list_images(*images_));
-  take_stock(names, restored.remark);
+  TRY(take_stock(names, restored.remark));
   std::erase_if(kept_, [&](Index index) { return index.next() < log_floor || index > log_last; });
 
   auto from_store = restore_from_store(machine);
+  if (!from_store && from_store.error().code() == Errc::kTooManyFiles) {
+    return std::unexpected(from_store.error());
+  }
   if (!from_store) {
     add_remark(restored.remark, from_store.error().message());
     restored.store_damaged = true;
@@ -155,6 +161,7 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
       rewrite_ = true;
       return restored;
     }
+    if (!mark && mark.error().code() == Errc::kTooManyFiles) return std::unexpected(mark.error());
     if (!mark) add_remark(restored.remark, mark.error().message());
   }
   machine.reset();
@@ -182,6 +189,7 @@ Result<std::optional<AppliedMark>> Checkpoints::restore_from_store(StateMachine&
       });
   if (!scanned) {
     machine.reset();
+    if (scanned.error().code() == Errc::kTooManyFiles) return std::unexpected(scanned.error());
     return fail(Errc::kCorrupt, fmt::format("state store: {}", scanned.error().message()));
   }
   return mark;

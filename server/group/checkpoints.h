@@ -105,7 +105,7 @@ class Checkpoints {
 
  private:
   // Learns which images are whole.
-  void take_stock(const std::vector<std::string>& names, std::string& remark);
+  Result<void> take_stock(const std::vector<std::string>& names, std::string& remark);
   Result<std::optional<AppliedMark>> restore_from_store(StateMachine& machine) const;
   Result<AppliedMark> restore_from_image(StateMachine& machine, std::string_view name) const;
   [[nodiscard]] Result<void> write(const Plan& plan) const;

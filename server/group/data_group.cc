@@ -176,7 +176,8 @@ void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
       if (const auto stall = replica_.checkpoint_stall()) return reply(refuse(*stall));
       return enqueue(std::move(request), std::move(reply));
     case storage::Room::kNoSpace:
-      return reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
+    case storage::Room::kFailed:
+      return reply(refuse(replica_.room_error()));
   }
 }
 
@@ -204,11 +205,11 @@ void DataGroup::drain_queue(const Now& now) {
       next.reply(refuse(Errc::kTimeout, "the disk prepared no segment in time"));
     } else if (room == storage::Room::kPreparing) {
       next.reply(refuse(*stall));
-    } else if (room == storage::Room::kNoSpace) {
-      disk_full_ = true;
-      next.reply(refuse(Errc::kNoSpace, "the disk is full; trim or delete streams"));
-    } else {
+    } else if (room == storage::Room::kReady) {
       admit(next.request, std::move(next.reply));
+    } else {
+      disk_full_ = room == storage::Room::kNoSpace;
+      next.reply(refuse(replica_.room_error()));
     }
   }
 }
@@ -400,7 +401,8 @@ Result<LogId> DataGroup::propose_command(Payload command, EntryUse use) {
       if (const auto stall = replica_.checkpoint_stall()) return std::unexpected(*stall);
       return fail(Errc::kOverloaded, "a segment is being prepared; retry");
     case storage::Room::kNoSpace:
-      return fail(Errc::kNoSpace, "the disk is full");
+    case storage::Room::kFailed:
+      return std::unexpected(replica_.room_error());
   }
   Entry entry;
   entry.header.kind = EntryKind::kCommand;

@@ -94,8 +94,8 @@ class DataGroup final : public ReplicaOwner {
   // Who leads, as far as is known here. From any thread.
   [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
   [[nodiscard]] std::size_t shard_count() const { return state_->shards().size(); }
-  // The last append was refused because the disk is full.
-  [[nodiscard]] bool disk_full() const { return disk_full_; }
+  // Appends are refused because the disk is full.
+  [[nodiscard]] bool disk_full() const;
   [[nodiscard]] const DataGroupCounters& counters() const { return counters_; }
 
  private:
@@ -149,6 +149,7 @@ class DataGroup final : public ReplicaOwner {
   Task settled_;
   std::deque<Queued> queue_;
   std::size_t queued_bytes_ = 0;
+  // Of the last append that found no room.
   bool disk_full_ = false;
   DataGroupCounters counters_;
   // The log has not been told since start what is not needed.

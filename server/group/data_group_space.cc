@@ -1,14 +1,22 @@
-// What a data group tells its log that nobody needs any more. Part of DataGroup; see data_group.h.
+// What a data group tells its log that nobody needs any more, and whether that has space. Part of
+// DataGroup; see data_group.h.
 
 #include <cstdint>
 #include <limits>
 
+#include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/data_group.h"
 #include "server/shard/shard_state.h"
 #include "storage/log.h"
 
 namespace lignum::server {
+
+bool DataGroup::disk_full() const {
+  // Since then the log has gone on trying.
+  const auto& error = replica_.log().prepare_error();
+  return disk_full_ && error && error->code() == Errc::kNoSpace;
+}
 
 void DataGroup::on_restored() {
   forget_below_starts();

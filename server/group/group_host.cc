@@ -82,14 +82,15 @@ Result<BootReport> GroupHost::open() {
   TRY_ASSIGN(images, parts_.root.open_directory(kImagesDirectoryName));
   images_ = std::move(images);
   BootReport report{.made = directory_.made};
-  router_.set_alone(directory_.identity.members.empty());
+  router_.set_node(directory_.identity.node, directory_.identity.members.empty());
   // The state store is shared: damage found by one group drops it for all, and those restored
   // from it before write themselves anew.
   std::vector<Prepared> prepared;
   bool store_damaged = false;
   for (const GroupId group : directory_.groups) {
     ++report.groups;
-    prepared.push_back(prepare(group));
+    TRY_ASSIGN(found, prepare(group));
+    prepared.push_back(std::move(found));
     store_damaged = store_damaged || prepared.back().store_damaged;
   }
   if (store_damaged) {
@@ -106,9 +107,11 @@ Result<BootReport> GroupHost::open() {
   return report;
 }
 
-GroupHost::Prepared GroupHost::prepare(GroupId group) {
+Result<GroupHost::Prepared> GroupHost::prepare(GroupId group) {
   Prepared prepared{.group = group, .ports = parts_.make_ports(group)};
   if (auto outcome = try_prepare(prepared); !outcome) {
+    // Nothing is wrong with the group.
+    if (outcome.error().code() == Errc::kTooManyFiles) return std::unexpected(outcome.error());
     prepared.damage = outcome.error().message();
     prepared.log.reset();
     parts_.boot_ports.report(Severity::kError,

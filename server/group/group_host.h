@@ -127,7 +127,8 @@ class GroupHost {
   [[nodiscard]] ReplicaId self() const;
   // What every group's log begins with.
   [[nodiscard]] raft::ConfigAt first_config() const;
-  Prepared prepare(GroupId group);
+  // A group that cannot be opened is damaged; fails where something else is wrong.
+  Result<Prepared> prepare(GroupId group);
   Result<void> try_prepare(Prepared& prepared);
   Result<void> seat(Prepared prepared);
 

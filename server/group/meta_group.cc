@@ -203,7 +203,7 @@ void MetaGroup::propose(Payload command, std::int64_t deadline_monotonic_us, Rep
     if (room == storage::Room::kPreparing) {
       return reply(refuse(Errc::kUnavailable, "room for the catalogue is being made; retry"));
     }
-    return reply(refuse(Errc::kNoSpace, "the disk has no room for the catalogue"));
+    return reply(refuse(replica_.room_error()));
   }
   Entry entry;
   entry.header.kind = EntryKind::kCommand;
@@ -283,7 +283,7 @@ void MetaGroup::reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> do
         reconciling_ = false;
         const bool same = state_->table()->epoch() == epoch;
         // A group that was halted meanwhile is not asked again.
-        if (!same || (!outcome && outcome.error().error.code() != Errc::kCorrupt)) {
+        if (!same || (!outcome && outcome.error().error.code() != Errc::kHalted)) {
           reconcile_at(ports_.now().monotonic_us + kReconcileEveryUs);
         }
         done(outcome);

@@ -98,6 +98,7 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                  .ready = [this](const net::SnapshotOffer& offer) { on_snapshot_ready(offer); }}),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);
+  log_->on_preparation([this] { on_preparation(); });
   ports_.on_wake([this, alive = alive_] {
     if (*alive) on_timer();
   });
@@ -121,23 +122,6 @@ std::optional<NodeId> Replica::other_leader() const {
   const auto leader = core_.leader();
   if (!leader || *leader == core_.self()) return std::nullopt;
   return leader->node;
-}
-
-Error Replica::refusal() const {
-  if (!damage_.empty()) {
-    return {Errc::kCorrupt, fmt::format("group {} is halted: {}", group_.value(), damage_)};
-  }
-  if (stopping_) return {Errc::kShuttingDown, "the node is shutting down"};
-  const auto leader = core_.leader();
-  if (!leader) {
-    return {Errc::kNotLeader, fmt::format("group {} has no leader yet", group_.value())};
-  }
-  if (*leader != core_.self()) {
-    return {Errc::kNotLeader,
-            fmt::format("node {} leads group {}", leader->node.value(), group_.value())};
-  }
-  return {Errc::kNotLeader,
-          fmt::format("this node leads group {} and is not ready yet", group_.value())};
 }
 
 // ---------------------------------------------------------------- inputs
@@ -185,6 +169,7 @@ void Replica::receive(net::PeerMessage received) {
       case storage::Room::kPreparing:
         break;
       case storage::Room::kNoSpace:
+      case storage::Room::kFailed:
         // Lost, as far as the leader can tell; it goes on trying.
         return;
     }
@@ -265,9 +250,10 @@ void Replica::on_timer() {
   receive_waiting();
   const auto writer_wants = writer_.on_timer(now);
   if (upkeep_.behind(EntryUse::kTakesSpace) && !stopping_) wake_by(upkeep_.urge());
+  const auto preparation_wants = retry_preparation(now);
   const auto owner_wants = owner_.on_timer(now);
   for (const auto& deadline : {waiters_.earliest_deadline(), reads_.earliest_deadline(), tick_at_,
-                               writer_wants, owner_wants}) {
+                               writer_wants, preparation_wants, owner_wants}) {
     if (deadline) wake_by(*deadline);
   }
   if (!incoming_.empty()) wake_by(now.monotonic_us + kIncomingPollUs);
@@ -416,23 +402,6 @@ void Replica::on_role_change(const raft::RoleChange& change) {
 
 // ---------------------------------------------------------------- the end
 
-void Replica::halt(std::string why) {
-  if (!damage_.empty()) return;
-  damage_ = std::move(why);
-  ports_.report(Severity::kError, fmt::format("group {} halts: {}", group_.value(), damage_));
-  core_.on_damaged(applied_.id.index.next());
-  incoming_.clear();
-  incoming_bytes_ = 0;
-  sender_.clear();
-  receiver_.stop();
-  upkeep_.halt();
-  if (std::exchange(admitting_, false)) owner_.on_leadership_lost();
-  waiters_.fail_all();
-  reads_.fail_all(refusal());
-  owner_.on_halted();
-  advance_stop();
-}
-
 void Replica::stop(Task done) {
   CHECK(!stopping_);
   stopping_ = true;
@@ -472,19 +441,6 @@ void Replica::advance_stop() {
 
 TimeUs Replica::last_stamp() const {
   return core_.last().index > applied_.id.index ? clock_.last() : applied_.append_time;
-}
-
-ReplicaStatus Replica::status() const {
-  return {.role = core_.role(),
-          .term = core_.term(),
-          .leader = core_.leader(),
-          .commit = core_.commit(),
-          .applied = applied_.id.index,
-          .durable = core_.durable(),
-          .log_first = log_->first_index(),
-          .log_last = log_->last().index,
-          .usage = log_->usage(),
-          .damage = damage_};
 }
 
 }  // namespace lignum::server

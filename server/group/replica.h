@@ -114,6 +114,8 @@ struct ReplicaStatus {
   Index log_last;
   storage::Log::Usage usage;
   std::string damage;  // empty when sound
+  // Why the log cannot grow at present; empty where it can.
+  std::string trouble;
 };
 
 class Replica final : private LogWriter::Events {
@@ -140,7 +142,9 @@ class Replica final : private LogWriter::Events {
   void unreachable(ReplicaId peer);
 
   [[nodiscard]] bool admitting() const { return admitting_ && !stopping_ && damage_.empty(); }
-  // Why nothing is admitted: kNotLeader, kShuttingDown or kCorrupt.
+  [[nodiscard]] bool halted() const { return !damage_.empty(); }
+  // Why nothing is admitted: kNotLeader, kShuttingDown, or kHalted where nobody else could take
+  // this replica's place.
   [[nodiscard]] Error refusal() const;
   // The node to ask instead; none where this one leads, or nobody is known to.
   [[nodiscard]] std::optional<NodeId> other_leader() const;
@@ -153,6 +157,8 @@ class Replica final : private LogWriter::Events {
   // Why room() is not worth waiting for: the log that waits for a checkpoint is at its bound and
   // the last attempt failed. kNoSpace or kUnavailable; another attempt is made every second.
   [[nodiscard]] std::optional<Error> checkpoint_stall() const { return upkeep_.stall(); }
+  // Why room() said kNoSpace or kFailed, for whoever is refused for it.
+  [[nodiscard]] Error room_error() const;
   // False when so many wait already that wait_for() would fail.
   [[nodiscard]] bool can_wait() const { return !waiters_.full(); }
 
@@ -211,6 +217,10 @@ class Replica final : private LogWriter::Events {
   static constexpr std::size_t kIncomingBytesMax = std::size_t{32} << 20;
   // How often they are tried.
   static constexpr std::int64_t kIncomingPollUs = 500;
+  // How often a segment is tried again whose preparation failed.
+  static constexpr std::int64_t kPrepareRetryUs = 1'000'000;
+  // How often the operator is told, while it goes on to fail.
+  static constexpr std::int64_t kTroubleEveryUs = 60'000'000;
 
  private:
   // LogWriter::Events
@@ -251,6 +261,10 @@ class Replica final : private LogWriter::Events {
   // Reads entries after the applied one back from the log, up to `to`.
   bool replay(Index to);
   void on_upkeep_ended();
+  // The log's preparation of a segment failed, or works again.
+  void on_preparation();
+  // Tries it again where that is due; returns when it will be.
+  std::optional<std::int64_t> retry_preparation(const Now& now);
   void advance_stop();
 
   const GroupId group_;
@@ -297,6 +311,13 @@ class Replica final : private LogWriter::Events {
   std::optional<std::int64_t> tick_at_;
   std::optional<std::int64_t> armed_for_;
   std::string damage_;
+  // Why the log cannot grow, as the operator was told last.
+  struct Told {
+    Errc code;
+    std::int64_t at;
+  };
+  std::optional<Told> told_trouble_;
+  std::optional<std::int64_t> retry_preparation_at_;
   bool stopping_ = false;
   Task stopped_;
   // Posted tasks find out with it whether the replica still exists.

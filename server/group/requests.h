@@ -31,6 +31,8 @@ struct Refusal {
   std::optional<ShardBounds> bounds = std::nullopt;
   // kNotLeader: whom to ask instead, where that is known.
   std::optional<NodeId> leader = std::nullopt;
+  // Of a read that begins where records cannot be read: the first offset behind them.
+  std::optional<Offset> readable_from = std::nullopt;
 };
 
 [[nodiscard]] inline std::unexpected<Refusal> refuse(Error error) {

@@ -28,14 +28,25 @@ constexpr std::int64_t kMarkSpacingUs = 1'000'000 / ShardReader::kMarksPerSecond
 constexpr std::size_t kMarkBytes = 0;
 
 // Where all levels were asked for, nothing may be left out: an index that lost a batch would be
-// passed over in silence otherwise. The first offset from `from` on that the answer jumps over.
-std::optional<Offset> first_missing(const std::vector<Entry>& entries, Offset from) {
-  if (entries.empty()) return from;
+// passed over in silence otherwise. The first offsets from `from` on that the answer jumps over.
+std::optional<storage::ReadTrouble::Offsets> first_missing(const std::vector<Entry>& entries,
+                                                           Offset from, Offset below) {
+  if (entries.empty()) return storage::ReadTrouble::Offsets{.from = from, .to = below};
   for (const Entry& entry : entries) {
-    if (entry.header.base_offset > from) return from;
-    from = entry.header.base_offset + entry.header.record_count;
+    const Offset base = entry.header.base_offset;
+    if (base > from) return storage::ReadTrouble::Offsets{.from = from, .to = base};
+    from = base + entry.header.record_count;
   }
   return std::nullopt;
+}
+
+// What of a shard cannot be read, and why.
+Error describe(const storage::ReadTrouble& trouble, ShardKey shard) {
+  if (!trouble.offsets) return trouble.error;
+  return {trouble.error.code(),
+          fmt::format("offsets {} to {} of shard {}/{} cannot be read: {}",
+                      trouble.offsets->from.value(), trouble.offsets->to.value() - 1,
+                      shard.stream.value(), shard.shard.value(), trouble.error.message())};
 }
 
 }  // namespace
@@ -91,6 +102,11 @@ void ShardReader::read(const ReadRequest& request, Reply<ReadOutcome> reply) {
                       .closed_time = replica_.closed_time()});
     return;
   }
+  if (request.close && replica_.halted()) {
+    // Its time stands still.
+    reply(std::unexpected(Refusal{.error = replica_.refusal(), .leader = replica_.other_leader()}));
+    return;
+  }
   if (request.close && *request.close > now.wall_us + kSkewMaxUs) {
     reply(std::unexpected(Refusal{
         .error = Error(Errc::kSkew,
@@ -126,45 +142,59 @@ void ShardReader::fetch(const ReadRequest& request, const ShardBounds& bounds,
                         : std::clamp<std::size_t>(request.bytes_max, 1, kReadBytesMax),
        .level_mask = request.level_mask});
   if (plan->in_memory()) {
-    finish(request, bounds.next, plan->run(), std::move(reply));
+    auto entries = plan->run();
+    finish(request, bounds.next, {.entries = std::move(entries), .trouble = plan->trouble()},
+           std::move(reply));
     return;
   }
-  auto entries = std::make_shared<Result<std::vector<Entry>>>(std::vector<Entry>{});
+  auto fetched = std::make_shared<Fetched>();
   ports_.run(
       Pool::kRead,
-      [plan = std::move(plan), entries]() -> Result<void> {
-        *entries = plan->run();
+      [plan = std::move(plan), fetched]() -> Result<void> {
+        fetched->entries = plan->run();
+        fetched->trouble = plan->trouble();
         return {};
       },
-      [this, alive = alive_, request, below = bounds.next, entries,
+      [this, alive = alive_, request, below = bounds.next, fetched,
        reply = std::move(reply)](const Result<void>& outcome) mutable {
         if (!outcome) {
           reply(refuse(outcome.error()));
         } else if (!*alive) {
           reply(refuse(Errc::kShuttingDown, "the node is shutting down"));
         } else {
-          finish(request, below, std::move(*entries), std::move(reply));
+          finish(request, below, std::move(*fetched), std::move(reply));
         }
       });
 }
 
-void ShardReader::finish(const ReadRequest& request, Offset below,
-                         Result<std::vector<Entry>> entries, Reply<ReadOutcome> reply) {
-  if (entries && request.level_mask == kLevelMaskAll) {
-    if (const auto missing = first_missing(*entries, request.from)) {
-      entries =
-          fail(Errc::kCorrupt,
-               fmt::format("shard {}/{}: the batch at offset {} is below the watermark {} and "
-                           "not in the log",
-                           request.shard.stream.value(), request.shard.shard.value(),
-                           missing->value(), below.value()));
-    }
-  }
-  if (!entries) {
+void ShardReader::check_for_holes(const ReadRequest& request, Offset below, Fetched& fetched) {
+  if (!fetched.entries || request.level_mask != kLevelMaskAll) return;
+  std::vector<Entry>& entries = *fetched.entries;
+  const auto missing = first_missing(entries, request.from, below);
+  if (!missing) return;
+  fetched.trouble = storage::ReadTrouble{
+      .error = Error(Errc::kCorrupt, fmt::format("the batch at offset {} is below the watermark {} "
+                                                 "and not in the log",
+                                                 missing->from.value(), below.value())),
+      .offsets = missing};
+  std::erase_if(entries,
+                [&](const Entry& entry) { return entry.header.base_offset >= missing->to; });
+  if (entries.empty()) fetched.entries = std::unexpected(fetched.trouble->error);
+}
+
+void ShardReader::finish(const ReadRequest& request, Offset below, Fetched fetched,
+                         Reply<ReadOutcome> reply) {
+  check_for_holes(request, below, fetched);
+  if (fetched.trouble) {
+    Error error = describe(*fetched.trouble, request.shard);
     // The group goes on serving what is sound, but takes no more appends: the operator decides.
-    if (entries.error().code() == Errc::kCorrupt) replica_.halt(entries.error().message());
-    reply(refuse(std::move(entries).error()));
-    return;
+    if (error.code() == Errc::kCorrupt) replica_.halt(error.message());
+    if (!fetched.entries) {
+      Refusal refusal{.error = std::move(error)};
+      if (fetched.trouble->offsets) refusal.readable_from = fetched.trouble->offsets->to;
+      reply(std::unexpected(std::move(refusal)));
+      return;
+    }
   }
   const auto bounds = bounds_of_(request.shard);
   if (!bounds) {
@@ -173,7 +203,7 @@ void ShardReader::finish(const ReadRequest& request, Offset below,
   }
   // A plan returns at least one entry where one matches: none means that the mask left out all, as
   // far as the watermark was when it was made.
-  ReadOutcome outcome{.batches = std::move(*entries),
+  ReadOutcome outcome{.batches = std::move(*fetched.entries),
                       .next = below,
                       .bounds = *bounds,
                       .closed_time = replica_.closed_time()};

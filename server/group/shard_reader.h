@@ -18,10 +18,12 @@
 #include <vector>
 
 #include "raft/entry.h"
+#include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/group/requests.h"
+#include "storage/log.h"
 
 namespace lignum::server {
 
@@ -44,8 +46,10 @@ class ShardReader {
   ShardReader& operator=(const ShardReader&) = delete;
 
   // kTrimmed and kOffsetOutOfRange come with the shard's bounds, kSkew where a closed time further
-  // ahead than kSkewMaxUs was asked for, kUnavailable for a shard that is not open here, kCorrupt
-  // where the records fail their checksum.
+  // ahead than kSkewMaxUs was asked for, kUnavailable for a shard that is not open here, kHalted
+  // for a closed time of a group that takes nothing more. Where records fail their checksum the
+  // answer ends before them; one that would begin with them is kCorrupt, or kIo, with Refusal's
+  // readable_from. Damage halts the group, whose other records are served.
   void read(const ReadRequest& request, Reply<ReadOutcome> reply);
 
   // An entry was applied.
@@ -66,9 +70,15 @@ class ShardReader {
   };
   void park(const ReadRequest& request, Reply<ReadOutcome> reply);
   void fetch(const ReadRequest& request, const ShardBounds& bounds, Reply<ReadOutcome> reply);
+  // What a plan brought.
+  struct Fetched {
+    Result<std::vector<Entry>> entries;
+    std::optional<storage::ReadTrouble> trouble;
+  };
   // `below` is the watermark the read was planned with.
-  void finish(const ReadRequest& request, Offset below, Result<std::vector<Entry>> entries,
-              Reply<ReadOutcome> reply);
+  void finish(const ReadRequest& request, Offset below, Fetched fetched, Reply<ReadOutcome> reply);
+  // Ends the entries before the first one that should be among them and is not.
+  static void check_for_holes(const ReadRequest& request, Offset below, Fetched& fetched);
   // Reads again everything parked on `shard`; what still waits is parked again.
   void wake(ShardKey shard);
   // Posts wake_ready() once.

@@ -28,6 +28,9 @@ Answer failure(const Refusal& refusal) {
     answer.response.mutable_failure()->set_start_offset(refusal.bounds->start.value());
     answer.response.mutable_failure()->set_next_offset(refusal.bounds->next.value());
   }
+  if (refusal.readable_from) {
+    answer.response.mutable_failure()->set_readable_offset(refusal.readable_from->value());
+  }
   if (refusal.leader) answer.response.mutable_failure()->set_leader_node(refusal.leader->value());
   return answer;
 }

@@ -46,6 +46,7 @@ void encode_group(const ReplicaStatus& status, wire::GroupStatus& group) {
   group.set_live_bytes(status.usage.live_bytes);
   group.set_segments(static_cast<std::uint32_t>(status.usage.segments));
   group.set_damage(status.damage);
+  group.set_trouble(status.trouble);
 }
 
 // The answer while the groups are being asked; each writes its own message and the counters.

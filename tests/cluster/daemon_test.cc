@@ -149,5 +149,58 @@ TEST(Daemon, AFirstStartNeedsNothing) {
   EXPECT_TRUE(std::filesystem::is_directory(node.data()));
 }
 
+TEST(Daemon, AFileIsNoDataDirectory) {
+  const TemporaryDirectory here;
+  const std::string file = (here.path() / "afile").string();
+  write_file(file, "something");
+  for (const std::string& data : {file, file + "/below"}) {
+    const auto result = logd({"--listen", "127.0.0.1:0", "--data", data});
+    EXPECT_EQ(result.exit_code, kLocalTrouble);
+    EXPECT_THAT(result.err, HasSubstr(data + ": a file is in the way"));
+    EXPECT_THAT(result.err, HasSubstr("Name a directory with --data"));
+  }
+  EXPECT_EQ(read_file(file), "something");
+}
+
+// Runs under a shell that lowers the limits first.
+std::vector<std::string> with_file_limit(const std::string& limits) {
+  return {"/bin/sh", "-c", limits + R"( && exec "$0" "$@")"};
+}
+
+TEST(Daemon, RaisesItsFileLimitAndSaysHowManyItMayOpen) {
+  Node node({.under = with_file_limit("ulimit -Sn 200 && ulimit -Hn 600")});
+  ASSERT_TRUE(node.start()) << node.errors();
+  EXPECT_THAT(node.errors(), HasSubstr("600 files may be open"));
+  EXPECT_THAT(node.errors(), HasSubstr("LimitNOFILE="));
+  EXPECT_EQ(node.logctl({"streams", "create", "app"}).exit_code, 0);
+}
+
+TEST(Daemon, TooFewFilesAreNoDamage) {
+  Node node;
+  ASSERT_TRUE(node.start()) << node.errors();
+  ASSERT_TRUE(node.terminate().has_value());
+  int refused = 0;
+  // Wherever in the start it is that they do not do.
+  for (int limit = 12; limit <= 72; limit += 4) {
+    SCOPED_TRACE(limit);
+    Node poor(
+        {.data = node.data(), .under = with_file_limit("ulimit -n " + std::to_string(limit))});
+    if (poor.start()) {
+      EXPECT_THAT(poor.errors(), testing::Not(HasSubstr("halted:")));
+      continue;
+    }
+    ++refused;
+    const auto ending = poor.process().wait();
+    ASSERT_TRUE(ending.has_value());
+    EXPECT_EQ(ending->exit_code, kLocalTrouble) << poor.errors();
+    EXPECT_THAT(poor.errors(),
+                testing::AllOf(HasSubstr("oo many open files"), HasSubstr("LimitNOFILE="),
+                               testing::Not(HasSubstr("damage"))));
+  }
+  EXPECT_GT(refused, 3);
+  ASSERT_TRUE(node.start()) << node.errors();
+  EXPECT_THAT(node.errors(), HasSubstr("(0 halted)"));
+}
+
 }  // namespace
 }  // namespace lignum::cluster

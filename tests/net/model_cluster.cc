@@ -189,6 +189,12 @@ std::optional<ModelCluster::Answer> ModelCluster::read(Shard& shard, const wire:
     refused.response.mutable_failure()->set_next_offset(shard.next.value());
     return refused;
   }
+  if (shard.damaged_from <= from && from < shard.damaged_to) {
+    Answer refused = failure(request, Errc::kCorrupt);
+    refused.response.mutable_failure()->set_message("file: byte 7: it fails its checksum");
+    refused.response.mutable_failure()->set_readable_offset(shard.damaged_to.value());
+    return refused;
+  }
   if (body.has_close_us() && closed_[shard.group] < body.close_us()) {
     if (body.close_us() > wall_ + 500'000) {
       return failure(request, Errc::kSkew);
@@ -206,6 +212,9 @@ std::optional<ModelCluster::Answer> ModelCluster::read(Shard& shard, const wire:
   for (const Batch& batch : shard.batches) {
     if (batch.base + batch.count <= from) {
       continue;
+    }
+    if (shard.damaged_from <= batch.base && batch.base < shard.damaged_to) {
+      break;
     }
     if (!bytes.empty() && bytes.size() + batch.bytes.size() > body.bytes_max()) {
       break;

@@ -40,6 +40,9 @@ class ModelCluster {
     Offset start;
     Offset next;
     std::vector<Batch> batches;
+    // [from, to) cannot be read.
+    Offset damaged_from;
+    Offset damaged_to;
     struct Session {
       std::int16_t epoch = 0;
       std::int32_t next_sequence = 0;

@@ -354,6 +354,22 @@ TEST(ProducerTest, FinalRefusalFailsItsBatchOnly) {
   EXPECT_THAT(bench.log(), ElementsAre("b"));
 }
 
+// A group that halted takes nothing until somebody acts, so nobody is kept waiting for it; a batch
+// that was damaged on its way is sent again.
+TEST(ProducerTest, AHaltedGroupEndsTheBatchAtOnceAndADamagedBatchIsSentAgain) {
+  Bench bench;
+  bench.append("a");
+  bench.turn();
+  bench.refuse(Errc::kCorrupt);
+  EXPECT_EQ(bench.code("a"), "open");
+  bench.pass(kSecond);
+  ASSERT_EQ(bench.sends.size(), 1U);
+  bench.refuse(Errc::kHalted);
+  EXPECT_EQ(bench.code("a"), "halted");
+  bench.pass(kSecond);
+  EXPECT_TRUE(bench.sends.empty());
+}
+
 TEST(ProducerTest, NumbersOfABatchStillOnItsWayAreNotUsedAgain) {
   Bench bench;
   bench.append("a");

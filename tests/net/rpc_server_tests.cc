@@ -5,8 +5,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +55,38 @@ TEST_F(RpcServerTest, ServesRequests) {
   EXPECT_EQ(server_->counters().connections_open, 1U);
   EXPECT_GT(server_->counters().bytes_received, 100U);
   EXPECT_TRUE(eventually([&] { return server_->counters().bytes_sent > 100; }));
+}
+
+// Without a file descriptor left, connections wait in the kernel until there is one again.
+TEST_F(RpcServerTest, WithoutDescriptorsItSaysSoAndGoesOnWhenThereAreSome) {
+  std::atomic<int> told = 0;
+  options_.report = [&told](const std::string& text) {
+    if (text.contains("Too many open files")) ++told;
+  };
+  start();
+  const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(client, 0);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  // Lower than any number that is free.
+  const rlimit none{.rlim_cur = 1, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(server_->port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the sockets API.
+  const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+  const bool connected = ::connect(client, to, sizeof address) == 0;
+  const bool said = eventually([&] { return told > 0; });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(connected);
+  EXPECT_TRUE(said);
+  EXPECT_TRUE(eventually([&] { return server_->counters().connections_accepted == 1; }));
+  expect_healthy();
+  // Once, not at every attempt.
+  EXPECT_EQ(told, 1);
+  ::close(client);
 }
 
 TEST_F(RpcServerTest, TheHandlerLearnsWhoAsks) {

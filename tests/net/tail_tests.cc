@@ -407,6 +407,30 @@ TEST(TailTest, TrimmedOffsetsAreAnErrorOrAGapButNeverSilent) {
   EXPECT_EQ(world.gaps.front().to, Offset(4));
 }
 
+TEST(TailTest, WhatANodeCannotReadIsAnErrorOrAGapButNeverSilent) {
+  TailWorld world(3);
+  for (int i = 0; i < 6; ++i) {
+    world.append(world.app, 1, std::to_string(i));
+  }
+  world.world.cluster.shard(world.app, 1).damaged_from = Offset(2);
+  world.world.cluster.shard(world.app, 1).damaged_to = Offset(4);
+  TailOptions options = from(TailStart::Kind::kEarliest);
+  world.open(options);
+  world.read();
+  ASSERT_TRUE(world.error);
+  EXPECT_EQ(world.error->code(), Errc::kCorrupt);
+  // What lies before it came.
+  EXPECT_THAT(world.lines, ElementsAre("0", "1"));
+  EXPECT_THAT(world.error->message(), HasSubstr("app/1 at offset 2: file: byte 7"));
+  EXPECT_THAT(world.error->message(), HasSubstr("offset 4 and what follows is served"));
+  options.skip_gaps = true;
+  EXPECT_THAT(world.read_all(options), ElementsAre("0", "1", "4", "5"));
+  ASSERT_EQ(world.gaps.size(), 1U);
+  EXPECT_EQ(world.gaps.front().reason, Errc::kCorrupt);
+  EXPECT_EQ(world.gaps.front().from, Offset(2));
+  EXPECT_EQ(world.gaps.front().to, Offset(4));
+}
+
 TEST(TailTest, HoleThatTheNodeDoesNotOwnUpToIsAnErrorNotSilence) {
   TailWorld world(3);
   for (int i = 0; i < 6; ++i) {

@@ -81,7 +81,7 @@ class EvidenceTest : public ::testing::Test {
     EXPECT_THAT(node.world.reports, Contains(HasSubstr(reason)));
     EXPECT_THAT(node.world.reports,
                 Contains(HasSubstr(kActive + ": byte " + std::to_string(torn_at))));
-    EXPECT_EQ(code_of(node.call(read_request(stream, 0, 0))), Errc::kCorrupt);
+    EXPECT_EQ(code_of(node.call(read_request(stream, 0, 0))), Errc::kHalted);
     ASSERT_TRUE(node.stop());
     EXPECT_EQ(cell.disk->contents(kActive), before);
   }

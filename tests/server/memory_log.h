@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -62,6 +63,9 @@ class MemoryLog final : public storage::Log {
       entries_.push_back(entry);
     }
   }
+  [[nodiscard]] const std::optional<Error>& prepare_error() const override { return none_; }
+  void retry_preparation() override {}
+  void on_preparation(std::function<void()> /*changed*/) override {}
   void truncate_after(Index last_kept) override { entries_.resize(last_kept.value()); }
 
   [[nodiscard]] std::unique_ptr<storage::FlushJob> take_flush() override {
@@ -175,7 +179,11 @@ class MemoryLog final : public storage::Log {
   struct Plan final : storage::ReadPlan {
     std::vector<Entry> entries;
     [[nodiscard]] bool in_memory() const override { return true; }
+    std::optional<storage::ReadTrouble> none;
     Result<std::vector<Entry>> run() override { return entries; }
+    [[nodiscard]] const std::optional<storage::ReadTrouble>& trouble() const override {
+      return none;
+    }
   };
 
   std::shared_ptr<MemoryDisk> disk_;
@@ -184,6 +192,7 @@ class MemoryLog final : public storage::Log {
   Index marked_;
   bool out_ = false;
   bool marker_staged_ = false;
+  std::optional<Error> none_;
 };
 
 }  // namespace lignum::server::testing

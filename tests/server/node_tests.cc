@@ -265,7 +265,7 @@ TEST_F(NodeTest, AHaltedGroupLeavesTheOthersServing) {
   EXPECT_EQ(node->report.halted, 1U);
   const std::uint32_t sound = group_of(stream, 0) == GroupId(1) ? 1 : 0;
   EXPECT_TRUE(append(stream, sound, 1)->response.has_append());
-  EXPECT_EQ(code_of(append(stream, 1 - sound, 1)), Errc::kCorrupt);
+  EXPECT_EQ(code_of(append(stream, 1 - sound, 1)), Errc::kHalted);
   wire::Request describe;
   describe.mutable_describe_stream()->set_name(
       node->host().router().table()->find(StreamId(stream))->name);

@@ -1,5 +1,6 @@
 // A read never passes over a record in silence: either a level filter left it out, or it is damage.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -81,7 +82,14 @@ TEST_F(ReadGapTest, NothingFoundBelowTheWatermarkIsDamage) {
 
 TEST_F(ReadGapTest, ABatchThatIsPassedOverIsDamage) {
   lose(1);
-  EXPECT_EQ(code_of(read(0)), Errc::kCorrupt);
+  // What lies before it is served, and what lies behind it.
+  EXPECT_EQ(read(0)->response.read().next_offset(), 2U);
+  const auto answer = read(2);
+  EXPECT_EQ(code_of(answer), Errc::kCorrupt);
+  EXPECT_EQ(answer->response.failure().readable_offset(), 4U);
+  EXPECT_THAT(answer->response.failure().message(), ::testing::HasSubstr("offsets 2 to 3"));
+  EXPECT_EQ(read(4)->response.read().next_offset(), 6U);
+  EXPECT_EQ(code_of(node->call(append_request(stream, 0), make_batch(1, {}, "x"))), Errc::kHalted);
 }
 
 TEST_F(ReadGapTest, TheFirstBatchThatIsPassedOverIsDamage) {

@@ -347,7 +347,7 @@ TEST_F(ReplicaTest, AContradictionHaltsTheGroupAndIsNotSkipped) {
   EXPECT_THAT(replica->status().damage, HasSubstr("seven"));
   EXPECT_EQ(owner.lost, 1);
   EXPECT_EQ(owner.halted, 1);
-  EXPECT_EQ(replica->propose(Entry{}).error().code(), Errc::kCorrupt);
+  EXPECT_EQ(replica->propose(Entry{}).error().code(), Errc::kHalted);
   stop();
 }
 

@@ -83,6 +83,7 @@ class LaxDirectory final : public Directory {
     return directory_->open_directory(name);
   }
   Result<std::unique_ptr<DirectoryLock>> lock() override { return directory_->lock(); }
+  [[nodiscard]] Result<void> check_place() const override { return directory_->check_place(); }
   [[nodiscard]] Result<std::uint64_t> free_bytes() const override {
     return directory_->free_bytes();
   }

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -165,6 +166,58 @@ TEST_F(PosixFileTest, MakesMissingDirectories) {
   EXPECT_FALSE(open_posix_directory(temporary_.path() + "/file/below"));
   EXPECT_EQ(errc_of(open_posix_directory("")), Errc::kInvalidArgument);
   EXPECT_GT(*directory_->free_bytes(), 0U);
+}
+
+TEST_F(PosixFileTest, AFileInTheWayIsNamedAsSuch) {
+  ASSERT_TRUE(directory_->open("file", OpenMode::kCreate));
+  for (const char* const path : {"/file", "/file/below"}) {
+    const auto opened = open_posix_directory(temporary_.path() + path);
+    EXPECT_EQ(errc_of(opened), Errc::kInvalidArgument);
+    EXPECT_THAT(opened.error().message(), testing::HasSubstr("a file is in the way"));
+  }
+}
+
+TEST_F(PosixFileTest, ARemovedFileIsNotSynced) {
+  auto file = directory_->open("a", OpenMode::kCreate);
+  ASSERT_TRUE(file && (*file)->write_at(0, bytes_of("x")) && (*file)->sync());
+  ASSERT_TRUE(directory_->rename("a", "b"));
+  EXPECT_TRUE((*file)->sync());
+  ASSERT_TRUE(directory_->remove("b"));
+  const auto synced = (*file)->sync();
+  EXPECT_EQ(errc_of(synced), Errc::kIo);
+  EXPECT_THAT(synced.error().message(), testing::HasSubstr("removed"));
+}
+
+TEST_F(PosixFileTest, ADirectoryKnowsWhetherItIsStillAtItsPath) {
+  const std::string path = temporary_.path() + "/data";
+  const auto data = *open_posix_directory(path);
+  const auto below = *data->open_directory("groups");
+  const auto lock = *data->lock();
+  EXPECT_TRUE(data->check_place() && below->check_place() && lock->check());
+  ASSERT_TRUE(data->remove("LOCK"));
+  EXPECT_EQ(errc_of(lock->check()), Errc::kNotFound);
+  const auto second = *data->lock();
+  EXPECT_EQ(errc_of(lock->check()), Errc::kNotFound);
+  EXPECT_TRUE(second->check());
+  std::filesystem::rename(path, path + "2");
+  EXPECT_EQ(errc_of(data->check_place()), Errc::kNotFound);
+  EXPECT_EQ(errc_of(below->check_place()), Errc::kNotFound);
+  const auto other = *open_posix_directory(path + "/groups");
+  EXPECT_EQ(errc_of(below->check_place()), Errc::kNotFound);
+  EXPECT_TRUE(other->check_place());
+  std::filesystem::remove_all(path + "2");
+  EXPECT_EQ(errc_of(data->check_place()), Errc::kNotFound);
+}
+
+TEST_F(PosixFileTest, TooManyOpenFilesAreCalledThat) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 1, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto opened = directory_->open("a", OpenMode::kCreate);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(errc_of(opened), Errc::kTooManyFiles);
+  EXPECT_THAT(opened.error().message(), testing::HasSubstr("1 are allowed; raise LimitNOFILE="));
 }
 
 }  // namespace

@@ -325,6 +325,23 @@ TEST(SimDisk, DamageAndClones) {
   EXPECT_EQ(copy->used_bytes(), 4U);
 }
 
+TEST(SimDisk, WhatIsRemovedUnderAProcessIsNotSyncedAndNotFound) {
+  SimDisk disk;
+  const auto root = disk.root();
+  const auto groups = *root->open_directory("groups");
+  const auto one = *groups->open_directory("1");
+  const auto file = made(*one, "a");
+  ASSERT_TRUE(file->write_at(0, filled(10, 'x')) && file->sync() && one->check_place());
+  disk.erase("groups");
+  EXPECT_EQ(errc_of(file->sync()), Errc::kIo);
+  EXPECT_EQ(errc_of(one->check_place()), Errc::kNotFound);
+  EXPECT_EQ(errc_of(one->open("b", OpenMode::kCreate)), Errc::kNotFound);
+  EXPECT_TRUE(root->check_place());
+  // Another one of that name is another one.
+  ASSERT_TRUE(root->open_directory("groups"));
+  EXPECT_EQ(errc_of(groups->check_place()), Errc::kNotFound);
+}
+
 TEST(SimDisk, RefusesNamesThatClimbAndSecondLocks) {
   SimDisk disk;
   const auto root = disk.root();
