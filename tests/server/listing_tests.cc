@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include "net/message.h"
 #include "net/proto/client.pb.h"
+#include "raft/error.h"
 #include "raft/types.h"
 #include "server/service/call.h"
 #include "tests/server/memory_node.h"
