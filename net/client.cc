@@ -261,15 +261,25 @@ Result<StreamDescription> ClientShell::create_stream(std::string_view name, Stre
 }
 
 Result<std::vector<StreamDescription>> ClientShell::list_streams() {
-  wire::Request request;
-  request.mutable_list_streams();
-  TRY_ASSIGN(response, ask(std::move(request), std::nullopt, Retry::kIdempotent));
-  if (!response.has_list_streams()) {
-    return std::unexpected(wrong_answer());
-  }
   std::vector<StreamDescription> streams;
-  for (const wire::StreamInfo& stream : response.list_streams().streams()) {
-    streams.push_back(description_of(stream));
+  std::string after;
+  for (bool more = true; more;) {
+    wire::Request request;
+    request.mutable_list_streams()->set_after(after);
+    TRY_ASSIGN(response, ask(std::move(request), std::nullopt, Retry::kIdempotent));
+    if (!response.has_list_streams()) {
+      return std::unexpected(wrong_answer());
+    }
+    const wire::ListStreamsReply& page = response.list_streams();
+    for (const wire::StreamInfo& stream : page.streams()) {
+      // Whatever a node answers, this comes to its end.
+      if (stream.name() <= after) {
+        return std::unexpected(wrong_answer());
+      }
+      after = stream.name();
+      streams.push_back(description_of(stream));
+    }
+    more = page.more() && page.streams_size() > 0;
   }
   return streams;
 }

@@ -268,6 +268,8 @@ class Client {
 
   // kInvalidArgument for a name that is none.
   virtual Result<StreamDescription> create_stream(std::string_view name, StreamOptions options) = 0;
+  // All, by name in the order of its bytes. They are asked for page by page: a stream that is made
+  // or deleted meanwhile may or may not be among them, every other is there once.
   virtual Result<std::vector<StreamDescription>> list_streams() = 0;
   virtual Result<StreamDescription> describe_stream(std::string_view name) = 0;
   // Returns the new first offset.

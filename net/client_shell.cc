@@ -47,7 +47,7 @@ TimeMs wall_now() {
 }
 
 // Outcomes of so many bytes are told in two halves where no other batch is on its way.
-constexpr std::size_t kHalvedFrom = std::size_t{48} << 10;
+constexpr std::size_t kHalvedFrom = std::size_t{128} << 10;
 
 Moment in_moments(std::chrono::microseconds duration) { return duration.count(); }
 

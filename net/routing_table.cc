@@ -99,6 +99,33 @@ std::vector<const StreamRoute*> RoutingTable::streams() const {
   return all;
 }
 
+void RoutingTable::visit_after(std::string_view after,
+                               const std::function<bool(const StreamRoute&)>& visit) const {
+  // What is left of a part; the parts are merged.
+  struct Rest {
+    ByName::const_iterator next;
+    ByName::const_iterator end;
+  };
+  const auto later = [](const Rest& a, const Rest& b) { return a.next->first > b.next->first; };
+  std::vector<Rest> rests;
+  for (const auto& part : by_name_) {
+    if (part == nullptr) continue;
+    const auto next = part->upper_bound(after);
+    if (next != part->end()) rests.push_back({.next = next, .end = part->end()});
+  }
+  std::ranges::make_heap(rests, later);
+  while (!rests.empty()) {
+    std::ranges::pop_heap(rests, later);
+    Rest& rest = rests.back();
+    if (!visit(*rest.next->second)) return;
+    if (++rest.next == rest.end) {
+      rests.pop_back();
+    } else {
+      std::ranges::push_heap(rests, later);
+    }
+  }
+}
+
 const StreamRoute* RoutingTable::find(std::string_view name) const {
   const auto& part = by_name_[part_of(name)];
   if (part == nullptr) return nullptr;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +59,10 @@ class RoutingTable {
   [[nodiscard]] const std::vector<GroupId>& groups() const { return groups_; }
   // All, ascending by id; valid as long as the table.
   [[nodiscard]] std::vector<const StreamRoute*> streams() const;
+  // Those whose names lie behind `after`, ascending by the bytes of the name, until `visit` returns
+  // false. Costs what is visited, hardly what there is; nothing lies before the empty name.
+  void visit_after(std::string_view after,
+                   const std::function<bool(const StreamRoute&)>& visit) const;
   // Null when there is none; valid as long as the table.
   [[nodiscard]] const StreamRoute* find(std::string_view name) const;
   [[nodiscard]] const StreamRoute* find(StreamId id) const;

@@ -171,6 +171,14 @@ void ServerSession::reply(std::uint64_t id, wire::Response response, std::vector
     return;
   }
   response.set_id(id);
+  // The client could only break off. What is made of many parts comes in pages or is cut short.
+  if (const std::size_t header = response.ByteSizeLong();
+      header > options_.limits.header_bytes_max) {
+    refuse(id,
+           Error(Errc::kTooLarge, fmt::format("the answer takes {} bytes; at most {} can be sent",
+                                              header, options_.limits.header_bytes_max)));
+    return;
+  }
   send(response, std::move(payload));
 }
 

@@ -78,7 +78,8 @@ class ServerSession {
   [[nodiscard]] bool holds_buffer() const { return reader_.holds_buffer(); }
 
   // Answers the request `id` that next_request() handed out; an id that is not outstanding is a
-  // bug. The response's id is filled in here.
+  // bug. The response's id is filled in here. One whose header is over the limit is replaced by a
+  // kTooLarge.
   void reply(std::uint64_t id, wire::Response response, std::vector<Payload> payload);
 
   // Writing: fills `pieces` from the front with what to send next, in order, and returns how many

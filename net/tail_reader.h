@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +42,8 @@ class TailReader {
  public:
   static constexpr std::size_t kShardsMax = 4096;
   static constexpr std::uint64_t kLastMax = 1'000'000;
+  // Names in one request to resolve them take this many bytes, or are one.
+  static constexpr std::size_t kNamesBytesMax = std::size_t{64} << 10;
 
   struct Options {
     TailOptions tail;
@@ -86,11 +90,14 @@ class TailReader {
 
   [[nodiscard]] Result<void> check_options() const;
   void send_resolve(Moment now);
+  // Asks for the names behind those that were looked up, as many as one request may hold.
+  void send_names(Moment now);
   void on_own_reply(std::uint64_t token, const CallResult& result, Moment now);
   void on_resolve(const CallResult& result, Moment now);
+  void on_all_resolved(Moment now);
   [[nodiscard]] Result<void> add_shards(const wire::StreamInfo& stream);
   // kNotFound for a stream that is not what it was when the tail began.
-  [[nodiscard]] Result<void> check_alive(const wire::ResolveReply& reply) const;
+  [[nodiscard]] Result<void> check_alive() const;
   void locate(std::optional<TimeUs> at, Moment now);
   void on_offsets(std::size_t shard, const CallResult& result, Moment now);
   void on_all_located(Moment now);
@@ -122,6 +129,10 @@ class TailReader {
   TailShard::Settings settings_;
   Phase phase_ = Phase::kStart;
   bool resolving_ = false;
+  // While resolving: what is known so far, of the first names_done_ names.
+  std::map<std::string, wire::StreamInfo, std::less<>> resolved_;
+  std::size_t names_done_ = 0;
+  std::size_t names_asked_ = 0;
   std::optional<Moment> resolve_at_;
   Backoff backoff_;
   std::vector<std::unique_ptr<TailShard>> shards_;

@@ -71,20 +71,32 @@ void TailReader::send_resolve(Moment now) {
     phase_ = Phase::kResolving;
   }
   resolving_ = true;
+  resolved_.clear();
+  names_done_ = 0;
+  send_names(now);
+}
+
+void TailReader::send_names(Moment now) {
   TailRequest request{.token = kResolveToken,
                       .request = {},
                       .shard = std::nullopt,
                       .retry = Retry::kIdempotent,
                       .deadline = now + options_.request_timeout};
-  for (const std::string& name : options_.tail.streams) {
-    request.request.mutable_resolve()->add_names(name);
+  wire::ResolveRequest& body = *request.request.mutable_resolve();
+  std::size_t bytes = 0;
+  for (const std::string& name : std::span(options_.tail.streams).subspan(names_done_)) {
+    bytes += name.size();
+    if (body.names_size() > 0 && bytes > kNamesBytesMax) {
+      break;
+    }
+    body.add_names(name);
   }
+  names_asked_ = static_cast<std::size_t>(body.names_size());
   requests_.push_back(std::move(request));
 }
 
 void TailReader::on_own_reply(std::uint64_t token, const CallResult& result, Moment now) {
   if (token == kResolveToken) {
-    resolving_ = false;
     on_resolve(result, now);
     return;
   }
@@ -96,6 +108,7 @@ void TailReader::on_own_reply(std::uint64_t token, const CallResult& result, Mom
 
 void TailReader::on_resolve(const CallResult& result, Moment now) {
   if (result.error || !result.response.has_resolve()) {
+    resolving_ = false;
     // Once the tail runs, its reads say themselves whether the cluster can be reached.
     if (phase_ == Phase::kResolving) {
       fail(result.error.value_or(Error(Errc::kProtocol, "the answer to a resolve is none")));
@@ -103,18 +116,35 @@ void TailReader::on_resolve(const CallResult& result, Moment now) {
     return;
   }
   const wire::ResolveReply& reply = result.response.resolve();
+  if (reply.names_left() >= names_asked_) {
+    fail(Error(Errc::kProtocol, "the answer to a resolve looked up no name"));
+    return;
+  }
+  for (const wire::StreamInfo& stream : reply.streams()) {
+    resolved_.insert_or_assign(stream.name(), stream);
+  }
+  names_done_ += names_asked_ - reply.names_left();
+  if (names_done_ < options_.tail.streams.size()) {
+    send_names(now);
+    return;
+  }
+  on_all_resolved(now);
+  resolving_ = false;
+  resolved_.clear();
+}
+
+void TailReader::on_all_resolved(Moment now) {
   if (phase_ != Phase::kResolving) {
-    if (const auto alive = check_alive(reply); !alive) {
+    if (const auto alive = check_alive(); !alive) {
       fail(alive.error());
     }
     return;
   }
   for (const std::string& name : options_.tail.streams) {
-    const auto found = std::ranges::find_if(
-        reply.streams(), [&](const wire::StreamInfo& stream) { return stream.name() == name; });
-    const auto added = found == reply.streams().end()
+    const auto found = resolved_.find(name);
+    const auto added = found == resolved_.end()
                            ? lignum::fail(Errc::kNotFound, "stream '" + name + "' does not exist")
-                           : add_shards(*found);
+                           : add_shards(found->second);
     if (!added) {
       fail(added.error());
       return;
@@ -158,12 +188,10 @@ Result<void> TailReader::add_shards(const wire::StreamInfo& stream) {
   return {};
 }
 
-Result<void> TailReader::check_alive(const wire::ResolveReply& reply) const {
+Result<void> TailReader::check_alive() const {
   for (const auto& shard : shards_) {
-    const bool alive = std::ranges::any_of(reply.streams(), [&](const wire::StreamInfo& stream) {
-      return stream.name() == shard->stream() && StreamId(stream.id()) == shard->key().stream;
-    });
-    if (!alive) {
+    const auto found = resolved_.find(shard->stream());
+    if (found == resolved_.end() || StreamId(found->second.id()) != shard->key().stream) {
       return lignum::fail(Errc::kNotFound,
                           "stream '" + shard->stream() + "' was deleted while it was read");
     }

@@ -61,6 +61,8 @@ enum class Mutant : std::uint8_t {
   kDuplicateAccepted,
   kInFlightForgotten,
   kUnknownProducerIsNew,
+  kEvictedProducerIsNew,
+  kEvictionsNotKept,
   kSessionsNotInImage,
   kSessionsNotCheckpointed,
   kExpectedOffsetOfApplied,

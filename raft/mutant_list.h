@@ -27,7 +27,7 @@ struct MutantLine {
   std::string_view needs{};
 };
 
-inline constexpr std::array<MutantLine, 59> kMutantList = {{
+inline constexpr std::array<MutantLine, 61> kMutantList = {{
     {.mutant = Mutant::kVoteBeforeFlush,
      .name = "vote-before-flush",
      .place = "raft/election.cc on_vote_request",
@@ -249,8 +249,18 @@ inline constexpr std::array<MutantLine, 59> kMutantList = {{
      .killer = "duplicate; a halted replica"},
     {.mutant = Mutant::kUnknownProducerIsNew,
      .name = "unknown-producer-is-new",
-     .place = "server/shard/producer_table.cc judge_producer",
+     .place = "server/shard/producer_table.cc refuse_unknown",
      .bug = "a producer without a session may begin anywhere",
+     .killer = "duplicate"},
+    {.mutant = Mutant::kEvictedProducerIsNew,
+     .name = "evicted-producer-is-new",
+     .place = "server/shard/producer_table.cc refuse_unknown",
+     .bug = "a producer whose session was evicted is taken for one that was never here",
+     .killer = "duplicate"},
+    {.mutant = Mutant::kEvictionsNotKept,
+     .name = "evictions-not-kept",
+     .place = "server/shard/shard_records.cc encode_shard_record",
+     .bug = "checkpoints and images forget that sessions were evicted",
      .killer = "duplicate"},
     {.mutant = Mutant::kSessionsNotInImage,
      .name = "sessions-not-in-image",

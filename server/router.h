@@ -55,6 +55,11 @@ class Router {
   // By the meta group's lane.
   void set_table(TablePtr table) EXCLUDES(mutex_);
 
+  // Every producer id that was handed out is below it, as far as this node has heard. From any
+  // thread; set by the meta group's lane.
+  [[nodiscard]] ProducerId producers_end() const { return ProducerId(producers_end_.load()); }
+  void set_producers_end(ProducerId end) { producers_end_.store(end.value()); }
+
   // Runs `use` on the lane of `group`. kHalted for a group that could not be opened, kNotFound for
   // one that does not exist; then `use` is not called.
   Result<void> on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const;
@@ -72,6 +77,7 @@ class Router {
   MetaGroup* meta_ = nullptr;
   NodeId node_;
   bool alone_ = true;
+  std::atomic<std::int64_t> producers_end_ = 0;
   mutable Mutex mutex_;
   TablePtr table_ GUARDED_BY(mutex_);
 };

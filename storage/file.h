@@ -58,6 +58,7 @@ enum class OpenMode : std::uint8_t {
   kRead,         // must exist; buffered
   kReadWrite,    // must exist; buffered
   kWriteDirect,  // must exist; direct where the file system allows it, else buffered
+  kWriteSynced,  // as kWriteDirect, of which each write is synced soon: large ones may be buffered
   kCreate,       // must not exist; buffered
 };
 

@@ -134,10 +134,11 @@ Result<std::optional<IdentityRead>> read_identity(Directory& directory) {
   const NodeIdentity& identity = first ? *first : *second;
   if (identity.format_version != kDataFormatVersion &&
       identity.format_version != kDataFormatVersionMembers) {
-    return fail(Errc::kUnsupported, path + ": the data has format version " +
-                                        std::to_string(identity.format_version) +
-                                        ", this build reads versions up to " +
-                                        std::to_string(kDataFormatVersionMembers));
+    return fail(Errc::kUnsupported,
+                path + ": the data has format version " + std::to_string(identity.format_version) +
+                    ", this build reads versions " + std::to_string(kDataFormatVersion) + " and " +
+                    std::to_string(kDataFormatVersionMembers) +
+                    ": use the build that wrote it, or another directory");
   }
   return IdentityRead{
       .identity = identity, .good = {first.has_value(), second.has_value()}, .file_bytes = size};

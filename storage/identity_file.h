@@ -23,8 +23,9 @@ inline constexpr const char* kIdentityFileName = "identity";
 inline constexpr const char* kIdentityTemporaryName = "identity.tmp";
 // Version of everything below a data directory; a change of any format bumps it. The second one
 // differs from the first in that the identity names the members of a cluster of several nodes.
-inline constexpr std::uint32_t kDataFormatVersion = 1;
-inline constexpr std::uint32_t kDataFormatVersionMembers = 2;
+// 1 and 2 did not keep which producers a shard had forgotten.
+inline constexpr std::uint32_t kDataFormatVersion = 3;
+inline constexpr std::uint32_t kDataFormatVersionMembers = 4;
 // Members of an identity.
 inline constexpr std::size_t kIdentityMembersMax = 64;
 

@@ -37,8 +37,8 @@ namespace {
 constexpr mode_t kDirectoryMode = 0750;
 constexpr mode_t kFileMode = 0640;
 constexpr std::string_view kLockName = "LOCK";
-// From this size on a direct file is written by way of the page cache.
-constexpr std::size_t kCachedWriteBytes = std::size_t{512} << 10;
+// From this size on a file of kWriteSynced is written by way of the page cache.
+constexpr std::size_t kCachedWriteBytes = std::size_t{48} << 10;
 
 Errc code_of(int number) {
   switch (number) {
@@ -116,7 +116,7 @@ bool block_aligned(const std::byte* data, std::uint64_t position, std::size_t by
 
 class PosixFile final : public File {
  public:
-  // `large_writes`: of a direct file, a second descriptor that is not.
+  // `large_writes`: of a direct file, a second descriptor that is not; or none.
   PosixFile(Descriptor descriptor, Descriptor large_writes, std::string path, bool direct)
       : descriptor_(std::move(descriptor)),
         large_writes_(std::move(large_writes)),
@@ -275,9 +275,10 @@ class PosixDirectory final : public Directory {
       case OpenMode::kCreate:
         return open_file(name, O_RDWR | O_CREAT | O_EXCL);
       case OpenMode::kWriteDirect:
+      case OpenMode::kWriteSynced:
         break;
     }
-    auto file = open_direct(name);
+    auto file = open_direct(name, mode == OpenMode::kWriteSynced);
     if (!file && !exists(name).value_or(false)) {
       return file;
     }
@@ -411,8 +412,12 @@ class PosixDirectory final : public Directory {
     return std::make_unique<PosixFile>(std::move(file), Descriptor(-1), path_of(name), false);
   }
 
-  [[nodiscard]] Result<std::unique_ptr<File>> open_direct(std::string_view name) const {
+  [[nodiscard]] Result<std::unique_ptr<File>> open_direct(std::string_view name,
+                                                          bool cached) const {
     TRY_ASSIGN(file, open_descriptor(name, O_RDWR | O_DIRECT));
+    if (!cached) {
+      return std::make_unique<PosixFile>(std::move(file), Descriptor(-1), path_of(name), true);
+    }
     TRY_ASSIGN(large_writes, open_descriptor(name, O_RDWR));
     return std::make_unique<PosixFile>(std::move(file), std::move(large_writes), path_of(name),
                                        true);

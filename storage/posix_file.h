@@ -17,8 +17,9 @@ namespace lignum::storage {
 //   - kWriteDirect opens with O_DIRECT; where the file system refuses O_DIRECT
 //     (EINVAL, as tmpfs does) the file is buffered and direct() says so. Reads through a direct
 //     handle need no alignment: unaligned ones go through a bounce buffer.
-//   - Of a direct handle, writes of 512 KiB and more go through the page cache all the same: the sync
-//     then writes and flushes at once, where a direct write and its flush take their turns.
+//   - Through a handle of kWriteSynced, writes of 48 KiB and more go by way of the page cache: the
+//     sync then writes and flushes at once, where a direct write and its flush take turns
+//     (docs/design/0002-segmented-log.md). Any number of either kind, in any order, is seen by all.
 //   - sync() is fdatasync; Directory::sync() is fsync of the directory.
 //   - lock() is flock on a file "LOCK" in the directory, created on demand and listed.
 //   - Interrupted calls are repeated, short ones continued. ENOSPC and EDQUOT are kNoSpace, ENOENT

@@ -60,6 +60,11 @@ Result<Codec> check_attributes(const BatchHeader& header) {
 
 Result<Codec> check_fixed_part(const BatchHeader& header) {
   TRY_ASSIGN(codec, check_attributes(header));
+  if (header.base_offset != 0) {
+    return fail(Errc::kInvalidArgument, "record batch: base offset is " +
+                                            std::to_string(header.base_offset) +
+                                            ", not 0: the node assigns it");
+  }
   if (header.leader_epoch != -1) {
     return fail(Errc::kInvalidArgument, "record batch: partition leader epoch is " +
                                             std::to_string(header.leader_epoch) + ", not -1");
@@ -70,8 +75,10 @@ Result<Codec> check_fixed_part(const BatchHeader& header) {
                     " and last offset delta " + std::to_string(header.last_offset_delta) +
                     " do not agree");
   }
-  if (header.producer_id < -1 ||
-      (header.producer_id >= 0 && (header.producer_epoch < 0 || header.base_sequence < 0))) {
+  const bool anonymous = header.producer_id == -1;
+  const bool fits = anonymous ? header.producer_epoch == -1 && header.base_sequence == -1
+                              : header.producer_epoch >= 0 && header.base_sequence >= 0;
+  if (header.producer_id < -1 || !fits) {
     return fail(Errc::kInvalidArgument,
                 "record batch: producer id " + std::to_string(header.producer_id) + ", epoch " +
                     std::to_string(header.producer_epoch) + ", sequence " +

@@ -113,8 +113,9 @@ struct BatchSummary {
 // The one walk over a batch before it is admitted (rules A6); afterwards its bytes are opaque.
 // (Kafka's producers send a leader epoch of 0 or -1: their front end sets -1 first, outside the
 // CRC.) Bounded by `limits`; allocates only to decompress. Checks lengths, magic, CRC, attributes,
-// leader epoch -1, record count, offset deltas 0 .. n-1, every record's shape and size, and the
-// reserved header "level" (decimal 1..24, at most once a record).
+// base offset 0, leader epoch -1, producer (all of it or none), record count, offset deltas
+// 0 .. n-1, every record's shape and size, and the reserved header "level" (decimal 1..24, at most
+// once a record).
 //   kCorrupt          the CRC does not match, or the compressed records are damaged
 //   kTooLarge         batch, record or decompressed size is over its limit
 //   kUnsupported      magic, codec or attribute bits that this build does not take

@@ -122,10 +122,8 @@ Result<void> SegmentPreparation::write_zeros(std::size_t from, std::size_t bytes
 Result<void> SegmentPreparation::finish() {
   TRY(file_->sync());
   TRY(directory_.sync());
-  if (plan_.blocks == Blocks::kReserved) {
-    TRY_ASSIGN(direct, directory_.open(plan_.file_name, OpenMode::kWriteDirect));
-    file_ = std::move(direct);
-  }
+  TRY_ASSIGN(writer, directory_.open(plan_.file_name, OpenMode::kWriteSynced));
+  file_ = std::move(writer);
   TRY_ASSIGN(reader, directory_.open(plan_.file_name, OpenMode::kRead));
   reader_ = std::move(reader);
   return {};

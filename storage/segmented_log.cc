@@ -83,7 +83,7 @@ class FailedFile final : public File {
 Result<SegmentedLog::SegmentFiles> SegmentedLog::open_segment_files(Directory& directory,
                                                                     SegmentId id) {
   const std::string name = segment_file_name(id);
-  TRY_ASSIGN(writer, directory.open(name, OpenMode::kWriteDirect));
+  TRY_ASSIGN(writer, directory.open(name, OpenMode::kWriteSynced));
   TRY_ASSIGN(reader, directory.open(name, OpenMode::kRead));
   return SegmentFiles{.writer = std::move(writer), .reader = std::move(reader)};
 }

@@ -161,6 +161,9 @@ RunPlan draw_plan(std::uint64_t seed) {
     plan.workload.value_bytes_max = 3000;
     plan.faults.lasts_most = draw_between(random, 5, 25) * kSecond;
   }
+  // Fewer than there are users: each is forgotten again and again. A stream of chance of its own.
+  Random sessions(seed, "sessions");
+  if (sessions.chance(1, 4)) plan.node.producer_sessions_max = 1 + sessions.below(3);
   plan.rare = draw_rare_rates(random);
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
@@ -176,13 +179,13 @@ RunPlan draw_plan(std::uint64_t seed) {
 std::string RunPlan::describe() const {
   return fmt::format(
       "seed {}: {} nodes, ticks of {} ms, window {} x {} bytes, {}+1 groups, segments {}..{} KiB, "
-      "{} users, {} streams x {} shards, "
+      "{} users, {} streams x {} shards, {} producers remembered, "
       "pauses up to {} ms, {} in flight, batches of {} bytes, values of {} bytes, {} s of faults",
       seed, nodes, node.tick_us / kMillisecond, node.raft.inflight_messages_max,
       node.raft.append_bytes_max, node.data_groups, node.segments.segment_bytes_min >> 10,
       node.segments.segment_bytes_max >> 10, workload.users, workload.streams, workload.shards,
-      workload.pause_most / kMillisecond, workload.in_flight_max, workload.producer.batch_bytes,
-      workload.value_bytes_max, fire / kSecond);
+      node.producer_sessions_max, workload.pause_most / kMillisecond, workload.in_flight_max,
+      workload.producer.batch_bytes, workload.value_bytes_max, fire / kSecond);
 }
 
 }  // namespace lignum::jepsen

@@ -175,7 +175,8 @@ Result<std::unique_ptr<storage::File>> SimDisk::World::open(const Place& place,
       typename SimFile<World>::Access{
           .path = path,
           .writable = mode != storage::OpenMode::kRead,
-          .direct = mode == storage::OpenMode::kWriteDirect && options_.direct});
+          .direct = options_.direct && (mode == storage::OpenMode::kWriteDirect ||
+                                        mode == storage::OpenMode::kWriteSynced)});
 }
 
 Result<void> SimDisk::World::rename(const Place& place, std::string_view from,

@@ -137,6 +137,7 @@ server::GroupHostParts SimNode::parts(Life& life) {
           },
           .boot_ports = *life.boot_ports,
           .defaults = {.shards = plan_.shards},
+          .producer_sessions_max = plan_.producer_sessions_max,
           .raft = raft,
           .tick_us = plan_.tick_us,
           .snapshot_piece_bytes = plan_.snapshot_piece_bytes};

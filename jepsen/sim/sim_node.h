@@ -35,6 +35,7 @@
 #include "server/group/group_host.h"
 #include "server/group/ports.h"
 #include "server/group/segment_store.h"
+#include "server/shard/producer_table.h"
 #include "storage/file.h"
 #include "storage/memory_state_store.h"
 
@@ -54,6 +55,8 @@ struct NodePlan {
   raft::Options raft;
   std::int64_t tick_us = 50'000;
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  // Producers that a shard remembers.
+  std::size_t producer_sessions_max = server::ProducerTable::kSessionsMax;
   // Of a server session: requests taken and not yet answered.
   std::size_t outstanding_max = 4096;
 };

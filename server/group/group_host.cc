@@ -150,7 +150,7 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   if (group == kMetaGroup) {
     prepared.meta = std::make_unique<MetaState>();
   } else {
-    prepared.shards = std::make_unique<ShardState>();
+    prepared.shards = std::make_unique<ShardState>(parts_.producer_sessions_max);
   }
   ConfiguredState machine(group == kMetaGroup ? static_cast<StateMachine&>(*prepared.meta)
                                               : static_cast<StateMachine&>(*prepared.shards),

@@ -29,6 +29,7 @@
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/router.h"
+#include "server/shard/producer_table.h"
 #include "storage/file.h"
 #include "storage/log.h"
 #include "storage/segmented_log.h"
@@ -66,6 +67,8 @@ struct GroupHostParts {
   std::function<std::unique_ptr<Ports>(GroupId)> make_ports;
   Ports& boot_ports;
   MetaDefaults defaults;
+  // Producers that a shard remembers. The same on every node of a cluster, in all its life.
+  std::size_t producer_sessions_max = ProducerTable::kSessionsMax;
   // Of every group. Node and group are mixed into the seed; give another one at every start.
   raft::Options raft;
   // How long a tick of the cores is.

@@ -176,6 +176,7 @@ void MetaGroup::when_current(std::int64_t deadline_monotonic_us, ReadWaiters::Ca
 }
 
 void MetaGroup::publish() {
+  router_.set_producers_end(state_->next_producer());
   auto table = state_->table();
   const auto before = router_.table();
   if (before == nullptr || before->epoch() != table->epoch()) router_.set_table(std::move(table));
@@ -302,6 +303,12 @@ void MetaGroup::create_stream(const CreateStreamRequest& request,
     return reply(refuse(valid.error()));
   }
   if (const auto valid = check_shard_count(command.shards); !valid) {
+    return reply(refuse(valid.error()));
+  }
+  if (const auto valid = check_retention("retention_ms", command.retention_ms); !valid) {
+    return reply(refuse(valid.error()));
+  }
+  if (const auto valid = check_retention("retention_bytes", command.retention_bytes); !valid) {
     return reply(refuse(valid.error()));
   }
   if (state_->table()->find(command.name) != nullptr) {

@@ -96,6 +96,12 @@ MetaOutcome MetaState::create_stream(const schema::CreateStream& command, TimeUs
   if (!cluster_) return Error(Errc::kUnavailable, "the cluster is not initialised yet");
   if (auto checked = check_stream_name(command.name()); !checked) return checked.error();
   if (auto checked = check_shard_count(command.shards()); !checked) return checked.error();
+  if (auto checked = check_retention("retention_ms", command.retention_ms()); !checked) {
+    return checked.error();
+  }
+  if (auto checked = check_retention("retention_bytes", command.retention_bytes()); !checked) {
+    return checked.error();
+  }
   if (const net::StreamRoute* stream = find(command.name())) {
     if (same_settings(*stream, command)) return StreamCreated{.id = stream->id, .existed = true};
     return Error(

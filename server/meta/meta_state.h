@@ -106,6 +106,8 @@ class MetaState final : public StateMachine {
   [[nodiscard]] StreamId next_stream() const { return next_stream_; }
   // The newest snapshot; never null.
   [[nodiscard]] std::shared_ptr<const net::RoutingTable> table() const;
+  // Every producer id that may have been handed out is below it.
+  [[nodiscard]] ProducerId next_producer() const { return next_producer_; }
 
  private:
   [[nodiscard]] MetaOutcome carry_out(const schema::MetaCommand& command, TimeUs now);

@@ -50,7 +50,15 @@ Result<void> check_new_stream_name(std::string_view name) {
 Result<void> check_shard_count(std::uint32_t shards) {
   if (shards == 0 || shards > kShardsPerStreamMax) {
     return fail(Errc::kInvalidArgument,
-                fmt::format("{} shards; a stream has 1 to {}", shards, kShardsPerStreamMax));
+                fmt::format("shards = {}; a stream has 1 to {}", shards, kShardsPerStreamMax));
+  }
+  return {};
+}
+
+Result<void> check_retention(std::string_view field, std::int64_t value) {
+  if (value < -1) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{} = {}; it is 0 or more, or -1 for no limit", field, value));
   }
   return {};
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a stream may be called, and how many shards it may have: Kafka's rules for topics, and no
-// '-' in front.
+// What a stream may be called, how many shards it may have, and how long it may keep records:
+// Kafka's rules for topics, and no '-' in front of a name.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,5 +26,8 @@ inline constexpr std::size_t kStreamsMax = 50'000;
 
 // 1 .. kShardsPerStreamMax.
 [[nodiscard]] Result<void> check_shard_count(std::uint32_t shards);
+
+// -1, for no limit, or from 0 on; `field` is its name for the message.
+[[nodiscard]] Result<void> check_retention(std::string_view field, std::int64_t value);
 
 }  // namespace lignum::server

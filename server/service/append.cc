@@ -38,6 +38,10 @@ void serve_append(const Router& router, Call call, Respond respond) {
   if (!group) return respond(failure(group.error()));
   const auto summary = validate_batch(call.payload.bytes());
   if (!summary) return respond(failure(summary.error()));
+  if (summary->producer) {
+    const auto known = check_producer(router, summary->producer->id);
+    if (!known) return respond(failure(known.error()));
+  }
   AppendRequest request{.shard = shard,
                         .batch = std::move(call.payload),
                         .summary = *summary,

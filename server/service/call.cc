@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
@@ -18,7 +19,7 @@ Answer failure(const Error& error) {
   Answer answer;
   wire::Failure& failure = *answer.response.mutable_failure();
   failure.set_code(static_cast<std::uint32_t>(error.code()));
-  failure.set_message(error.message());
+  failure.set_message(cut_text(error.message(), kFailureTextMax));
   return answer;
 }
 
@@ -33,6 +34,14 @@ Answer failure(const Refusal& refusal) {
   }
   if (refusal.leader) answer.response.mutable_failure()->set_leader_node(refusal.leader->value());
   return answer;
+}
+
+std::string cut_text(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return std::string(text);
+  std::size_t end = bytes_max;
+  // A byte 10xxxxxx goes on with a character.
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return std::string(text.substr(0, end)) + "...";
 }
 
 std::string chain_bytes(const Hash128& chain) {

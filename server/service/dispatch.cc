@@ -41,7 +41,7 @@ void serve(const ServiceContext& context, Call call, Respond respond) {
     case Body::kCreateStream:
       return serve_create_stream(router, call, std::move(respond));
     case Body::kListStreams:
-      return serve_list_streams(router, std::move(respond));
+      return serve_list_streams(router, call, std::move(respond));
     case Body::kDescribeStream:
       return serve_describe_stream(router, call, std::move(respond));
     case Body::kTrim:

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
+
 #include "net/proto/client.pb.h"
 #include "net/routing_table.h"
 #include "raft/error.h"
@@ -25,6 +28,19 @@ Result<GroupId> find_group(const Router& router, ShardKey shard) {
               fmt::format("stream {} has no shard {}", shard.stream.value(), shard.shard.value()));
 }
 
+Result<void> check_producer(const Router& router, ProducerId producer) {
+  const ProducerId end = router.producers_end();
+  if (producer < end) return {};
+  if (router.alone()) {
+    return fail(Errc::kUnknownProducer,
+                fmt::format("producer {} was never handed out, only ids below {} were; ask for a "
+                            "producer id",
+                            producer.value(), end.value()));
+  }
+  return fail(Errc::kUnavailable,
+              fmt::format("producer {} is not known on this node yet; retry", producer.value()));
+}
+
 void encode_stream(const net::StreamRoute& stream, wire::StreamInfo& info) {
   info.set_id(stream.id.value());
   info.set_name(stream.name);
@@ -37,6 +53,27 @@ void encode_stream(const net::StreamRoute& stream, wire::StreamInfo& info) {
   info.set_retention_ms(stream.retention_ms);
   info.set_retention_bytes(stream.retention_bytes);
   info.set_created_us(stream.created);
+}
+
+bool StreamsPage::add(const net::StreamRoute& stream) {
+  wire::StreamInfo& info = *streams_.Add();
+  encode_stream(stream, info);
+  const std::size_t bytes = info.ByteSizeLong();
+  if (streams_.size() > 1 && bytes_ + bytes > kBytesMax) {
+    streams_.RemoveLast();
+    return false;
+  }
+  bytes_ += bytes;
+  return true;
+}
+
+bool StreamsPage::add_after(const net::RoutingTable& table, std::string_view after) {
+  bool full = false;
+  table.visit_after(after, [&](const net::StreamRoute& stream) {
+    full = !add(stream);
+    return !full;
+  });
+  return full;
 }
 
 }  // namespace lignum::server

@@ -34,7 +34,14 @@ const char* role_name(raft::Role role) {
   return "unknown";
 }
 
-void encode_group(const ReplicaStatus& status, wire::GroupStatus& group) {
+// What is wrong with all groups together may take so much of a reply, whose header has 256 KiB:
+// 1,024 groups take some 130 KiB without it.
+constexpr std::size_t kDamageBytesMax = std::size_t{96} << 10;
+// Of the data directory's path.
+constexpr std::size_t kPathBytesMax = 4096;
+
+void encode_group(const ReplicaStatus& status, std::size_t damage_bytes_max,
+                  wire::GroupStatus& group) {
   group.set_role(status.damage.empty() ? role_name(status.role) : "halted");
   group.set_term(status.term.value());
   group.set_commit(status.commit.value());
@@ -45,8 +52,8 @@ void encode_group(const ReplicaStatus& status, wire::GroupStatus& group) {
   group.set_log_bytes(status.usage.bytes);
   group.set_live_bytes(status.usage.live_bytes);
   group.set_segments(static_cast<std::uint32_t>(status.usage.segments));
-  group.set_damage(status.damage);
-  group.set_trouble(status.trouble);
+  group.set_damage(cut_text(status.damage, damage_bytes_max));
+  group.set_trouble(cut_text(status.trouble, damage_bytes_max));
 }
 
 // The answer while the groups are being asked; each writes its own message and the counters.
@@ -56,6 +63,8 @@ struct Stat {
   std::atomic<std::uint64_t> records{0};
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<bool> disk_full{false};
+  // Of one group.
+  std::size_t damage_bytes_max = 0;
   Respond respond;
 
   void one_done() {
@@ -73,7 +82,7 @@ void encode_node(const NodeFacts& facts, wire::StatReply& reply) {
   reply.set_node_id(facts.node_id);
   reply.set_version(facts.version);
   reply.set_uptime_ms(facts.uptime_ms());
-  reply.set_data_directory(facts.data_directory);
+  reply.set_data_directory(cut_text(facts.data_directory, kPathBytesMax));
   reply.set_disk_free_bytes(facts.disk_free_bytes());
   reply.set_resident_bytes(facts.resident_bytes());
   reply.set_connections(facts.connections());
@@ -89,11 +98,12 @@ void serve_stat(const Router& router, const NodeFacts& facts, Respond respond) {
   encode_node(facts, reply);
   const std::size_t groups = router.seats().size() + 1;
   stat->open = groups;
+  stat->damage_bytes_max = kDamageBytesMax / groups;
   // All messages exist before the first group answers.
   for (std::size_t i = 0; i < groups; ++i) reply.add_groups();
   reply.mutable_groups(0)->set_group(kMetaGroup.value());
   router.on_meta([stat, &group = *reply.mutable_groups(0)](const MetaGroup& meta) {
-    encode_group(meta.status(), group);
+    encode_group(meta.status(), stat->damage_bytes_max, group);
     stat->one_done();
   });
   int next = 1;
@@ -101,7 +111,7 @@ void serve_stat(const Router& router, const NodeFacts& facts, Respond respond) {
     wire::GroupStatus& group = *reply.mutable_groups(next++);
     group.set_group(id.value());
     const auto sent = router.on_group(id, [stat, &group](const DataGroup& data) {
-      encode_group(data.status(), group);
+      encode_group(data.status(), stat->damage_bytes_max, group);
       group.set_shards(static_cast<std::uint32_t>(data.shard_count()));
       stat->records += data.counters().appended_records;
       stat->bytes += data.counters().appended_bytes;
@@ -110,7 +120,7 @@ void serve_stat(const Router& router, const NodeFacts& facts, Respond respond) {
     });
     if (!sent) {
       group.set_role("halted");
-      group.set_damage(seat.damage);
+      group.set_damage(cut_text(seat.damage, stat->damage_bytes_max));
       stat->one_done();
     }
   }

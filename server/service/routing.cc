@@ -1,6 +1,7 @@
 #include "server/service/routing.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
@@ -48,12 +49,14 @@ Answer resolved(const Router& router, const wire::ResolveRequest& request) {
   Answer answer;
   wire::ResolveReply& reply = *answer.response.mutable_resolve();
   reply.set_epoch(table->epoch().value());
-  if (request.names().empty()) {
-    for (const net::StreamRoute* stream : table->streams())
-      encode_stream(*stream, *reply.add_streams());
-  }
-  for (const std::string& name : request.names()) {
-    if (const auto* stream = table->find(name)) encode_stream(*stream, *reply.add_streams());
+  StreamsPage page(*reply.mutable_streams());
+  if (request.names().empty()) reply.set_more(page.add_after(*table, request.after()));
+  const int count = request.names_size();
+  for (int i = 0; i < count; ++i) {
+    const net::StreamRoute* stream = table->find(request.names(i));
+    if (stream == nullptr || page.add(*stream)) continue;
+    reply.set_names_left(static_cast<std::uint32_t>(count - i));
+    break;
   }
   return answer;
 }

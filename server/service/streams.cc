@@ -1,5 +1,6 @@
 #include "server/service/streams.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "server/group/data_group.h"
 #include "server/group/meta_group.h"
 #include "server/group/requests.h"
+#include "server/meta/stream_name.h"
 #include "server/router.h"
 #include "server/service/call.h"
 #include "server/service/lookup.h"
@@ -25,9 +27,15 @@ namespace lignum::server {
 
 namespace {
 
+// What is wrong with all shards of a stream together may take so much of a reply, whose header has
+// 256 KiB: 1,024 shards take some 85 KiB without it.
+constexpr std::size_t kTroubleBytesMax = std::size_t{96} << 10;
+
 // The answer to a describe while its shards are being asked. Each shard writes its own message.
 struct Description {
   Answer answer;
+  // Of one shard.
+  std::size_t trouble_bytes_max = 0;
   std::atomic<std::size_t> open{1};
   Respond respond;
 
@@ -36,12 +44,15 @@ struct Description {
   }
 };
 
-void encode_status(const std::expected<ShardStatusOutcome, Refusal>& outcome,
+void encode_unavailable(const Refusal& refusal, std::size_t text_max, wire::ShardStatus& status) {
+  wire::Failure& unavailable = *status.mutable_unavailable();
+  unavailable = failure(refusal).response.failure();
+  unavailable.set_message(cut_text(unavailable.message(), text_max));
+}
+
+void encode_status(const std::expected<ShardStatusOutcome, Refusal>& outcome, std::size_t text_max,
                    wire::ShardStatus& status) {
-  if (!outcome) {
-    *status.mutable_unavailable() = failure(outcome.error()).response.failure();
-    return;
-  }
+  if (!outcome) return encode_unavailable(outcome.error(), text_max, status);
   status.set_start_offset(outcome->bounds.start.value());
   status.set_next_offset(outcome->bounds.next.value());
   status.set_bytes(outcome->bytes);
@@ -74,12 +85,11 @@ void serve_create_stream(const Router& router, const Call& call, Respond respond
       });
 }
 
-void serve_list_streams(const Router& router, Respond respond) {
-  const auto table = router.table();
+void serve_list_streams(const Router& router, const Call& call, Respond respond) {
   Answer answer;
   wire::ListStreamsReply& reply = *answer.response.mutable_list_streams();
-  for (const net::StreamRoute* stream : table->streams())
-    encode_stream(*stream, *reply.add_streams());
+  StreamsPage page(*reply.mutable_streams());
+  reply.set_more(page.add_after(*router.table(), call.request.list_streams().after()));
   respond(std::move(answer));
 }
 
@@ -98,6 +108,8 @@ void describe_known(const Router& router, const std::string& name, Respond respo
   wire::DescribeStreamReply& reply = *description->answer.response.mutable_describe_stream();
   encode_stream(*stream, *reply.mutable_stream());
   description->open = stream->shards.size() + 1;
+  description->trouble_bytes_max =
+      kTroubleBytesMax / std::max<std::size_t>(1, stream->shards.size());
   // All messages exist before the first group answers.
   for (std::size_t i = 0; i < stream->shards.size(); ++i) reply.add_shards();
   for (std::size_t i = 0; i < stream->shards.size(); ++i) {
@@ -107,11 +119,11 @@ void describe_known(const Router& router, const std::string& name, Respond respo
     const ShardKey key{.stream = stream->id, .shard = ShardNumber(static_cast<std::uint32_t>(i))};
     const auto sent =
         router.on_group(stream->shards[i], [description, &status, key](DataGroup& group) {
-          encode_status(group.shard_status(key), status);
+          encode_status(group.shard_status(key), description->trouble_bytes_max, status);
           description->one_done();
         });
     if (!sent) {
-      *status.mutable_unavailable() = failure(sent.error()).response.failure();
+      encode_unavailable({.error = sent.error()}, description->trouble_bytes_max, status);
       description->one_done();
     }
   }
@@ -122,6 +134,7 @@ void describe_known(const Router& router, const std::string& name, Respond respo
 
 void serve_describe_stream(const Router& router, const Call& call, Respond respond) {
   const std::string& name = call.request.describe_stream().name();
+  if (const auto valid = check_stream_name(name); !valid) return respond(failure(valid.error()));
   if (router.table()->find(name) != nullptr)
     return describe_known(router, name, std::move(respond));
   // That a stream does not exist may only be said by a catalogue that is not behind.
@@ -156,6 +169,9 @@ void serve_trim(const Router& router, const Call& call, Respond respond) {
 }
 
 void serve_delete_stream(const Router& router, const Call& call, Respond respond) {
+  // It would be written to the catalogue's log.
+  const auto valid = check_stream_name(call.request.delete_stream().name());
+  if (!valid) return respond(failure(valid.error()));
   router.on_meta([name = call.request.delete_stream().name(), deadline = call.deadline_monotonic_us,
                   respond = std::move(respond)](MetaGroup& meta) mutable {
     meta.delete_stream(

@@ -8,7 +8,7 @@
 namespace lignum::server {
 
 void serve_create_stream(const Router& router, const Call& call, Respond respond);
-void serve_list_streams(const Router& router, Respond respond);
+void serve_list_streams(const Router& router, const Call& call, Respond respond);
 // Asks each of the stream's shards; a group that is halted makes its shards unavailable, not the
 // answer.
 void serve_describe_stream(const Router& router, const Call& call, Respond respond);

@@ -97,8 +97,9 @@ AdmissionVerdict Admission::decide_producer(const Shard& shard, const Lane* lane
          .chain = {}});
     rests_on = batch.id;
   }
-  const ProducerVerdict verdict = judge_producer(session.batches.empty() ? nullptr : &session,
-                                                 *request.producer, request.record_count);
+  const ProducerVerdict verdict =
+      judge_producer(session.batches.empty() ? nullptr : &session, shard.producers.evicted(),
+                     *request.producer, request.record_count);
   if (const auto* duplicate = std::get_if<ProducerDuplicate>(&verdict)) {
     return DuplicateApplied{.original = duplicate->original};
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -23,11 +24,24 @@ std::int32_t last_sequence_of(std::int32_t first, std::uint32_t records) {
   return static_cast<std::int32_t>((std::int64_t{first} + records - 1) % kSequences);
 }
 
-Error unknown_producer(const ProducerStamp& stamp) {
-  return Error(Errc::kUnknownProducer,
-               fmt::format("producer {} begins at sequence {} but no session of it is remembered; "
-                           "its past cannot be known: ask for a new producer id",
-                           stamp.id.value(), stamp.base_sequence));
+// None for a producer that may begin.
+std::optional<Error> refuse_unknown(std::optional<ProducerId> evicted, const ProducerStamp& stamp) {
+  if (stamp.base_sequence != 0 && !mutant(Mutant::kUnknownProducerIsNew)) {
+    return Error(
+        Errc::kUnknownProducer,
+        fmt::format("producer {} begins at sequence {} but no session of it is remembered; its "
+                    "past cannot be known: ask for a new producer id",
+                    stamp.id.value(), stamp.base_sequence));
+  }
+  if (evicted && stamp.id <= *evicted && !mutant(Mutant::kEvictedProducerIsNew)) {
+    return Error(
+        Errc::kUnknownProducer,
+        fmt::format("producer {} has no session in this shard, which has forgotten producers up to "
+                    "{}: whether the batch was appended before cannot be known; ask for a new "
+                    "producer id",
+                    stamp.id.value(), evicted->value()));
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -36,11 +50,10 @@ std::int32_t sequence_after(std::int32_t sequence, std::uint32_t records) {
   return static_cast<std::int32_t>((std::int64_t{sequence} + records) % kSequences);
 }
 
-ProducerVerdict judge_producer(const ProducerSession* session, const ProducerStamp& stamp,
-                               std::uint32_t records) {
+ProducerVerdict judge_producer(const ProducerSession* session, std::optional<ProducerId> evicted,
+                               const ProducerStamp& stamp, std::uint32_t records) {
   if (session == nullptr) {
-    const bool known = stamp.base_sequence == 0 || mutant(Mutant::kUnknownProducerIsNew);
-    if (!known) return unknown_producer(stamp);
+    if (auto error = refuse_unknown(evicted, stamp)) return *std::move(error);
     return ProducerAccepts{};
   }
   if (stamp.epoch < session->epoch) {
@@ -84,16 +97,17 @@ std::optional<ProducerId> ProducerTable::record(const ProducerStamp& stamp,
   }
   session.batches.push_back(batch);
   by_touch_.emplace(index, stamp.id);
-  if (sessions_.size() <= kSessionsMax) return std::nullopt;
+  if (sessions_.size() <= sessions_max_) return std::nullopt;
   const ProducerId oldest = by_touch_.begin()->second;
   by_touch_.erase(by_touch_.begin());
   sessions_.erase(oldest);
+  evicted_ = std::max(evicted_.value_or(oldest), oldest);
   return oldest;
 }
 
 Result<void> ProducerTable::restore(ProducerId id, ProducerSession session) {
   CHECK(!session.batches.empty());
-  if (sessions_.size() >= kSessionsMax || sessions_.contains(id) ||
+  if (sessions_.size() >= sessions_max_ || sessions_.contains(id) ||
       by_touch_.contains(session.last_index)) {
     return fail(Errc::kCorrupt, "a producer's record contradicts those before it");
   }

@@ -5,8 +5,11 @@
 // A producer numbers its records; a batch that arrives again is recognised among the last five and
 // answered with its first offsets (KIP-98). The table is part of the replicated state: it changes
 // only by applied entries, also its evictions, so every replica and every replay has the same one.
-// A producer that was evicted, or never seen, may begin only at sequence 0: anything else is
-// refused as unknown rather than taken for new.
+//
+// A producer without a session may begin only at sequence 0, and only if it cannot have been here
+// before: the cluster hands out ids in ascending order, so the table keeps the highest id that it
+// ever evicted, and every id up to that one may have had a session. What is refused as unknown is
+// never taken for new; its producer asks for a fresh id (docs/design/0006-evicted-producers.md).
 
 #include <array>
 #include <cstddef>
@@ -57,8 +60,10 @@ struct ProducerDuplicate {
 // kOutOfSequence, kUnknownProducer or kProducerFenced.
 using ProducerVerdict = std::variant<ProducerAccepts, ProducerDuplicate, Error>;
 
-// Judges `records` records under `stamp` against a session, or against none.
+// Judges `records` records under `stamp` against a session; or, where there is none, against the
+// highest producer that was evicted.
 [[nodiscard]] ProducerVerdict judge_producer(const ProducerSession* session,
+                                             std::optional<ProducerId> evicted,
                                              const ProducerStamp& stamp, std::uint32_t records);
 
 class ProducerTable {
@@ -66,9 +71,15 @@ class ProducerTable {
   // Sessions kept for each shard; beyond it the one touched longest ago goes.
   static constexpr std::size_t kSessionsMax = 10'000;
 
+  // At least one session. The same in every replica and every life of a group: what is evicted is
+  // a function of the log. Tests have fewer.
+  explicit ProducerTable(std::size_t sessions_max = kSessionsMax) : sessions_max_(sessions_max) {}
+
   [[nodiscard]] const ProducerSession* find(ProducerId id) const;
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
   [[nodiscard]] const std::map<ProducerId, ProducerSession>& sessions() const { return sessions_; }
+  // The highest id that ever had to go; none while none had.
+  [[nodiscard]] std::optional<ProducerId> evicted() const { return evicted_; }
 
   // An applied batch. Returns the producer that had to go for it, if one had.
   std::optional<ProducerId> record(const ProducerStamp& stamp, const ProducedBatch& batch,
@@ -76,11 +87,14 @@ class ProducerTable {
   // From a checkpoint or image. kCorrupt when the table cannot have held it: it is there already,
   // shares its last entry with another one, or there are too many.
   Result<void> restore(ProducerId id, ProducerSession session);
+  void restore_evicted(std::optional<ProducerId> evicted) { evicted_ = evicted; }
 
  private:
+  std::size_t sessions_max_;
   std::map<ProducerId, ProducerSession> sessions_;
   // By last touch, for eviction.
   std::map<Index, ProducerId> by_touch_;
+  std::optional<ProducerId> evicted_;
 };
 
 }  // namespace lignum::server

@@ -10,6 +10,7 @@
 
 #include "net/proto/commands.pb.h"
 #include "raft/error.h"
+#include "raft/mutant.h"
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/shard/producer_table.h"
@@ -71,6 +72,10 @@ std::string encode_shard_record(const Shard& shard) {
   record.set_last_append_us(shard.last_append);
   record.set_retention_ms(shard.retention_ms);
   record.set_retention_bytes(shard.retention_bytes);
+  const auto evicted = shard.producers.evicted();
+  if (evicted && !mutant(Mutant::kEvictionsNotKept)) {
+    record.set_evicted_producer(evicted->value());
+  }
   return record.SerializeAsString();
 }
 
@@ -82,12 +87,18 @@ Result<void> decode_shard_record(std::string_view bytes, Shard& shard) {
   if (record.start() > record.next()) {
     return fail(Errc::kCorrupt, "a shard's record begins after its end");
   }
+  if (record.has_evicted_producer() && record.evicted_producer() < 0) {
+    return fail(Errc::kCorrupt, "a shard's record names a negative producer");
+  }
   shard.start = Offset(record.start());
   shard.next = Offset(record.next());
   shard.chain = {.low = record.chain_low(), .high = record.chain_high()};
   shard.last_append = record.last_append_us();
   shard.retention_ms = record.retention_ms();
   shard.retention_bytes = record.retention_bytes();
+  if (record.has_evicted_producer()) {
+    shard.producers.restore_evicted(ProducerId(record.evicted_producer()));
+  }
   return {};
 }
 

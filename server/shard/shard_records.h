@@ -26,7 +26,7 @@ struct StateKey {
 [[nodiscard]] Result<StateKey> parse_state_key(std::string_view text);
 
 [[nodiscard]] std::string encode_shard_record(const Shard& shard);
-// Fills everything but the producers.
+// Fills everything but the sessions of producers.
 [[nodiscard]] Result<void> decode_shard_record(std::string_view bytes, Shard& shard);
 
 [[nodiscard]] std::string encode_producer_record(const ProducerSession& session);

@@ -166,6 +166,7 @@ void ShardState::open(const schema::ShardCommand& command) {
   const auto [at, fresh] = shards_.try_emplace(key_of(body));
   Shard& shard = at->second;
   if (fresh) {
+    shard.producers = ProducerTable(sessions_max_);
     shard.start = shard.next = Offset(body.start());
     shard.chain = {.low = body.chain_low(), .high = body.chain_high()};
   }
@@ -227,6 +228,7 @@ Result<void> ShardState::restore(std::string_view key, std::string_view value) {
   if (!parsed.producer) {
     if (found != shards_.end()) return fail(Errc::kCorrupt, "a shard's record is there twice");
     Shard shard;
+    shard.producers = ProducerTable(sessions_max_);
     TRY(decode_shard_record(value, shard));
     shards_.emplace(parsed.shard, std::move(shard));
     return {};

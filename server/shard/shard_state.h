@@ -12,6 +12,7 @@
 // -> ProducerRecord; numbers big-endian, so that keys sort as numbers do and a shard comes before
 // its producers.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -64,6 +65,10 @@ class ShardState final : public StateMachine {
   // Shards of one group; an OpenShard beyond it is refused before it is proposed.
   static constexpr std::size_t kShardsMax = 100'000;
 
+  // `sessions_max` as in ProducerTable.
+  explicit ShardState(std::size_t sessions_max = ProducerTable::kSessionsMax)
+      : sessions_max_(sessions_max) {}
+
   Result<void> apply(const Entry& entry) override;
   [[nodiscard]] std::vector<storage::StateWrite> take_changes() override;
   void for_each(const std::function<void(std::string_view key, std::string_view value)>& visit)
@@ -81,6 +86,7 @@ class ShardState final : public StateMachine {
   void open(const schema::ShardCommand& command);
   void drop(ShardKey key);
 
+  const std::size_t sessions_max_;
   std::map<ShardKey, Shard> shards_;
   // Pairs changed since take_changes(); dropped ones are absent from shards_.
   std::set<ShardKey> changed_shards_;

@@ -94,7 +94,7 @@ Buffer append() {
   return out;
 }
 
-Buffer batch(Codec codec) {
+Buffer batch(Codec codec, ProducerId producer = ProducerId(3)) {
   BatchBuilder builder;
   const std::array headers = {level_header(Level::kError),
                               HeaderView{.key = "host", .value = bytes_of("a.example")}};
@@ -106,7 +106,7 @@ Buffer batch(Codec codec) {
                     .headers = headers})
               .has_value());
   }
-  auto built = builder.build(ProducerStamp{.id = ProducerId(3), .base_sequence = 5}, codec);
+  auto built = builder.build(ProducerStamp{.id = producer, .base_sequence = 5}, codec);
   CHECK(built.has_value());
   return std::move(*built);
 }
@@ -259,15 +259,39 @@ void add_states(const std::filesystem::path& root) {
                                "ab"sv),
                       bytes_of("\x03----"sv), bytes_of("\x02\x01\x00\x06\x00"sv),
                       bytes_of("\x03----"sv), bytes_of("\x01\x01\x00"sv)});
-  server::ShardState state;
+  const auto add_pairs = [&shards](const std::string& name, const server::ShardState& state) {
+    Buffer pairs;
+    unsigned count = 0;
+    state.for_each([&](std::string_view key, std::string_view value) {
+      ++count;
+      for (const std::string_view text : {key, value}) {
+        pairs.push_back(static_cast<std::byte>(text.size()));
+        const Bytes bytes = bytes_of(text);
+        pairs.insert(pairs.end(), bytes.begin(), bytes.end());
+      }
+    });
+    shards.add(name, {byte(count), pairs});
+  };
+  // Remembers one producer, and that another one was forgotten.
+  server::ShardState state(1);
   Entry entry;
   entry.header.kind = EntryKind::kCommand;
   entry.payload = server::encode_open_shard({.key = {.stream = StreamId(1)}, .start = Offset(5)});
   CHECK(state.apply(entry).has_value());
-  state.for_each([&](std::string_view key, std::string_view value) {
-    shards.add("pair", {byte(1), byte(static_cast<unsigned>(key.size())), bytes_of(key),
-                        byte(static_cast<unsigned>(value.size())), bytes_of(value)});
-  });
+  add_pairs("pair", state);
+  for (std::int64_t id = 3; id < 5; ++id) {
+    Buffer bytes = batch(Codec::kNone, ProducerId(id));
+    const Offset base(5 + (8 * static_cast<std::uint64_t>(id - 3)));
+    patch_base_offset(bytes, base);
+    entry.header = {.index = Index(static_cast<std::uint64_t>(id)),
+                    .kind = EntryKind::kBatch,
+                    .shard = {.stream = StreamId(1)},
+                    .base_offset = base,
+                    .record_count = 8};
+    entry.payload = Payload(std::move(bytes));
+    CHECK(state.apply(entry).has_value());
+  }
+  add_pairs("evicted", state);
 
   const Corpus meta(root, "meta_state");
   meta.add("life", {byte(0), byte(0), byte(1), bytes_of("\x03"sv), bytes_of("app\x04"sv), byte(3),

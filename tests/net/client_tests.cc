@@ -299,7 +299,7 @@ TEST(ClientTest, ListenersHearOfWholeBatches) {
 
 // With nothing else on its way, so that what the first half appends travels meanwhile.
 TEST(ClientTest, LargeOutcomesAreToldInTwoHalves) {
-  constexpr std::uint64_t kRecords = 512;
+  constexpr std::uint64_t kRecords = 1024;
   class Listener final : public AppendListener {
    public:
     void on_appended(std::span<const std::uint64_t> tags, const Result<AppendAck>& first) override {

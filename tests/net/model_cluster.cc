@@ -66,6 +66,22 @@ void ModelCluster::describe(StreamId id, wire::StreamInfo& info) {
   }
 }
 
+void ModelCluster::resolve(const wire::ResolveRequest& request, wire::ResolveReply& reply) {
+  int left = request.names_size();
+  for (const std::string& name : request.names()) {
+    if (reply.streams_size() == page_) {
+      break;
+    }
+    --left;
+    for (const auto& [id, stream] : streams_) {
+      if (stream.name == name) {
+        describe(id, *reply.add_streams());
+      }
+    }
+  }
+  reply.set_names_left(static_cast<std::uint32_t>(left));
+}
+
 std::optional<ModelCluster::Answer> ModelCluster::handle(const wire::Request& request,
                                                          Bytes payload) {
   Answer answer;
@@ -83,14 +99,7 @@ std::optional<ModelCluster::Answer> ModelCluster::handle(const wire::Request& re
     return answer;
   }
   if (request.has_resolve()) {
-    auto& reply = *answer.response.mutable_resolve();
-    for (const std::string& name : request.resolve().names()) {
-      for (const auto& [id, stream] : streams_) {
-        if (stream.name == name) {
-          describe(id, *reply.add_streams());
-        }
-      }
-    }
+    resolve(request.resolve(), *answer.response.mutable_resolve());
     return answer;
   }
   const auto place = [](const auto& body) {
@@ -139,11 +148,9 @@ wire::Response ModelCluster::append(Shard& shard, const wire::Request& request, 
     return refuse(summary.error().code());
   }
   const ProducerStamp stamp = *summary->producer;
-  if (shard.evicted.contains(stamp.id)) {
-    return refuse(Errc::kUnknownProducer);
-  }
   auto session = shard.sessions.find(stamp.id);
-  if (session == shard.sessions.end() && stamp.base_sequence != 0) {
+  const bool forgotten = shard.evicted && stamp.id <= *shard.evicted;
+  if (session == shard.sessions.end() && (stamp.base_sequence != 0 || forgotten)) {
     return refuse(Errc::kUnknownProducer);
   }
   if (session != shard.sessions.end()) {
@@ -268,7 +275,7 @@ void ModelCluster::trim(StreamId stream, std::uint32_t number, Offset before) {
 void ModelCluster::evict(StreamId stream, std::uint32_t number) {
   Shard& target = shard(stream, number);
   for (const auto& [id, session] : target.sessions) {
-    target.evicted.insert(id);
+    target.evicted = std::max(target.evicted.value_or(id), id);
   }
   target.sessions.clear();
 }

@@ -9,7 +9,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,7 +54,8 @@ class ModelCluster {
       std::deque<Done> window;
     };
     std::map<ProducerId, Session> sessions;
-    std::set<ProducerId> evicted;
+    // The highest one.
+    std::optional<ProducerId> evicted;
   };
 
   StreamId create(const std::string& name, std::uint32_t shards, std::uint32_t groups);
@@ -63,6 +63,8 @@ class ModelCluster {
   Shard& shard(StreamId stream, std::uint32_t number) {
     return shards_.at({.stream = stream, .shard = ShardNumber(number)});
   }
+  // Streams in one answer to a resolve, at least one.
+  void set_page(int streams) { page_ = streams; }
   // The wall clock of all nodes.
   void set_wall(TimeUs wall) { wall_ = wall; }
   [[nodiscard]] TimeUs closed(GroupId group) { return closed_[group]; }
@@ -90,6 +92,7 @@ class ModelCluster {
   std::optional<Answer> read(Shard& shard, const wire::Request& request);
   wire::Response offsets(Shard& shard, const wire::Request& request);
   void describe(StreamId id, wire::StreamInfo& info);
+  void resolve(const wire::ResolveRequest& request, wire::ResolveReply& reply);
   TimeUs stamp(GroupId group);
   Offset store(Shard& shard, std::vector<std::byte> batch, const BatchSummary& summary);
 
@@ -97,6 +100,7 @@ class ModelCluster {
   std::map<ShardKey, Shard> shards_;
   std::map<GroupId, TimeUs> closed_;
   TimeUs wall_ = 1'000'000;
+  int page_ = 1'000'000;
   std::uint64_t next_stream_ = 1;
   std::int64_t next_producer_ = 1;
 };

@@ -336,6 +336,57 @@ TEST(ProducerTest, ForgottenSessionResendsWhatWasRefused) {
   EXPECT_THAT(bench.log(), ElementsAre("a", "b"));
 }
 
+// The shard has forgotten a younger producer, so it cannot tell this one, which never was there,
+// from one that was forgotten, too.
+TEST(ProducerTest, AnIdOlderThanWhatWasForgottenIsChangedForAFreshOne) {
+  Bench bench;
+  bench.append("first");
+  bench.append("second");
+  bench.turn();
+  bench.append("third");
+  bench.turn();
+  bench.append("fourth");
+  ASSERT_EQ(bench.sends.size(), 2U);
+  bench.cluster.shard(bench.stream, 0).evicted = ProducerId(1);
+  bench.serve();
+  // The connection breaks behind the refusal; what was on its way cannot have been taken either.
+  bench.lose(true);
+  EXPECT_EQ(bench.code("first"), "open");
+  for (int i = 0; i < 20 && bench.code("fourth") == "open"; ++i) {
+    bench.pass(100 * kMillisecond);
+    while (!bench.sends.empty()) {
+      bench.serve();
+    }
+  }
+  for (const char* const value : {"first", "second", "third", "fourth"}) {
+    EXPECT_EQ(bench.code(value), "ok") << value;
+  }
+  EXPECT_THAT(bench.log(), ElementsAre("first", "second", "third", "fourth"));
+  EXPECT_EQ(bench.identities, 2);
+}
+
+// The retry of a first batch must not be taken for a beginning, nor be sent under another id.
+TEST(ProducerTest, AFirstBatchThatMayHaveBeenForgottenIsUnknownAndNeverTwice) {
+  Bench bench;
+  bench.append("a");
+  bench.turn();
+  bench.append("b");
+  bench.turn();
+  ASSERT_EQ(bench.sends.size(), 2U);
+  bench.lose(true);
+  bench.lose(true);
+  bench.cluster.evict(bench.stream, 0);
+  for (int i = 0; i < 20 && bench.code("b") == "open"; ++i) {
+    bench.pass(100 * kMillisecond);
+    while (!bench.sends.empty()) {
+      bench.serve();
+    }
+  }
+  EXPECT_EQ(bench.code("a"), "unknown-outcome");
+  EXPECT_EQ(bench.code("b"), "unknown-outcome");
+  EXPECT_THAT(bench.log(), ElementsAre("a", "b"));
+}
+
 TEST(ProducerTest, FinalRefusalFailsItsBatchOnly) {
   Bench bench;
   bench.append("a");

@@ -145,6 +145,45 @@ TEST(RoutingTable, FindsStreamsByNameAndById) {
   EXPECT_EQ(table.group_of({.stream = StreamId(4), .shard = ShardNumber(0)}), std::nullopt);
 }
 
+TEST(RoutingTable, IsVisitedInTheOrderOfNamesFromAnywhere) {
+  std::map<StreamId, StreamRoute> streams;
+  std::vector<std::string> names;
+  Random random(6, "names");
+  for (std::uint64_t i = 1; i <= 1500; ++i) {
+    // Long and short ones, so that one is the beginning of another.
+    std::string name(1 + random.below(6), 'a');
+    for (char& c : name) c = "aAz-._09"[random.below(8)];
+    if (std::ranges::find(names, name) != names.end()) continue;
+    names.push_back(name);
+    streams.emplace(StreamId(i), StreamRoute{.id = StreamId(i), .name = name});
+  }
+  const RoutingTable table(Epoch(1), groups_up_to(2), streams);
+  std::ranges::sort(names);
+  const auto visited = [&](std::string_view after, std::size_t most) {
+    std::vector<std::string> seen;
+    table.visit_after(after, [&](const StreamRoute& stream) {
+      seen.push_back(stream.name);
+      return seen.size() < most;
+    });
+    return seen;
+  };
+  EXPECT_EQ(visited("", SIZE_MAX), names);
+  EXPECT_TRUE(visited(names.back(), SIZE_MAX).empty());
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t place = random.below(names.size());
+    const std::size_t count = 1 + random.below(20);
+    // Behind a name, whether it is there or not.
+    const auto first = names.begin() + static_cast<std::ptrdiff_t>(place) + 1;
+    const auto last =
+        first + std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(count), names.end() - first);
+    EXPECT_EQ(visited(names[place], count), std::vector<std::string>(first, last));
+    EXPECT_EQ(visited(names[place] + std::string(1, '\x01'), count),
+              std::vector<std::string>(first, last));
+  }
+  EXPECT_TRUE(RoutingTable().streams().empty());
+  EXPECT_TRUE(visited("zzzzzzzzz", 5).empty());
+}
+
 // Made step by step it is the table that is made at once; and those it was made from stay.
 TEST(RoutingTable, ChangesShareWhatStays) {
   std::map<StreamId, StreamRoute> streams;

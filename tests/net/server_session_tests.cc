@@ -261,6 +261,25 @@ TEST_F(ServerSessionMemory, ALargeReplyFailsItsRequestAndASmallOneGoesOut) {
   EXPECT_FALSE(session().broken().has_value());
 }
 
+// A header over the limit would break the connection at the client.
+TEST_F(ServerSessionTest, AnAnswerThatCannotBeSentFailsItsRequestOnly) {
+  shake_hands();
+  for (const std::uint64_t id : {2U, 3U}) put(stat(id));
+  wire::Response large;
+  large.mutable_stat()->set_version(std::string(options_.limits.header_bytes_max, 'x'));
+  session().reply(2, std::move(large), {Payload(Buffer(5000, std::byte{1}))});
+  answer(3);
+  const auto replies = told();
+  ASSERT_EQ(replies.size(), 2U);
+  EXPECT_EQ(replies[0].response.id(), 2U);
+  EXPECT_EQ(replies[0].response.failure().code(), static_cast<std::uint32_t>(Errc::kTooLarge));
+  EXPECT_THAT(replies[0].response.failure().message(), testing::HasSubstr("at most 262144"));
+  EXPECT_EQ(replies[0].payload.size(), 0U);
+  EXPECT_EQ(replies[1].response.id(), 3U);
+  EXPECT_TRUE(replies[1].response.has_stat());
+  EXPECT_FALSE(session().broken().has_value());
+}
+
 TEST_F(ServerSessionTest, IdsOfOutstandingRequestsAreTaken) {
   shake_hands();
   put(stat(5));

@@ -539,6 +539,43 @@ TEST(TailTest, AReaderMayPauseForLongerThanTheDeadline) {
   EXPECT_EQ(world.lines.size(), 40U);
 }
 
+// So many names that they fit neither into one request nor into one answer.
+TEST(TailTest, NamesAreLookedUpInAsManyRequestsAsItTakes) {
+  TailWorld world(3);
+  std::vector<std::string> names;
+  std::vector<std::string> values;
+  for (int i = 0; i < 700; ++i) {
+    names.push_back(std::string(245, 'x') + std::to_string(100 + i));
+    const StreamId stream = world.world.cluster.create(names.back(), 1, 3);
+    values.push_back(std::to_string(i));
+    world.world.cluster.set_wall(1'000'000'000 + i * 1000);
+    world.append(stream, 0, values.back());
+  }
+  ASSERT_GT(names.size() * names.front().size(), 2 * TailReader::kNamesBytesMax);
+  TailOptions options = from(TailStart::Kind::kEarliest);
+  options.streams = names;
+  for (const int page : {1, 7, 100'000}) {
+    world.world.cluster.set_page(page);
+    EXPECT_EQ(world.read_all(options), values) << page << " streams an answer";
+  }
+  options.streams.push_back("nothing");
+  world.open(options);
+  world.read();
+  ASSERT_TRUE(world.error);
+  EXPECT_THAT(world.error->message(), HasSubstr("'nothing' does not exist"));
+
+  options.streams.pop_back();
+  options.follow = true;
+  world.open(options);
+  world.world.at(world.world.now() + kSecond, [&] {
+    world.world.cluster.remove(names.back());
+    world.world.cluster_changed();
+  });
+  world.read(SIZE_MAX, 60 * kSecond);
+  ASSERT_TRUE(world.error);
+  EXPECT_THAT(world.error->message(), HasSubstr(names.back() + "' was deleted"));
+}
+
 TEST(TailTest, WrongQuestionsAreRefused) {
   TailWorld world(3);
   const auto code = [&](const TailOptions& options) {

@@ -29,71 +29,22 @@
 #include "storage/log.h"
 #include "storage/record_batch.h"
 #include "tests/server/batches.h"
-#include "tests/server/memory_log.h"
+#include "tests/server/memory_node.h"
 #include "tests/server/sim_node.h"
 
 namespace lignum::server {
 namespace {
 
 using testing::append_request;
-using testing::Cell;
 using testing::code_of;
 using ::testing::Contains;
 using testing::create_request;
 using ::testing::HasSubstr;
 using testing::make_batch;
-using testing::MemoryDisk;
-using testing::MemoryLog;
+using testing::NodeTest;
 using testing::Pending;
 using testing::read_request;
 using testing::SimNode;
-
-class NodeTest : public ::testing::Test {
- protected:
-  NodeTest() {
-    cell.logs.make = [this](storage::Directory&, const MakeLogRequest& request) -> Result<void> {
-      disks[request.group] = std::make_shared<MemoryDisk>();
-      return {};
-    };
-    cell.logs.open = [this](storage::Directory&,
-                            const OpenLogRequest& request) -> Result<OpenedLog> {
-      const GroupId group = request.group;
-      if (damaged && *damaged == group) {
-        return fail(Errc::kCorrupt, "segment-1 byte 4096: bad checksum");
-      }
-      auto log = std::make_unique<MemoryLog>(disks.at(group));
-      logs[group] = log.get();
-      return OpenedLog{.log = std::move(log), .remarks = {}};
-    };
-  }
-  void start() {
-    node = std::make_unique<SimNode>(cell);
-    ASSERT_TRUE(node->start()) << node->error;
-  }
-  void restart_after_kill() {
-    node.reset();
-    start();
-  }
-  std::uint64_t create(const std::string& name) {
-    const auto answer = node->call(create_request(name));
-    EXPECT_TRUE(answer && answer->response.has_create_stream());
-    return answer->response.create_stream().stream().id();
-  }
-  std::optional<Answer> append(std::uint64_t stream, std::uint32_t shard, std::uint32_t records,
-                               std::optional<ProducerStamp> producer = {}) {
-    return node->call(append_request(stream, shard), make_batch(records, producer));
-  }
-  GroupId group_of(std::uint64_t stream, std::uint32_t shard) {
-    return *node->host().router().table()->group_of(
-        {.stream = StreamId(stream), .shard = ShardNumber(shard)});
-  }
-
-  std::map<GroupId, std::shared_ptr<MemoryDisk>> disks;
-  std::map<GroupId, MemoryLog*> logs;
-  std::optional<GroupId> damaged;
-  Cell cell;
-  std::unique_ptr<SimNode> node;
-};
 
 TEST_F(NodeTest, AppendsAndReadsBackTheSameBytes) {
   start();
@@ -260,7 +211,7 @@ TEST_F(NodeTest, AHaltedGroupLeavesTheOthersServing) {
   append(stream, 0, 1);
   append(stream, 1, 1);
   node.reset();
-  damaged = GroupId(1);
+  damaged = {GroupId(1)};
   start();
   EXPECT_EQ(node->report.halted, 1U);
   const std::uint32_t sound = group_of(stream, 0) == GroupId(1) ? 1 : 0;
@@ -282,7 +233,7 @@ TEST_F(NodeTest, AHaltedGroupLeavesTheOthersServing) {
 TEST_F(NodeTest, ALostMetaGroupRefusesToServe) {
   start();
   node.reset();
-  damaged = kMetaGroup;
+  damaged = {kMetaGroup};
   node = std::make_unique<SimNode>(cell);
   EXPECT_FALSE(node->start());
   EXPECT_THAT(node->error, HasSubstr("group 0"));

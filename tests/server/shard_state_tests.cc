@@ -204,6 +204,31 @@ TEST_F(ShardStateTest, AnEvictedProducerIsDeletedFromTheCheckpointToo) {
   EXPECT_TRUE(kept.contains(producer_key_text(kShard, ProducerId(3))));
 }
 
+// Neither the checkpoint nor an image may take an evicted producer for one that was never here.
+TEST_F(ShardStateTest, WhatWasForgottenIsKept) {
+  ShardState few(2);
+  ASSERT_TRUE(few.apply(command_entry(at(1), encode_open_shard({.key = kShard}))));
+  EXPECT_EQ(few.find(kShard)->producers.evicted(), std::nullopt);
+  Pairs checkpoint;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(few.apply(batch_entry(
+        at(2 + i),
+        {.shard = kShard, .base = Offset(i), .producer = stamp(7 + std::int64_t(i), 0)})));
+    for (const storage::StateWrite& write : few.take_changes()) {
+      if (write.value) {
+        checkpoint[write.key] = *write.value;
+      } else {
+        checkpoint.erase(write.key);
+      }
+    }
+  }
+  for (const Pairs& pairs : {checkpoint, pairs_of(few)}) {
+    ShardState other(2);
+    ASSERT_TRUE(restore_all(other, pairs));
+    EXPECT_EQ(other.find(kShard)->producers.evicted(), ProducerId(9));
+  }
+}
+
 TEST_F(ShardStateTest, PairsRestoreToTheSameState) {
   append(4, stamp(5, 0));
   append(4, stamp(-1 + (std::int64_t{1} << 62), 0));

@@ -48,6 +48,7 @@ struct Cell {
   LogFactory logs;
   std::uint32_t groups = 2;
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  std::size_t producer_sessions_max = ProducerTable::kSessionsMax;
   ReplicaId self{.node = NodeId(1), .incarnation = NodeIncarnation(5)};
   // Of a cluster of several nodes, this one among them.
   std::vector<ReplicaId> members;
@@ -59,8 +60,12 @@ using Pending = std::shared_ptr<std::optional<Answer>>;
 
 class SimNode {
  public:
-  explicit SimNode(Cell& cell, std::uint64_t seed = 1)
-      : world(seed), root_(cell.disk->root()), boot_ports_(world.make_ports()) {
+  // `place` is what the node calls its data directory.
+  explicit SimNode(Cell& cell, std::uint64_t seed = 1, std::string place = "sim")
+      : world(seed),
+        root_(cell.disk->root()),
+        boot_ports_(world.make_ports()),
+        place_(std::move(place)) {
     world.now.wall_us = cell.wall_us;
     storage::ClusterId cluster;
     cluster.bytes[0] = std::byte{7};
@@ -81,6 +86,7 @@ class SimNode {
         .make_ports = [this](GroupId) -> std::unique_ptr<Ports> { return world.make_ports(); },
         .boot_ports = *boot_ports_,
         .defaults = {.shards = 2},
+        .producer_sessions_max = cell.producer_sessions_max,
         .raft = {.seed = seed},
         .snapshot_piece_bytes = cell.snapshot_piece_bytes});
   }
@@ -94,7 +100,7 @@ class SimNode {
     }
     report = *opened;
     context_.emplace(
-        ServiceContext{.router = host_->router(), .facts = {}, .address_of = [](NodeId node) {
+        ServiceContext{.router = host_->router(), .facts = facts(), .address_of = [](NodeId node) {
                          return "sim:" + std::to_string(node.value());
                        }});
     bool serving = false;
@@ -128,8 +134,22 @@ class SimNode {
   std::string error;
 
  private:
+  [[nodiscard]] NodeFacts facts() const {
+    return {.cluster_id = {},
+            .node_id = 1,
+            .version = "sim",
+            .data_directory = place_,
+            .uptime_ms = [] { return std::uint64_t{1}; },
+            .disk_free_bytes = [] { return std::uint64_t{1} << 40U; },
+            .resident_bytes = [] { return std::uint64_t{1} << 30U; },
+            .cpu_us = [] { return std::int64_t{1}; },
+            .connections = [] { return 1U; },
+            .set_log_level = nullptr};
+  }
+
   std::unique_ptr<storage::Directory> root_;
   std::unique_ptr<ManualPorts> boot_ports_;
+  std::string place_;
   std::unique_ptr<GroupHost> host_;
   std::optional<ServiceContext> context_;
 };

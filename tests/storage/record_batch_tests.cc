@@ -289,7 +289,8 @@ TEST(RecordBatch, PatchingTheOffsetKeepsTheChecksum) {
   Batch batch = simple_batch();
   patch_base_offset(batch, Offset(1'000'000'000'000));
   EXPECT_EQ(base_offset_of(batch), Offset(1'000'000'000'000));
-  ASSERT_TRUE(validate_batch(batch));
+  // What a producer sends has no offsets yet.
+  EXPECT_EQ(errc_of(validate_batch(batch)), Errc::kInvalidArgument);
   auto reader = BatchReader::open(batch);
   ASSERT_TRUE(reader);
   EXPECT_EQ((*reader->next())->offset, Offset(1'000'000'000'000));
@@ -302,7 +303,7 @@ TEST(RecordBatch, PatchingTheOffsetKeepsTheChecksum) {
 TEST(RecordBatch, EveryFlippedByteIsNoticed) {
   for (const Vector& vector : kVectors) {
     const Batch good = vector_batch(vector.hex);
-    for (std::size_t at = 8; at < good.size(); ++at) {  // 0..7 is the offset, the server's own
+    for (std::size_t at = 0; at < good.size(); ++at) {
       for (const unsigned mask : {0x01U, 0x80U, 0xFFU}) {
         Batch bad = good;
         bad[at] ^= static_cast<std::byte>(mask);
