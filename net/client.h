@@ -76,7 +76,7 @@ struct AppendAck {
   TimeUs append_time = 0;
 };
 
-// Receiver of the outcomes of append_view: one call per batch instead of one per record. Owned by
+// Receiver of the outcomes of append_view: one or two calls per batch, not one per record. Owned by
 // the caller; must outlive every append that names it. Called on the client's thread.
 class AppendListener {
  public:

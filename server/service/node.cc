@@ -53,7 +53,7 @@ void encode_group(const ReplicaStatus& status, std::size_t damage_bytes_max,
   group.set_live_bytes(status.usage.live_bytes);
   group.set_segments(static_cast<std::uint32_t>(status.usage.segments));
   group.set_damage(cut_text(status.damage, damage_bytes_max));
-  group.set_trouble(cut_text(status.trouble, damage_bytes_max));
+  group.set_trouble(cut_text(status.trouble, damage_bytes_max - group.damage().size()));
 }
 
 // The answer while the groups are being asked; each writes its own message and the counters.
