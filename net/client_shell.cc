@@ -219,7 +219,7 @@ bool ClientShell::deliver_outcomes() {
   }
   const AppendOutcome& last = deliveries_.back();
   const bool lockstep = deliveries_.size() == 1 && delivered_ == 0 && batches_out_ == 0 &&
-                        last.accounted_bytes >= kHalvedFrom;
+                        last.accounted_bytes >= kHalvedFrom && last.waiters.size() > 1;
   if (lockstep) {
     delivered_ = last.waiters.size() / 2;
     last.waiters.deliver_some(last.first, 0, delivered_);

@@ -226,6 +226,11 @@ void Producer::unstage(Stream& stream, Now now) {
       fail_now(std::move(waiter), 0, added.error());
     }
   }
+  if (std::exchange(stream.flush_staged, false)) {
+    for (ProducerShard* shard : stream.shards) {
+      shard->flush();
+    }
+  }
   wants_turn_ = true;
 }
 
@@ -332,6 +337,9 @@ Result<void> Producer::add_expecting(const Stream& stream, const Condition& cond
 }
 
 void Producer::flush() {
+  for (Stream* stream : staging_) {
+    stream->flush_staged = true;
+  }
   for (ProducerShard* shard : active_) {
     shard->flush();
   }

@@ -117,6 +117,8 @@ class Producer {
     // Empty until the stream is known.
     std::vector<ProducerShard*> shards;
     std::vector<Staged> staged;
+    // A flush came while they waited: they do not linger.
+    bool flush_staged = false;
   };
   struct NameHash {
     using is_transparent = void;

@@ -339,6 +339,18 @@ TEST(ClientTest, LargeOutcomesAreToldInTwoHalves) {
   for (std::uint64_t i = 0; i < 2 * kRecords; ++i) EXPECT_EQ(listener.offsets[i], Offset(i));
 }
 
+// There is no half of one.
+TEST(ClientTest, ALargeRecordIsToldOnce) {
+  ModelNode node;
+  node.with([](ModelCluster& cluster) { return cluster.create("app", 1, 1); });
+  const auto client = connect(node);
+  for (int i = 0; i < 3; ++i) {
+    const auto ack = client->append_wait("app", record(std::string(1'000'000, 'x')));
+    ASSERT_TRUE(ack) << ack.error().describe();
+    EXPECT_EQ(ack->offset, Offset(static_cast<std::uint64_t>(i)));
+  }
+}
+
 TEST(ClientTest, CallbacksMayAppend) {
   ModelNode node;
   node.with([](ModelCluster& cluster) { return cluster.create("app", 1, 1); });
