@@ -151,7 +151,7 @@ class Reader {
     }
     const bool about_place = error.code() == Errc::kNotFound || error.code() == Errc::kTrimmed ||
                              error.code() == Errc::kOffsetOutOfRange;
-    if (resumed_ && about_place) {
+    if (resumed_ && options_.cursor_file && about_place) {
       text += fmt::format(" (begun with the cursor in '{}')", *options_.cursor_file);
     }
     return {error.code(), std::move(text)};

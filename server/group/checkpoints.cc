@@ -32,6 +32,14 @@ namespace lignum::server {
 
 namespace {
 
+// What is damaged is done without; that it could not be opened for want of descriptors says nothing
+// of it, and is passed on.
+template <class T>
+Result<void> lived_with(const Result<T>& read) {
+  if (!read && read.error().code() == Errc::kTooManyFiles) return std::unexpected(read.error());
+  return {};
+}
+
 // Sorts before every state key, so that a scan meets the mark first.
 constexpr std::string_view kMarkKey = "!";
 constexpr char kStateKey = 's';
@@ -85,7 +93,7 @@ Checkpoints::~Checkpoints() { *alive_ = false; }
 Result<void> Checkpoints::take_stock(const std::vector<std::string>& names, std::string& remark) {
   for (const std::string& name : names) {
     const auto info = storage::read_image_info(*images_, name);
-    if (!info && info.error().code() == Errc::kTooManyFiles) return std::unexpected(info.error());
+    TRY(lived_with(info));
     if (info && info->incarnation == incarnation_) {
       kept_.push_back(info->applied.index);
     } else {
@@ -109,7 +117,7 @@ Result<storage::LogEvidence> Checkpoints::evidence() const {
   TRY_ASSIGN(names, storage::list_images(*images_));
   for (const std::string& name : names) {
     const auto info = storage::read_image_info(*images_, name);
-    if (!info && info.error().code() == Errc::kTooManyFiles) return std::unexpected(info.error());
+    TRY(lived_with(info));
     if (!info || info->incarnation != incarnation_ || info->applied.index <= found.index) continue;
     found = {.index = info->applied.index, .source = fmt::format("the image {}", name)};
   }
@@ -127,9 +135,7 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
   std::erase_if(kept_, [&](Index index) { return index.next() < log_floor || index > log_last; });
 
   auto from_store = restore_from_store(machine);
-  if (!from_store && from_store.error().code() == Errc::kTooManyFiles) {
-    return std::unexpected(from_store.error());
-  }
+  TRY(lived_with(from_store));
   if (!from_store) {
     add_remark(restored.remark, from_store.error().message());
     restored.store_damaged = true;
@@ -161,7 +167,7 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
       rewrite_ = true;
       return restored;
     }
-    if (!mark && mark.error().code() == Errc::kTooManyFiles) return std::unexpected(mark.error());
+    TRY(lived_with(mark));
     if (!mark) add_remark(restored.remark, mark.error().message());
   }
   machine.reset();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>

@@ -38,8 +38,8 @@ void serve_append(const Router& router, Call call, Respond respond) {
   if (!group) return respond(failure(group.error()));
   const auto summary = validate_batch(call.payload.bytes());
   if (!summary) return respond(failure(summary.error()));
-  if (summary->producer) {
-    const auto known = check_producer(router, summary->producer->id);
+  if (const auto& producer = summary->producer; producer) {
+    const auto known = check_producer(router, producer->id);
     if (!known) return respond(failure(known.error()));
   }
   AppendRequest request{.shard = shard,

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <ios>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>

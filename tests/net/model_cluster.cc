@@ -186,9 +186,9 @@ wire::Response ModelCluster::append(Shard& shard, const wire::Request& request, 
   return response;
 }
 
-std::optional<ModelCluster::Answer> ModelCluster::read(Shard& shard, const wire::Request& request) {
-  const wire::ReadRequest& body = request.read();
-  const Offset from(body.from_offset());
+std::optional<ModelCluster::Answer> ModelCluster::refuse_read(const Shard& shard,
+                                                              const wire::Request& request) {
+  const Offset from(request.read().from_offset());
   if (from < shard.start || from > shard.next) {
     Answer refused =
         failure(request, from < shard.start ? Errc::kTrimmed : Errc::kOffsetOutOfRange);
@@ -202,6 +202,13 @@ std::optional<ModelCluster::Answer> ModelCluster::read(Shard& shard, const wire:
     refused.response.mutable_failure()->set_readable_offset(shard.damaged_to.value());
     return refused;
   }
+  return std::nullopt;
+}
+
+std::optional<ModelCluster::Answer> ModelCluster::read(Shard& shard, const wire::Request& request) {
+  const wire::ReadRequest& body = request.read();
+  const Offset from(body.from_offset());
+  if (auto refused = refuse_read(shard, request)) return refused;
   if (body.has_close_us() && closed_[shard.group] < body.close_us()) {
     if (body.close_us() > wall_ + 500'000) {
       return failure(request, Errc::kSkew);

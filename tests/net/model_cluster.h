@@ -89,6 +89,9 @@ class ModelCluster {
   };
 
   wire::Response append(Shard& shard, const wire::Request& request, Bytes payload);
+  // None where it can be served.
+  [[nodiscard]] static std::optional<Answer> refuse_read(const Shard& shard,
+                                                         const wire::Request& request);
   std::optional<Answer> read(Shard& shard, const wire::Request& request);
   wire::Response offsets(Shard& shard, const wire::Request& request);
   void describe(StreamId id, wire::StreamInfo& info);

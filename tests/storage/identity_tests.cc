@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "jepsen/sim/sim_disk.h"
 #include "raft/error.h"
