@@ -7,7 +7,6 @@
 
 #include "net/client.h"
 #include "raft/error.h"
-#include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
 
 namespace lignum::net {
