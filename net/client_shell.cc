@@ -40,12 +40,6 @@ namespace lignum::net {
 
 namespace {
 
-TimeMs wall_now() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 // Outcomes of so many bytes are told in two halves where no other batch is on its way.
 constexpr std::size_t kHalvedFrom = std::size_t{128} << 10;
 
@@ -217,12 +211,12 @@ bool ClientShell::deliver_outcomes() {
   if (deliveries_.empty()) {
     return false;
   }
-  const AppendOutcome& last = deliveries_.back();
+  const AppendOutcome& first = deliveries_.front();
   const bool lockstep = deliveries_.size() == 1 && delivered_ == 0 && batches_out_ == 0 &&
-                        last.accounted_bytes >= kHalvedFrom && last.waiters.size() > 1;
+                        first.accounted_bytes >= kHalvedFrom && first.waiters.size() > 1;
   if (lockstep) {
-    delivered_ = last.waiters.size() / 2;
-    last.waiters.deliver_some(last.first, 0, delivered_);
+    delivered_ = first.waiters.size() / 2;
+    first.waiters.deliver_some(first.first, 0, delivered_);
     return true;
   }
   for (const AppendOutcome& outcome : deliveries_) {
@@ -275,7 +269,7 @@ void ClientShell::resolve_for_producer(const std::string& name, Moment now) {
       producer_.on_stream_failed(
           name, Error(Errc::kNotFound, "stream '" + name + "' does not exist; create it first"));
     } else {
-      producer_.on_stream(*found, {.moment = moment_now(), .wall = wall_now()});
+      producer_.on_stream(*found, now_for_append());
     }
   };
   core_.call(std::move(call), now);
