@@ -18,35 +18,53 @@ constexpr TimeUs kFirstSpan = 16'000;
 constexpr TimeUs kGrowth = 4;
 // A window longer than any log: from the beginning.
 constexpr TimeUs kSpanMax = TimeUs{1} << 60U;
+// Windows that differ by less are not told apart.
+constexpr TimeUs kFinest = 1'000;
+// A window is worth a scan while it holds at most so many times what is looked for, and a few.
+constexpr std::uint64_t kExcess = 4;
+constexpr std::uint64_t kAFew = 16;
+constexpr std::uint64_t kRecordsMax = std::uint64_t{1} << 60U;
 
 }  // namespace
 
 LastSearch::LastSearch(std::uint64_t count, std::vector<TailBounds> ends, TimeUs newest)
-    : count_(count),
-      ends_(std::move(ends)),
-      newest_(newest),
-      span_(kFirstSpan),
-      starts_(ends_.size()) {}
+    : count_(count), ends_(std::move(ends)), newest_(newest), span_(kFirstSpan), target_(count) {}
 
-void LastSearch::widen() { span_ = std::min(kSpanMax, span_ * kGrowth); }
-
-LastSearch::Verdict LastSearch::on_window(std::span<const TailBounds> at) {
-  std::uint64_t records = 0;
-  everything_ = true;
+LastSearch::Window LastSearch::window(std::span<const TailBounds> at) const {
+  Window found{.span = span_, .starts = {}, .records = 0, .everything = true};
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     const Offset end = ends_.at(i).watermark;
     const Offset start = std::min(at[i].at, end);
     // Trimmed meanwhile: what is gone cannot be among the last.
-    everything_ = everything_ && start <= std::max(ends_.at(i).start, at[i].start);
-    starts_.at(i) = start;
-    records += end - start;
+    found.everything = found.everything && start <= std::max(ends_.at(i).start, at[i].start);
+    found.starts.push_back(start);
+    found.records += end - start;
   }
-  if (records < count_ && !everything_) {
-    widen();
-    return Verdict::kWiden;
+  return found;
+}
+
+LastSearch::Verdict LastSearch::on_window(std::span<const TailBounds> at) {
+  Window found = window(at);
+  if (found.records >= target_ || found.everything) {
+    enough_ = std::move(found);
+  } else {
+    too_short_ = span_;
   }
-  ring_.clear();
-  return Verdict::kScan;
+  return next_window();
+}
+
+LastSearch::Verdict LastSearch::next_window() {
+  if (!enough_) {
+    span_ = std::min(kSpanMax, span_ * kGrowth);
+    return Verdict::kAskAgain;
+  }
+  const TimeUs doubt = enough_->span - too_short_;
+  if (enough_->records <= target_ * kExcess + kAFew || doubt <= kFinest) {
+    ring_.clear();
+    return Verdict::kScan;
+  }
+  span_ = too_short_ + doubt / 2;
+  return Verdict::kAskAgain;
 }
 
 void LastSearch::on_record(std::size_t shard, Offset offset) {
@@ -60,8 +78,11 @@ void LastSearch::on_record(std::size_t shard, Offset offset) {
 }
 
 std::optional<std::vector<Offset>> LastSearch::on_scanned() {
-  if (ring_.size() < count_ && !everything_) {
-    widen();
+  if (ring_.size() < count_ && !enough_->everything) {
+    target_ = std::min(enough_->records, kRecordsMax / kExcess) * kExcess;
+    too_short_ = enough_->span;
+    span_ = std::min(kSpanMax, too_short_ * kGrowth);
+    enough_.reset();
     return std::nullopt;
   }
   std::vector<Offset> starts;

@@ -20,13 +20,16 @@ struct TailBounds {
   TimeUs closed = 0;
 };
 
-// The search for the last N records of a merged order: looks back in growing windows of time until
-// one holds N records that pass the filter, or the logs begin.
+// The search for the last N records of a merged order: looks back in windows of time until one
+// holds N records that pass the filter, or the logs begin.
 //
 // A window of time cuts all shards at one place of the merged order, so the last N of a window that
-// holds N are the last N of all. Windows grow fourfold from 16 ms: a few rounds of cheap questions
-// while they are empty, and at most a third more reading than the last one takes. Memory: one place
-// per record asked for.
+// holds N are the last N of all. Windows grow fourfold from 16 ms until one holds enough; where it
+// holds far more (a stream that has been idle for an hour was filled in a minute), halving finds a
+// shorter one. Both are questions for offsets, which cost next to nothing: at most some 50 rounds
+// before a scan, and what is scanned is little more than 4 N records, or those of one millisecond.
+// Where the filter leaves too few, the next window holds four times as many. Memory: one place per
+// record asked for.
 //
 // A value of TailReader, which asks the nodes and feeds the scan.
 class LastSearch {
@@ -37,18 +40,18 @@ class LastSearch {
 
   // The window's beginning, to ask every shard for.
   [[nodiscard]] TimeUs window_start() const { return newest_ - span_; }
-  enum class Verdict : std::uint8_t { kWiden, kScan };
-  // Takes the offsets at window_start(). kWiden: surely too few, ask again; kScan: count them.
+  enum class Verdict : std::uint8_t { kAskAgain, kScan };
+  // Takes the offsets at window_start(). kAskAgain: too few or far too many; kScan: count them.
   [[nodiscard]] Verdict on_window(std::span<const TailBounds> at);
-  // Where the scan of this window reads.
-  [[nodiscard]] Offset scan_start(std::size_t shard) const { return starts_.at(shard); }
+  // Where the scan of the window found reads; after kScan.
+  [[nodiscard]] Offset scan_start(std::size_t shard) const { return enough_->starts.at(shard); }
   [[nodiscard]] Offset end(std::size_t shard) const { return ends_.at(shard).watermark; }
 
   [[nodiscard]] const std::vector<TailBounds>& ends() const { return ends_; }
 
   // One record that passes the filter, in the merged order.
   void on_record(std::size_t shard, Offset offset);
-  // The window has been scanned. The start of each shard, or none: widen and go on.
+  // The window has been scanned. The start of each shard, or none: too few passed, ask again.
   [[nodiscard]] std::optional<std::vector<Offset>> on_scanned();
 
  private:
@@ -57,14 +60,28 @@ class LastSearch {
     Offset offset;
   };
 
-  void widen();
+  // What lies in a window of time.
+  struct Window {
+    TimeUs span = 0;
+    std::vector<Offset> starts;
+    std::uint64_t records = 0;
+    // It reaches back to where the logs begin.
+    bool everything = false;
+  };
+
+  [[nodiscard]] Window window(std::span<const TailBounds> at) const;
+  [[nodiscard]] Verdict next_window();
 
   std::uint64_t count_;
   std::vector<TailBounds> ends_;
   TimeUs newest_;
   TimeUs span_;
-  bool everything_ = false;
-  std::vector<Offset> starts_;
+  // How many records a window has to hold to be worth a scan: more than `count_` once a filter has
+  // left too few.
+  std::uint64_t target_;
+  // The longest window known to hold too few, and the shortest known to hold enough.
+  TimeUs too_short_ = 0;
+  std::optional<Window> enough_;
   std::deque<Place> ring_;
 };
 

@@ -331,7 +331,7 @@ void TailReader::search_last(Moment now) {
     locate(last_->window_start(), now);
     return;
   }
-  if (last_->on_window(bounds_) == LastSearch::Verdict::kWiden) {
+  if (last_->on_window(bounds_) == LastSearch::Verdict::kAskAgain) {
     locate(last_->window_start(), now);
     return;
   }

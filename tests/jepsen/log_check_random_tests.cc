@@ -5,10 +5,8 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "jepsen/check/history.h"
@@ -17,6 +15,7 @@
 #include "raft/random.h"
 #include "raft/types.h"
 #include "tests/jepsen/draft.h"
+#include "tests/storage/proof.h"
 
 namespace lignum::jepsen {
 namespace {
@@ -24,8 +23,7 @@ namespace {
 constexpr ShardKey kShard{.stream = StreamId(1), .shard = ShardNumber(0)};
 
 std::uint64_t wanted(std::uint64_t quick, std::uint64_t full) {
-  const char* proof = std::getenv("LIGNUM_PROOF");  // NOLINT(concurrency-mt-unsafe): one thread
-  return proof != nullptr && std::string_view(proof) == "full" ? full : quick;
+  return full_proof() ? full : kSanitized ? quick / 10 : quick;
 }
 
 std::string sentences(const CheckReport& report) {
