@@ -13,7 +13,8 @@ namespace lignum {
 }
 
 // Whether this is a build with AddressSanitizer, in which all takes some ten times as long. What it
-// looks for needs one of each kind: proofs that strike every call of many strike some of them there.
+// looks for needs one of each kind: proofs that strike every call of many strike some of them
+// there.
 #if defined(__has_feature)
 inline constexpr bool kSanitized = __has_feature(address_sanitizer);
 #else
