@@ -184,7 +184,7 @@ int run_jepsen(int argc, char** argv) {
       "sim",
       "Runs whole clusters in virtual time, from seeds.\n"
       "Exit codes: 0 clean, 2 usage, 3 a promise was broken, 4 something did not come right after\n"
-      "everything was healed, 5 the simulated program crashed.");
+      "everything was healed, 5 the simulated program crashed, 7 the report could not be written.");
   CLI::Option* const seed = sim->add_option("--seed", options.seed, "Run this one");
   CLI::Option* const seeds =
       sim->add_option("--seeds", options.seeds, "Run FIRST..LAST, and print a summary");

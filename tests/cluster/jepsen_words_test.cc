@@ -66,6 +66,15 @@ TEST(JepsenWords, WrongValuesAreNamed) {
   EXPECT_THAT(jepsen({"sim", "--corpus", "/nowhere"}).err, HasSubstr("'/nowhere'"));
 }
 
+TEST(JepsenWords, AReportThatCannotBeWrittenIsNoCleanRun) {
+  for (const char* const words : {"sim --seed 1", "sim --seeds 1..2", "--help"}) {
+    const std::string command = std::string(LIGNUM_BIN_DIR "/jepsen ") + words + " >/dev/full";
+    const RunResult full = run({.command = {"/bin/sh", "-c", command}});
+    EXPECT_EQ(full.exit_code, 7) << words;
+    EXPECT_THAT(full.err, HasSubstr("cannot write to standard output: No space left")) << words;
+  }
+}
+
 TEST(JepsenWords, HelpIsNoError) {
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"--help"}, {"sim", "--help"}, {"explore", "-h"}}) {
