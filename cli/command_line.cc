@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "cli/read_arguments.h"
 #include "cli/record_input.h"
 #include "cli/verify.h"
+#include "cli/whole_number.h"
 #include "cli/word_hints.h"
 #include "net/client.h"
 #include "raft/error.h"
@@ -54,16 +56,21 @@ struct Words {
   std::optional<std::string> batch;
   std::optional<std::string> linger;
   std::optional<std::string> deadline;
+  // Numbers are text, too: CLI11 takes -1 and what is too large for the largest there is, and 010
+  // for eight.
+  std::optional<std::string> expect_offset;
   std::string append_output;
 
   ReadArguments read;
   ReadArguments tail;
 
   StreamsCreateOptions create;
+  std::optional<std::string> shards;
   std::optional<std::string> retention;
   std::optional<std::string> retention_bytes;
   StreamsDescribeOptions describe;
   StreamsTrimOptions trim;
+  std::string before;
   StreamsDeleteOptions remove;
   std::string output = "table";
   LogLevelOptions log_level;
@@ -89,19 +96,6 @@ void declare_global(CLI::App& app, Words& words) {
   app.fallthrough();
 }
 
-// strtoull, which CLI11 asks, takes -1 for the largest number there is.
-bool only_digits(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-std::string refuse_unless_offset(const std::string& text) {
-  return only_digits(text) ? "" : "'" + text + "' is not an offset: a whole number from 0 on";
-}
-
-std::string refuse_unless_number(const std::string& text) {
-  return only_digits(text) ? "" : "'" + text + "' is not a whole number";
-}
-
 void declare_append(CLI::App& app, Words& words) {
   CLI::App* verb = app.add_subcommand("append", "Append lines, items or JSON objects to a stream");
   verb->add_option("STREAM", words.append.stream, "The stream (STREAM/SHARD with --expect-offset)")
@@ -122,9 +116,8 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_option("--level-field", words.append.input.level_field, "JSON member [level]");
   verb->add_option("--time-field", words.append.input.time_field, "JSON member [time]");
   verb->add_option("--message-field", words.append.input.message_field, "JSON member [message]");
-  verb->add_option("--expect-offset", words.append.expected_offset,
-                   "Append all as one batch, only if this is the shard's next offset")
-      ->check(refuse_unless_offset);
+  verb->add_option("--expect-offset", words.expect_offset,
+                   "Append all as one batch, only if this is the shard's next offset");
   verb->add_option("-z,--compress", words.append.compression, "none, gzip, snappy, lz4 or zstd");
   verb->add_option("--batch", words.batch, "Largest batch, at most 7MiB [256KiB]");
   verb->add_option("--linger", words.linger, "Wait this long for a batch to fill [0s]");
@@ -172,10 +165,7 @@ void declare_streams(CLI::App& app, Words& words) {
   CLI::App* create = streams->add_subcommand("create", "Make a stream");
   create->add_option("STREAM", words.create.stream, "[A-Za-z0-9._-], at most 249, no '-' in front")
       ->required();
-  create
-      ->add_option("-s,--shards", words.create.settings.shards,
-                   "Ordered pieces, fixed for ever [4]")
-      ->check(refuse_unless_number);
+  create->add_option("-s,--shards", words.shards, "Ordered pieces, fixed for ever [4]");
   create->add_option("--retention", words.retention, "Keep records this long, or 'forever' [7d]");
   create->add_option("--retention-bytes", words.retention_bytes, "Keep at most this much");
   create->footer(help::kStreamsCreate);
@@ -186,9 +176,7 @@ void declare_streams(CLI::App& app, Words& words) {
   with_output(describe);
   CLI::App* trim = streams->add_subcommand("trim", "Delete the oldest records of a shard");
   trim->add_option("STREAM/SHARD", words.trim.stream, "The shard")->required();
-  trim->add_option("--before", words.trim.before, "Becomes the first offset kept")
-      ->required()
-      ->check(refuse_unless_offset);
+  trim->add_option("--before", words.before, "Becomes the first offset kept")->required();
   trim->footer(help::kStreamsTrim);
   trim->add_flag("-y,--yes", words.trim.yes, "Do not ask");
   trim->add_flag("--dry-run", words.trim.dry_run, "Only say what would be done");
@@ -284,6 +272,10 @@ Result<void> append_tuning(const Words& words, AppendOptions& options) {
     TRY_ASSIGN(deadline, flag_value("--deadline", parse_wait(*words.deadline)));
     options.deadline = deadline;
   }
+  if (words.expect_offset) {
+    TRY_ASSIGN(offset, flag_value("--expect-offset", parse_whole_number(*words.expect_offset)));
+    options.expected_offset = offset;
+  }
   return {};
 }
 
@@ -333,6 +325,11 @@ Result<Verb> append_options(const Words& words) {
 
 Result<Verb> create_options(const Words& words) {
   StreamsCreateOptions options = words.create;
+  if (words.shards) {
+    constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
+    TRY_ASSIGN(shards, flag_value("--shards", parse_whole_number(*words.shards, kMost)));
+    options.settings.shards = static_cast<std::uint32_t>(shards);
+  }
   if (words.retention == "forever") {
     options.settings.retention = milliseconds(-1);
   } else if (words.retention) {
@@ -359,10 +356,17 @@ Result<Verb> create_options(const Words& words) {
   return options;
 }
 
+Result<Verb> trim_options(const Words& words) {
+  StreamsTrimOptions options = words.trim;
+  TRY_ASSIGN(before, flag_value("--before", parse_whole_number(words.before)));
+  options.before = before;
+  return options;
+}
+
 Result<Verb> streams_verb(const CLI::App& streams, const Words& words) {
   const std::string& name = streams.get_subcommands().front()->get_name();
   if (name == "create") return create_options(words);
-  if (name == "trim") return words.trim;
+  if (name == "trim") return trim_options(words);
   if (name == "delete") return words.remove;
   TRY_ASSIGN(format, list_format(words.output));
   if (name == "ls") return StreamsListOptions{.format = format};

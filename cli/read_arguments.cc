@@ -15,6 +15,7 @@
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/record_printer.h"
+#include "cli/whole_number.h"
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -26,15 +27,8 @@ namespace {
 
 constexpr std::uint64_t kTailLines = 10;
 
-std::optional<std::uint64_t> whole_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 Result<std::uint64_t> count_of(std::string_view text) {
-  if (const auto number = whole_number(text)) return *number;
+  if (const auto number = parse_whole_number(text)) return *number;
   return fail(Errc::kInvalidArgument, fmt::format("-n takes a number or 'all', not '{}'", text));
 }
 
@@ -61,7 +55,7 @@ Result<void> split_words(const std::vector<std::string>& words, ReadOptions& opt
 Result<TailStart> start_at(std::string_view from, const ReadOptions& options, TimeUs now) {
   if (from == "start") return TailStart{.kind = TailStart::Kind::kEarliest};
   if (from == "end") return TailStart{.kind = TailStart::Kind::kLatest};
-  if (const auto offset = whole_number(from)) {
+  if (const auto offset = parse_whole_number(from)) {
     if (!options.streams.front().contains('/')) {
       return fail(Errc::kInvalidArgument,
                   "an offset needs STREAM/SHARD: offsets count within a shard");
@@ -78,12 +72,12 @@ Result<void> resolve_end(const ReadArguments& arguments, TimeUs now, ReadOptions
     options.until = until;
   }
   if (!arguments.to) return {};
-  if (const auto offset = whole_number(*arguments.to)) {
+  if (const auto offset = parse_whole_number(*arguments.to)) {
     if (!options.streams.front().contains('/')) {
       return fail(Errc::kInvalidArgument,
                   "an offset needs STREAM/SHARD: offsets count within a shard");
     }
-    options.to_offset = offset;
+    options.to_offset = *offset;
     return {};
   }
   TRY_ASSIGN(time, parse_time(*arguments.to, now));

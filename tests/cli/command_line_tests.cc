@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -70,6 +71,47 @@ TEST(CommandLine, AnOffsetIsAWholeNumberFromZeroOn) {
         << text;
   }
   EXPECT_EQ(verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", "7"}).before, 7U);
+}
+
+// Taken for the largest number there is, it would delete everything.
+TEST(CommandLine, AnOffsetBeyondTheLargestNumberIsRefused) {
+  for (const std::string text : {"18446744073709551616", "99999999999999999999"}) {
+    const std::string why = "'" + text + "' is too large; the largest is 18446744073709551615";
+    EXPECT_EQ(refusal_of({"streams", "trim", "app/0", "--yes", "--before", text}),
+              "--before: " + why);
+    EXPECT_EQ(refusal_of({"append", "app/0", "--expect-offset", text}), "--expect-offset: " + why);
+  }
+  EXPECT_EQ(
+      verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", "18446744073709551615"})
+          .before,
+      18446744073709551615U);
+}
+
+TEST(CommandLine, AZeroInFrontMakesNoOctalNumber) {
+  for (const auto& [text, number] : {std::pair("010", 10U), std::pair("08", 8U)}) {
+    EXPECT_EQ(verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", text}).before,
+              number);
+    EXPECT_EQ(verb_of<AppendOptions>({"append", "app/0", "--expect-offset", text}).expected_offset,
+              number);
+    EXPECT_EQ(
+        verb_of<StreamsCreateOptions>({"streams", "create", "app", "-s", text}).settings.shards,
+        number);
+    EXPECT_EQ(
+        verb_of<BenchReadOptions>({"bench", "read", "--stream", "s", "--repeat", text}).repeat,
+        number);
+    EXPECT_EQ(verb_of<BenchLimitOptions>({"bench", "limit", "--replicas", text}).replicas, number);
+  }
+}
+
+TEST(CommandLine, WrongNumbersNameTheirFlag) {
+  EXPECT_EQ(refusal_of({"streams", "create", "app", "--shards", "4294967297"}),
+            "--shards: '4294967297' is too large; the largest is 4294967295");
+  EXPECT_THAT(refusal_of({"bench", "read", "--stream", "s", "--repeat", "x"}),
+              HasSubstr("--repeat: 'x' is not a whole number"));
+  EXPECT_THAT(refusal_of({"bench", "limit", "--replicas", "-1"}), HasSubstr("--replicas: '-1'"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--rate", "fast"}), HasSubstr("--rate: 'fast'"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--in-flight", "1,x"}), HasSubstr("--in-flight: 'x'"));
+  EXPECT_THAT(refusal_of({"bench", "limit", "--files", "x"}), HasSubstr("--files: 'x'"));
 }
 
 TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
