@@ -6,6 +6,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "cli/bench_command.h"
+#include "cli/completion_words.h"
 #include "cli/flag_value.h"
 #include "cli/global_words.h"
 #include "cli/help_texts.h"
@@ -108,7 +110,8 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_flag("--syslog", words.append.input.syslog, "Lines begin with a syslog <PRI>");
   verb->add_option("-k,--key", words.key, "Key: records of one key keep their order");
   verb->add_option("--key-field", words.key_field, "With --json: the member that is the key");
-  verb->add_option("-l,--level", words.level, "Level of records that bring none of their own");
+  verb->add_option("-l,--level", words.level,
+                   "Level of records that bring none of their own: a name or syslog number");
   verb->add_option("-F,--field", words.fields, "name=value on every record; may be repeated")
       ->expected(1)
       ->take_all()
@@ -121,7 +124,8 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_option("-z,--compress", words.append.compression, "none, gzip, snappy, lz4 or zstd");
   verb->add_option("--batch", words.batch, "Largest batch, at most 7MiB [256KiB]");
   verb->add_option("--linger", words.linger, "Wait this long for a batch to fill [0s]");
-  verb->add_option("--deadline", words.deadline, "Retry for this long [30s]");
+  verb->add_option("--deadline", words.deadline,
+                   "Retry for this long, once a node was reached [30s]");
   verb->add_flag("--create", words.append.create, "Make the stream if it does not exist");
   verb->add_flag("--tee", words.append.tee, "Copy what is appended to standard output");
   verb->add_option("-o,--output", words.append_output,
@@ -279,10 +283,25 @@ Result<void> append_tuning(const Words& words, AppendOptions& options) {
   return {};
 }
 
+// A name, or a syslog number as -p takes it.
+Result<Level> parse_level(const std::string& text) {
+  if (const auto level = level_from_name(text)) return *level;
+  if (text.size() == 1 && text[0] >= '0' && text[0] <= '7') {
+    return level_from_syslog(static_cast<std::uint8_t>(text[0] - '0'));
+  }
+  return fail(Errc::kInvalidArgument,
+              fmt::format("'{}' is not a level; use trace, debug, info, notice, warn, error, "
+                          "critical, alert, fatal or a syslog number from 0 to 7",
+                          text));
+}
+
 Result<Verb> append_options(const Words& words) {
   AppendOptions options = words.append;
   if (words.null && words.json) {
     return fail(Errc::kInvalidArgument, "--null and --json cannot be used together");
+  }
+  if (words.json && options.input.syslog) {
+    return fail(Errc::kInvalidArgument, "--syslog and --json cannot be used together");
   }
   if (words.null) options.input.format = InputFormat::kNull;
   if (words.json) options.input.format = InputFormat::kJson;
@@ -290,13 +309,7 @@ Result<Verb> append_options(const Words& words) {
   if (!words.key.empty()) options.input.key = words.key;
   if (!words.key_field.empty()) options.input.key_field = words.key_field;
   if (!words.level.empty()) {
-    const auto level = level_from_name(words.level);
-    if (!level) {
-      return fail(Errc::kInvalidArgument, fmt::format("'{}' is not a level; use trace, debug, "
-                                                      "info, notice, warn, error, critical, alert "
-                                                      "or fatal",
-                                                      words.level));
-    }
+    TRY_ASSIGN(level, flag_value("-l", parse_level(words.level)));
     options.input.level = level;
   }
   for (const std::string& field : words.fields) {
@@ -408,6 +421,13 @@ Result<Verb> chosen_verb(const CLI::App& app, const Words& words, TimeUs now) {
   return VersionOptions{.format = format};
 }
 
+bool asks_read_to_follow(const CLI::App& app, const std::vector<std::string>& words) {
+  if (verb_place(app, words).verb->get_name() != "read") return false;
+  const auto flags_end = std::ranges::find(words, "--");
+  return std::any_of(words.begin(), flags_end,
+                     [](const std::string& word) { return word == "-f" || word == "--follow"; });
+}
+
 }  // namespace
 
 Result<std::variant<CommandLine, HelpText>> parse_command_line(
@@ -435,6 +455,10 @@ Result<std::variant<CommandLine, HelpText>> parse_command_line(
   } catch (const CLI::CallForAllHelp&) {
     return HelpText{.text = app.help("", CLI::AppFormatMode::All)};
   } catch (const CLI::ParseError& error) {
+    if (asks_read_to_follow(app, words)) {
+      return fail(Errc::kInvalidArgument,
+                  "read ends with what is there now; 'logctl tail -f' follows");
+    }
     return std::unexpected(refuse_words(app, words, error.what()));
   }
   CommandLine line;
@@ -449,25 +473,14 @@ std::vector<std::string> complete_words(const std::vector<std::string>& words) {
   Words said;
   CLI::App app("", "logctl");
   declare(app, said);
-  const std::vector<std::string> before(words.begin(),
-                                        words.empty() ? words.end() : words.end() - 1);
-  const CLI::App* verb = verb_place(app, before).verb;
-  const std::string prefix = words.empty() ? std::string() : words.back();
-  std::vector<std::string> candidates =
-      prefix.starts_with('-') ? names_of_flags(*verb) : names_of_verbs(*verb);
-  std::erase_if(candidates,
-                [&](const std::string& candidate) { return !candidate.starts_with(prefix); });
-  return candidates;
+  return words_at_end(app, words);
 }
 
 bool stream_may_follow(const std::vector<std::string>& words) {
-  if (words.empty() || words.back().starts_with('-')) return false;
   Words said;
   CLI::App app("", "logctl");
   declare(app, said);
-  const std::string verb = verb_place(app, {words.begin(), words.end() - 1}).verb->get_name();
-  return verb == "append" || verb == "read" || verb == "tail" || verb == "describe" ||
-         verb == "trim" || verb == "delete";
+  return stream_at_end(app, words);
 }
 
 }  // namespace lignum::cli
