@@ -49,8 +49,8 @@ Examples:
 inline constexpr const char* kRead = R"(
 Reads to the end that the stream has now, and ends. All shards come merged, by append time.
 --from and --to take times; with STREAM/SHARD also offsets, which count within that shard: --from
-is the first one shown, --to the first one not shown. --since and --until take times only. Ends with exit code 5 where nothing arrives
-for --timeout.
+is the first one shown, --to the first one not shown. --since and --until take times only. Ends with
+exit code 5 where nothing arrives for --timeout.
 
 Examples:
   logctl read app                       everything
