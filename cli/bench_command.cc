@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -96,12 +97,14 @@ Result<std::vector<std::size_t>> list_of(
 
 Result<std::uint64_t> parse_count(std::string_view text) { return parse_whole_number(text); }
 
-// Any positive number; check_matrix says which ones make sense.
+// Any finite number; check_matrix refuses those that are not positive.
 Result<double> parse_rate(std::string_view text) {
   double rate = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, rate, std::chars_format::fixed);
-  if (parsed.ec == std::errc{} && parsed.ptr == end) return rate;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), rate, std::chars_format::fixed);
+  if (error == std::errc{} && end == text.data() + text.size() && std::isfinite(rate)) {
+    return rate;
+  }
   return fail(Errc::kInvalidArgument,
               fmt::format("'{}' is not a number; write it like 20000", text));
 }

@@ -91,7 +91,7 @@ Result<Bounds> bounds_of(const StreamDescription& stream, ShardNumber number) {
                             "shards",
                             stream.name, number.value(), stream.name));
   }
-  if (found->unavailable) return std::unexpected(*found->unavailable);
+  if (const auto& unavailable = found->unavailable) return std::unexpected(*unavailable);
   return Bounds{.start = found->start, .next = found->next};
 }
 

@@ -13,13 +13,12 @@ namespace lignum::cli {
 
 Result<std::uint64_t> parse_whole_number(std::string_view text, std::uint64_t most) {
   std::uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec == std::errc::invalid_argument || parsed.ptr != end) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size()) {
     return fail(Errc::kInvalidArgument,
                 fmt::format("'{}' is not a whole number; write digits only, like 42", text));
   }
-  if (parsed.ec != std::errc{} || number > most) {
+  if (error != std::errc{} || number > most) {
     return fail(Errc::kInvalidArgument,
                 fmt::format("'{}' is too large; the largest is {}", text, most));
   }

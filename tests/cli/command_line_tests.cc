@@ -110,6 +110,7 @@ TEST(CommandLine, WrongNumbersNameTheirFlag) {
               HasSubstr("--repeat: 'x' is not a whole number"));
   EXPECT_THAT(refusal_of({"bench", "limit", "--replicas", "-1"}), HasSubstr("--replicas: '-1'"));
   EXPECT_THAT(refusal_of({"bench", "append", "--rate", "fast"}), HasSubstr("--rate: 'fast'"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--rate", "inf"}), HasSubstr("--rate: 'inf'"));
   EXPECT_THAT(refusal_of({"bench", "append", "--in-flight", "1,x"}), HasSubstr("--in-flight: 'x'"));
   EXPECT_THAT(refusal_of({"bench", "limit", "--files", "x"}), HasSubstr("--files: 'x'"));
 }
