@@ -213,10 +213,8 @@ class Appender {
                 ? "the 1 record before it is appended"
                 : fmt::format("the {} records before it are appended", counts.acknowledged);
     if (place.item > 1) {
-      text += fmt::format(
-          ". Correct it and append the rest: {} | logctl append {} (with the same "
-          "flags)",
-          place.rest(), options_.stream);
+      text += fmt::format(". Correct it and {} (with the same flags)",
+                          place.how_to_go_on(options_.stream));
     } else {
       text += ". Correct it and append it again";
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -18,9 +19,11 @@
 #include <vector>
 
 #include "cli/bench.h"
+#include "cli/flag_value.h"
 #include "cli/list_format.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
+#include "cli/whole_number.h"
 #include "raft/error.h"
 #include "storage/compression.h"
 
@@ -69,10 +72,12 @@ struct MatrixWords {
   std::string sizes = "100";
   std::string in_flight = "64";
   std::string groups = "1";
+  // How the verb calls them: --groups or --files.
+  const char* groups_flag = "--groups";
   std::string duration = "3s";
   std::string warmup = "300ms";
-  std::size_t repeat = 5;
-  std::optional<double> rate;
+  std::string repeat = "5";
+  std::optional<std::string> rate;
   std::string compression = "none";
   std::string output = "table";
 };
@@ -90,11 +95,18 @@ Result<std::vector<std::size_t>> list_of(
   }
 }
 
-Result<std::uint64_t> parse_count(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size()) return number;
-  return fail(Errc::kInvalidArgument, fmt::format("'{}' is not a whole number", text));
+Result<std::uint64_t> parse_count(std::string_view text) { return parse_whole_number(text); }
+
+// Any finite number; check_matrix refuses those that are not positive.
+Result<double> parse_rate(std::string_view text) {
+  double rate = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), rate, std::chars_format::fixed);
+  if (error == std::errc{} && end == text.data() + text.size() && std::isfinite(rate)) {
+    return rate;
+  }
+  return fail(Errc::kInvalidArgument,
+              fmt::format("'{}' is not a number; write it like 20000", text));
 }
 
 Result<std::chrono::milliseconds> milliseconds_of(const std::string& text) {
@@ -110,18 +122,22 @@ Result<ListFormat> format_of(const std::string& name) {
 
 Result<BenchMatrix> matrix_of(const MatrixWords& words) {
   BenchMatrix matrix;
-  TRY_ASSIGN(sizes, list_of(words.sizes, parse_size));
+  TRY_ASSIGN(sizes, flag_value("--size", list_of(words.sizes, parse_size)));
   matrix.record_bytes = std::move(sizes);
-  TRY_ASSIGN(in_flight, list_of(words.in_flight, parse_count));
+  TRY_ASSIGN(in_flight, flag_value("--in-flight", list_of(words.in_flight, parse_count)));
   matrix.in_flight = std::move(in_flight);
-  TRY_ASSIGN(groups, list_of(words.groups, parse_count));
+  TRY_ASSIGN(groups, flag_value(words.groups_flag, list_of(words.groups, parse_count)));
   matrix.groups = std::move(groups);
-  TRY_ASSIGN(duration, milliseconds_of(words.duration));
+  TRY_ASSIGN(duration, flag_value("--duration", milliseconds_of(words.duration)));
   matrix.duration = duration;
-  TRY_ASSIGN(warmup, milliseconds_of(words.warmup));
+  TRY_ASSIGN(warmup, flag_value("--warmup", milliseconds_of(words.warmup)));
   matrix.warmup = warmup;
-  matrix.repeat = words.repeat;
-  matrix.rate = words.rate;
+  TRY_ASSIGN(repeat, flag_value("--repeat", parse_count(words.repeat)));
+  matrix.repeat = repeat;
+  if (words.rate) {
+    TRY_ASSIGN(rate, flag_value("--rate", parse_rate(*words.rate)));
+    matrix.rate = rate;
+  }
   const auto codec = codec_from_name(words.compression);
   if (!codec) {
     return fail(Errc::kInvalidArgument,
@@ -138,6 +154,7 @@ Result<BenchMatrix> matrix_of(const MatrixWords& words) {
 void declare_matrix(CLI::App& verb, MatrixWords& words, const char* groups, const char* help) {
   verb.add_option("--size", words.sizes, "Bytes of a record's value, or a list [100]");
   verb.add_option("--in-flight", words.in_flight, "Appends at once, or a list [64]");
+  words.groups_flag = groups;
   verb.add_option(groups, words.groups, help);
   verb.add_option("--duration", words.duration, "Of each run [3s]");
   verb.add_option("--warmup", words.warmup, "Before each run, not measured [300ms]");
@@ -155,7 +172,9 @@ struct BenchCommand::Words {
   bool no_limit = false;
   MatrixWords limit_matrix;
   BenchLimitOptions limit;
+  std::string replicas = "1";
   BenchReadOptions read;
+  std::string read_repeat = "5";
   std::string read_output = "table";
 };
 
@@ -180,12 +199,12 @@ void BenchCommand::declare(CLI::App& app) {
   declare_matrix(*limit, words_->limit_matrix, "--files",
                  "Files to spread the load over, or a list [1]");
   limit->add_option("-d,--dir", words_->limit.directory, "Where to write [.]");
-  limit->add_option("--replicas", words_->limit.replicas, "Copies; the ack after a majority [1]");
+  limit->add_option("--replicas", words_->replicas, "Copies; the ack after a majority [1]");
   limit->add_flag("--fresh", words_->limit.fresh, "Growing files instead of pre-written ones");
   limit->footer(kLimitFooter);
   CLI::App* read = bench->add_subcommand("read", "Bytes and records a second of reading");
   read->add_option("--stream", words_->read.stream, "The stream")->required();
-  read->add_option("--repeat", words_->read.repeat, "Runs; their median is told [5]");
+  read->add_option("--repeat", words_->read_repeat, "Runs; their median is told [5]");
   read->add_option("-o,--output", words_->read_output, "table or json [table]");
   read->footer(kReadFooter);
 }
@@ -207,9 +226,13 @@ Result<Verb> BenchCommand::verb(const CLI::App& bench) const {
     BenchLimitOptions options = words_->limit;
     TRY_ASSIGN(matrix, matrix_of(words_->limit_matrix));
     options.matrix = std::move(matrix);
+    TRY_ASSIGN(replicas, flag_value("--replicas", parse_count(words_->replicas)));
+    options.replicas = replicas;
     return options;
   }
   BenchReadOptions options = words_->read;
+  TRY_ASSIGN(repeat, flag_value("--repeat", parse_count(words_->read_repeat)));
+  options.repeat = repeat;
   if (options.repeat < 1 || options.repeat > kRepeatMax) {
     return fail(Errc::kInvalidArgument, fmt::format("--repeat goes from 1 to {}", kRepeatMax));
   }

@@ -6,10 +6,12 @@
 #include <CLI/Config.hpp>
 #include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "cli/bench_command.h"
+#include "cli/completion_words.h"
 #include "cli/flag_value.h"
 #include "cli/global_words.h"
 #include "cli/help_texts.h"
@@ -26,6 +29,7 @@
 #include "cli/read_arguments.h"
 #include "cli/record_input.h"
 #include "cli/verify.h"
+#include "cli/whole_number.h"
 #include "cli/word_hints.h"
 #include "net/client.h"
 #include "raft/error.h"
@@ -54,16 +58,21 @@ struct Words {
   std::optional<std::string> batch;
   std::optional<std::string> linger;
   std::optional<std::string> deadline;
+  // Numbers are text, too: CLI11 takes -1 and what is too large for the largest there is, and 010
+  // for eight.
+  std::optional<std::string> expect_offset;
   std::string append_output;
 
   ReadArguments read;
   ReadArguments tail;
 
   StreamsCreateOptions create;
+  std::optional<std::string> shards;
   std::optional<std::string> retention;
   std::optional<std::string> retention_bytes;
   StreamsDescribeOptions describe;
   StreamsTrimOptions trim;
+  std::string before;
   StreamsDeleteOptions remove;
   std::string output = "table";
   LogLevelOptions log_level;
@@ -89,19 +98,6 @@ void declare_global(CLI::App& app, Words& words) {
   app.fallthrough();
 }
 
-// strtoull, which CLI11 asks, takes -1 for the largest number there is.
-bool only_digits(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-std::string refuse_unless_offset(const std::string& text) {
-  return only_digits(text) ? "" : "'" + text + "' is not an offset: a whole number from 0 on";
-}
-
-std::string refuse_unless_number(const std::string& text) {
-  return only_digits(text) ? "" : "'" + text + "' is not a whole number";
-}
-
 void declare_append(CLI::App& app, Words& words) {
   CLI::App* verb = app.add_subcommand("append", "Append lines, items or JSON objects to a stream");
   verb->add_option("STREAM", words.append.stream, "The stream (STREAM/SHARD with --expect-offset)")
@@ -114,7 +110,8 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_flag("--syslog", words.append.input.syslog, "Lines begin with a syslog <PRI>");
   verb->add_option("-k,--key", words.key, "Key: records of one key keep their order");
   verb->add_option("--key-field", words.key_field, "With --json: the member that is the key");
-  verb->add_option("-l,--level", words.level, "Level of records that bring none of their own");
+  verb->add_option("-l,--level", words.level,
+                   "Level of records that bring none of their own: a name or syslog number");
   verb->add_option("-F,--field", words.fields, "name=value on every record; may be repeated")
       ->expected(1)
       ->take_all()
@@ -122,13 +119,13 @@ void declare_append(CLI::App& app, Words& words) {
   verb->add_option("--level-field", words.append.input.level_field, "JSON member [level]");
   verb->add_option("--time-field", words.append.input.time_field, "JSON member [time]");
   verb->add_option("--message-field", words.append.input.message_field, "JSON member [message]");
-  verb->add_option("--expect-offset", words.append.expected_offset,
-                   "Append all as one batch, only if this is the shard's next offset")
-      ->check(refuse_unless_offset);
+  verb->add_option("--expect-offset", words.expect_offset,
+                   "Append all as one batch, only if this is the shard's next offset");
   verb->add_option("-z,--compress", words.append.compression, "none, gzip, snappy, lz4 or zstd");
   verb->add_option("--batch", words.batch, "Largest batch, at most 7MiB [256KiB]");
   verb->add_option("--linger", words.linger, "Wait this long for a batch to fill [0s]");
-  verb->add_option("--deadline", words.deadline, "Retry for this long [30s]");
+  verb->add_option("--deadline", words.deadline,
+                   "Retry for this long, once a node was reached [30s]");
   verb->add_flag("--create", words.append.create, "Make the stream if it does not exist");
   verb->add_flag("--tee", words.append.tee, "Copy what is appended to standard output");
   verb->add_option("-o,--output", words.append_output,
@@ -172,10 +169,7 @@ void declare_streams(CLI::App& app, Words& words) {
   CLI::App* create = streams->add_subcommand("create", "Make a stream");
   create->add_option("STREAM", words.create.stream, "[A-Za-z0-9._-], at most 249, no '-' in front")
       ->required();
-  create
-      ->add_option("-s,--shards", words.create.settings.shards,
-                   "Ordered pieces, fixed for ever [4]")
-      ->check(refuse_unless_number);
+  create->add_option("-s,--shards", words.shards, "Ordered pieces, fixed for ever [4]");
   create->add_option("--retention", words.retention, "Keep records this long, or 'forever' [7d]");
   create->add_option("--retention-bytes", words.retention_bytes, "Keep at most this much");
   create->footer(help::kStreamsCreate);
@@ -186,9 +180,7 @@ void declare_streams(CLI::App& app, Words& words) {
   with_output(describe);
   CLI::App* trim = streams->add_subcommand("trim", "Delete the oldest records of a shard");
   trim->add_option("STREAM/SHARD", words.trim.stream, "The shard")->required();
-  trim->add_option("--before", words.trim.before, "Becomes the first offset kept")
-      ->required()
-      ->check(refuse_unless_offset);
+  trim->add_option("--before", words.before, "Becomes the first offset kept")->required();
   trim->footer(help::kStreamsTrim);
   trim->add_flag("-y,--yes", words.trim.yes, "Do not ask");
   trim->add_flag("--dry-run", words.trim.dry_run, "Only say what would be done");
@@ -284,7 +276,23 @@ Result<void> append_tuning(const Words& words, AppendOptions& options) {
     TRY_ASSIGN(deadline, flag_value("--deadline", parse_wait(*words.deadline)));
     options.deadline = deadline;
   }
+  if (words.expect_offset) {
+    TRY_ASSIGN(offset, flag_value("--expect-offset", parse_whole_number(*words.expect_offset)));
+    options.expected_offset = offset;
+  }
   return {};
+}
+
+// A name, or a syslog number as -p takes it.
+Result<Level> parse_level(const std::string& text) {
+  if (const auto level = level_from_name(text)) return *level;
+  if (text.size() == 1 && text[0] >= '0' && text[0] <= '7') {
+    return level_from_syslog(static_cast<std::uint8_t>(text[0] - '0'));
+  }
+  return fail(Errc::kInvalidArgument,
+              fmt::format("'{}' is not a level; use trace, debug, info, notice, warn, error, "
+                          "critical, alert, fatal or a syslog number from 0 to 7",
+                          text));
 }
 
 Result<Verb> append_options(const Words& words) {
@@ -292,19 +300,16 @@ Result<Verb> append_options(const Words& words) {
   if (words.null && words.json) {
     return fail(Errc::kInvalidArgument, "--null and --json cannot be used together");
   }
+  if (words.json && options.input.syslog) {
+    return fail(Errc::kInvalidArgument, "--syslog and --json cannot be used together");
+  }
   if (words.null) options.input.format = InputFormat::kNull;
   if (words.json) options.input.format = InputFormat::kJson;
   if (options.files.empty()) options.files = {"-"};
   if (!words.key.empty()) options.input.key = words.key;
   if (!words.key_field.empty()) options.input.key_field = words.key_field;
   if (!words.level.empty()) {
-    const auto level = level_from_name(words.level);
-    if (!level) {
-      return fail(Errc::kInvalidArgument, fmt::format("'{}' is not a level; use trace, debug, "
-                                                      "info, notice, warn, error, critical, alert "
-                                                      "or fatal",
-                                                      words.level));
-    }
+    TRY_ASSIGN(level, flag_value("-l", parse_level(words.level)));
     options.input.level = level;
   }
   for (const std::string& field : words.fields) {
@@ -333,6 +338,11 @@ Result<Verb> append_options(const Words& words) {
 
 Result<Verb> create_options(const Words& words) {
   StreamsCreateOptions options = words.create;
+  if (words.shards) {
+    constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
+    TRY_ASSIGN(shards, flag_value("--shards", parse_whole_number(*words.shards, kMost)));
+    options.settings.shards = static_cast<std::uint32_t>(shards);
+  }
   if (words.retention == "forever") {
     options.settings.retention = milliseconds(-1);
   } else if (words.retention) {
@@ -359,10 +369,17 @@ Result<Verb> create_options(const Words& words) {
   return options;
 }
 
+Result<Verb> trim_options(const Words& words) {
+  StreamsTrimOptions options = words.trim;
+  TRY_ASSIGN(before, flag_value("--before", parse_whole_number(words.before)));
+  options.before = before;
+  return options;
+}
+
 Result<Verb> streams_verb(const CLI::App& streams, const Words& words) {
   const std::string& name = streams.get_subcommands().front()->get_name();
   if (name == "create") return create_options(words);
-  if (name == "trim") return words.trim;
+  if (name == "trim") return trim_options(words);
   if (name == "delete") return words.remove;
   TRY_ASSIGN(format, list_format(words.output));
   if (name == "ls") return StreamsListOptions{.format = format};
@@ -404,6 +421,13 @@ Result<Verb> chosen_verb(const CLI::App& app, const Words& words, TimeUs now) {
   return VersionOptions{.format = format};
 }
 
+bool asks_read_to_follow(const CLI::App& app, const std::vector<std::string>& words) {
+  if (verb_place(app, words).verb->get_name() != "read") return false;
+  const auto flags_end = std::ranges::find(words, "--");
+  return std::any_of(words.begin(), flags_end,
+                     [](const std::string& word) { return word == "-f" || word == "--follow"; });
+}
+
 }  // namespace
 
 Result<std::variant<CommandLine, HelpText>> parse_command_line(
@@ -431,6 +455,10 @@ Result<std::variant<CommandLine, HelpText>> parse_command_line(
   } catch (const CLI::CallForAllHelp&) {
     return HelpText{.text = app.help("", CLI::AppFormatMode::All)};
   } catch (const CLI::ParseError& error) {
+    if (asks_read_to_follow(app, words)) {
+      return fail(Errc::kInvalidArgument,
+                  "read ends with what is there now; 'logctl tail -f' follows");
+    }
     return std::unexpected(refuse_words(app, words, error.what()));
   }
   CommandLine line;
@@ -445,25 +473,14 @@ std::vector<std::string> complete_words(const std::vector<std::string>& words) {
   Words said;
   CLI::App app("", "logctl");
   declare(app, said);
-  const std::vector<std::string> before(words.begin(),
-                                        words.empty() ? words.end() : words.end() - 1);
-  const CLI::App* verb = verb_place(app, before).verb;
-  const std::string prefix = words.empty() ? std::string() : words.back();
-  std::vector<std::string> candidates =
-      prefix.starts_with('-') ? names_of_flags(*verb) : names_of_verbs(*verb);
-  std::erase_if(candidates,
-                [&](const std::string& candidate) { return !candidate.starts_with(prefix); });
-  return candidates;
+  return words_at_end(app, words);
 }
 
 bool stream_may_follow(const std::vector<std::string>& words) {
-  if (words.empty() || words.back().starts_with('-')) return false;
   Words said;
   CLI::App app("", "logctl");
   declare(app, said);
-  const std::string verb = verb_place(app, {words.begin(), words.end() - 1}).verb->get_name();
-  return verb == "append" || verb == "read" || verb == "tail" || verb == "describe" ||
-         verb == "trim" || verb == "delete";
+  return stream_at_end(app, words);
 }
 
 }  // namespace lignum::cli

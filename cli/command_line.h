@@ -23,7 +23,8 @@ struct HelpText {
 [[nodiscard]] Result<std::variant<CommandLine, HelpText>> parse_command_line(
     const std::vector<std::string>& words, TimeUs now);
 
-// Names of verbs and flags that may follow these words, for shells.
+// What the last of these words may become, for shells: names of verbs and flags, and the values of
+// flags and verbs that take only certain ones.
 [[nodiscard]] std::vector<std::string> complete_words(const std::vector<std::string>& words);
 
 // True where the last of these words may be the name of a stream.

@@ -15,6 +15,8 @@ current context ('logctl context use'), 127.0.0.1:7400.)";
 inline constexpr const char* kAppend = R"(
 A line that is wrong ends it: what stands before it is on disk, and the message says which line it
 is and how to append the rest. A JSON object with two members of one name is wrong.
+--deadline counts from the first connection on: where no node can be reached at the start, it ends
+at once with exit code 5.
 
 Examples:
   echo 'disk is hot' | logctl append app -l warn -F host=web1
@@ -28,6 +30,7 @@ Examples:
   logctl tail -f -p warn 'app-*'       warnings and above of many streams, merged in order
   logctl tail -S 1h -g timeout app     the last hour, lines that match
   logctl tail -f --cursor-file c app   goes on where it stopped
+A pattern is looked up once, at the start; streams made later are not followed.
 The cursor file is one line; a damaged one, or one that cannot be written, ends it before the first
 record with exit code 7. Without -f it ends with exit code 5 where nothing arrives for --timeout.
 Levels: a name or syslog number and everything above it, or a range such as info..error.
@@ -46,8 +49,8 @@ Examples:
 inline constexpr const char* kRead = R"(
 Reads to the end that the stream has now, and ends. All shards come merged, by append time.
 --from and --to take times; with STREAM/SHARD also offsets, which count within that shard: --from
-is the first one shown, --to the first one not shown. Ends with exit code 5 where nothing arrives
-for --timeout.
+is the first one shown, --to the first one not shown. --since and --until take times only. Ends with
+exit code 5 where nothing arrives for --timeout.
 
 Examples:
   logctl read app                       everything
@@ -75,8 +78,9 @@ Example:
   logctl streams create app --shards 8 --retention 30d --retention-bytes 100GiB)";
 
 inline constexpr const char* kStreamsTrim = R"(
-Deletes the records below an offset of one shard, for good. Asks for the stream's name first; where
-nobody can be asked, --yes is needed.
+Deletes the records below an offset of one shard, for good. Says how many and asks for the stream's
+name first; where nobody can be asked, --yes is needed. An offset above the shard's end is refused
+(exit code 6); one at its start or below deletes nothing.
 
 Examples:
   logctl streams trim app/0 --before 1000 --dry-run

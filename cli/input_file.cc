@@ -7,12 +7,21 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "cli/record_input.h"
 #include "raft/error.h"
 
 namespace lignum::cli {
+
+namespace {
+
+std::string_view item_name(InputFormat format) {
+  return format == InputFormat::kNull ? "item" : "line";
+}
+
+}  // namespace
 
 InputFile::~InputFile() {
   if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
@@ -42,15 +51,16 @@ Result<std::size_t> InputFile::read(char* buffer, std::size_t bytes) const {
 bool InputFile::is_terminal() const { return ::isatty(descriptor_) != 0; }
 
 std::string InputPlace::describe() const {
-  std::string name = file == "-" ? "standard input" : file;
-  if (item == 0) return name;
-  return fmt::format("{}: {} {}", name, format == InputFormat::kNull ? "item" : "line", item);
+  const std::string name = file == "-" ? "standard input" : file;
+  return item == 0 ? name : fmt::format("{}: {} {}", name, item_name(format), item);
 }
 
-std::string InputPlace::rest() const {
-  const std::string tail = format == InputFormat::kNull ? "tail -z" : "tail";
-  const std::string name = file == "-" ? "" : fmt::format(" '{}'", file);
-  return fmt::format("{} -n +{}{}", tail, item, name);
+std::string InputPlace::how_to_go_on(std::string_view stream) const {
+  if (file == "-") {
+    return fmt::format("append your input again from {} {} on", item_name(format), item);
+  }
+  return fmt::format("append the rest: {} -n +{} '{}' | logctl append {}",
+                     format == InputFormat::kNull ? "tail -z" : "tail", item, file, stream);
 }
 
 }  // namespace lignum::cli

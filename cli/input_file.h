@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "cli/record_input.h"
 #include "raft/error.h"
@@ -41,8 +42,9 @@ struct InputPlace {
 
   // "events.ndjson: line 3", "standard input: item 7", "events.ndjson".
   [[nodiscard]] std::string describe() const;
-  // A command that prints the input from that item on, for "| logctl append ...".
-  [[nodiscard]] std::string rest() const;
+  // What appends the rest to `stream`, from that item on: a command for a file; words for standard
+  // input, which such a command would wait for.
+  [[nodiscard]] std::string how_to_go_on(std::string_view stream) const;
 };
 
 }  // namespace lignum::cli

@@ -149,6 +149,9 @@ class Reader {
           "; go on behind what cannot be read with --skip-gaps, or with --from OFFSET of "
           "STREAM/SHARD";
     }
+    if (error.code() == Errc::kOffsetOutOfRange && !resumed_) {
+      text += "; 'logctl tail -f' without --from waits for new records";
+    }
     const bool about_place = error.code() == Errc::kNotFound || error.code() == Errc::kTrimmed ||
                              error.code() == Errc::kOffsetOutOfRange;
     if (resumed_ && options_.cursor_file && about_place) {

@@ -2,19 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "cli/flag_value.h"
 #include "cli/options.h"
 #include "cli/quantity_text.h"
 #include "cli/record_printer.h"
+#include "cli/whole_number.h"
 #include "net/client.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -26,15 +27,8 @@ namespace {
 
 constexpr std::uint64_t kTailLines = 10;
 
-std::optional<std::uint64_t> whole_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 Result<std::uint64_t> count_of(std::string_view text) {
-  if (const auto number = whole_number(text)) return *number;
+  if (const auto number = parse_whole_number(text)) return *number;
   return fail(Errc::kInvalidArgument, fmt::format("-n takes a number or 'all', not '{}'", text));
 }
 
@@ -57,36 +51,41 @@ Result<void> split_words(const std::vector<std::string>& words, ReadOptions& opt
   return {};
 }
 
+std::unexpected<Error> offset_without_shard(std::string_view flag) {
+  return fail(Errc::kInvalidArgument,
+              fmt::format("{}: an offset needs STREAM/SHARD, as offsets count within a shard; a "
+                          "time is written like 5m (ago) or 2026-11-23T10:00:00Z",
+                          flag));
+}
+
 // Where `from` points: an offset of one shard, or a time.
 Result<TailStart> start_at(std::string_view from, const ReadOptions& options, TimeUs now) {
   if (from == "start") return TailStart{.kind = TailStart::Kind::kEarliest};
   if (from == "end") return TailStart{.kind = TailStart::Kind::kLatest};
-  if (const auto offset = whole_number(from)) {
+  if (const auto offset = parse_whole_number(from)) {
     if (!options.streams.front().contains('/')) {
-      return fail(Errc::kInvalidArgument,
-                  "an offset needs STREAM/SHARD: offsets count within a shard");
+      return offset_without_shard("--from");
     }
     return TailStart{.kind = TailStart::Kind::kOffset, .offset = Offset(*offset)};
   }
-  TRY_ASSIGN(time, parse_time(from, now));
+  TRY_ASSIGN(time, flag_value("--from", parse_time(from, now)));
   return TailStart{.kind = TailStart::Kind::kTime, .time = time};
 }
 
 Result<void> resolve_end(const ReadArguments& arguments, TimeUs now, ReadOptions& options) {
   if (arguments.until) {
-    TRY_ASSIGN(until, parse_time(*arguments.until, now));
+    TRY_ASSIGN(until, flag_value("--until", parse_time(*arguments.until, now)));
     options.until = until;
   }
   if (!arguments.to) return {};
-  if (const auto offset = whole_number(*arguments.to)) {
+  if (const auto offset = parse_whole_number(*arguments.to)) {
     if (!options.streams.front().contains('/')) {
-      return fail(Errc::kInvalidArgument,
-                  "an offset needs STREAM/SHARD: offsets count within a shard");
+      return offset_without_shard("--to");
     }
-    options.to_offset = offset;
+    options.to_offset = *offset;
     return {};
   }
-  TRY_ASSIGN(time, parse_time(*arguments.to, now));
+  TRY_ASSIGN(time, flag_value("--to", parse_time(*arguments.to, now)));
   options.until = time;
   return {};
 }
@@ -99,12 +98,14 @@ Result<void> resolve_start(const ReadArguments& arguments, TimeUs now, ReadOptio
     TRY_ASSIGN(count, count_of(*arguments.lines));
     lines = count;
   }
-  const auto& from = arguments.from ? arguments.from : arguments.since;
-  if (from) {
-    TRY_ASSIGN(start, start_at(*from, options, now));
+  if (arguments.from) {
+    TRY_ASSIGN(start, start_at(*arguments.from, options, now));
     options.start = start;
+  } else if (arguments.since) {
+    TRY_ASSIGN(since, flag_value("--since", parse_time(*arguments.since, now)));
+    options.start = {.kind = TailStart::Kind::kTime, .time = since};
   }
-  if (!arguments.is_tail || from) {
+  if (!arguments.is_tail || arguments.from || arguments.since) {
     options.count_max = lines;
     return {};
   }
@@ -129,6 +130,9 @@ Result<ReadOptions> resolve(ReadArguments arguments, TimeUs now) {
   }
   TRY_ASSIGN(format, parse_output_format(arguments.output));
   options.print.format = format;
+  if (arguments.record_template) {
+    TRY(flag_value("--format", check_template(*arguments.record_template)));
+  }
   options.print.record_template = arguments.record_template;
   options.print.zone = arguments.utc ? Zone::kUtc : Zone::kLocal;
   return options;

@@ -190,6 +190,9 @@ std::string print_fields(const ReadRecord& record) {
   return out;
 }
 
+// What may stand behind a '%' of a template.
+constexpr std::string_view kLetters = "tpoTkslhn%";
+
 std::string expand_letter(char letter, const ReadRecord& record) {
   switch (letter) {
     case 't':
@@ -281,6 +284,25 @@ Result<OutputFormat> parse_output_format(std::string_view name) {
   }
   return fail(Errc::kInvalidArgument,
               fmt::format("'{}' is not an output format; use one of {}", name, known));
+}
+
+Result<void> check_template(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+      continue;
+    }
+    if (text[i] != '%') continue;
+    const std::string_view letter = text.substr(i + 1, 1);
+    if (letter.empty() || !kLetters.contains(letter.front())) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("'%{}' stands for nothing; use %t stream, %p shard, %o offset, %T "
+                              "time, %k key, %s value, %l level, %h fields, %n newline or %%",
+                              letter));
+    }
+    ++i;
+  }
+  return {};
 }
 
 std::string print_record(const ReadRecord& record, const PrintOptions& options) {

@@ -37,11 +37,14 @@ enum class OutputFormat : std::uint8_t {
 
 [[nodiscard]] Result<OutputFormat> parse_output_format(std::string_view name);
 
+// kInvalidArgument where a '%' is not followed by one of the letters that print_record knows.
+[[nodiscard]] Result<void> check_template(std::string_view text);
+
 enum class Escaping : std::uint8_t { kNone, kVisible };
 
 struct PrintOptions {
   OutputFormat format = OutputFormat::kShort;
-  std::optional<std::string> record_template;  // wins over format
+  std::optional<std::string> record_template;  // wins over format; as check_template takes it
   Zone zone = Zone::kLocal;
   // Control characters are made visible: output for a terminal.
   Escaping escaping = Escaping::kNone;

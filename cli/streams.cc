@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -69,10 +71,48 @@ Result<void> confirm(std::string_view what, std::string_view name) {
     return fail(Errc::kInvalidArgument,
                 fmt::format("{}: say --yes to do it, as nobody can be asked here", what));
   }
-  fmt::print(stderr, "{}. Type its name to go on: ", what);
+  fmt::print(stderr, "{}. Type the stream's name to go on: ", what);
   std::string answer;
   if (std::getline(std::cin, answer) && answer == name) return {};
   return fail(Errc::kInvalidArgument, "the name was not repeated; nothing was done");
+}
+
+// First and next offset of a shard.
+struct Bounds {
+  Offset start;
+  Offset next;
+};
+
+Result<Bounds> bounds_of(const StreamDescription& stream, ShardNumber number) {
+  const auto found = std::ranges::find(stream.shards, number, &StreamDescription::Shard::number);
+  if (found == stream.shards.end()) {
+    return fail(Errc::kNotFound,
+                fmt::format("stream {} has no shard {}; 'logctl streams describe {}' lists its "
+                            "shards",
+                            stream.name, number.value(), stream.name));
+  }
+  if (const auto& unavailable = found->unavailable) return std::unexpected(*unavailable);
+  return Bounds{.start = found->start, .next = found->next};
+}
+
+// What a trim that deletes something would delete. An offset above the end is a slip (a zero too
+// many), and would delete everything.
+Result<std::string> describe_trim(const StreamsTrimOptions& options, const Bounds& bounds) {
+  if (options.before > bounds.next.value()) {
+    return fail(Errc::kOffsetOutOfRange,
+                fmt::format("--before: offset {} lies above the end of {}, {}; nothing is deleted",
+                            options.before, options.stream, bounds.next.value()) +
+                    (bounds.start == bounds.next
+                         ? std::string(". It holds no records")
+                         : fmt::format(". --before {} deletes everything", bounds.next.value())));
+  }
+  const std::uint64_t count = options.before - bounds.start.value();
+  const bool all = options.before == bounds.next.value();
+  const std::string offsets =
+      count == 1 ? fmt::format("offset {}", bounds.start.value())
+                 : fmt::format("offsets {} to {}", bounds.start.value(), options.before - 1);
+  return fmt::format("Trimming {} deletes {}{} record{} ({}) for good", options.stream,
+                     all ? "all its " : "", count, count == 1 ? "" : "s", offsets);
 }
 
 }  // namespace
@@ -145,8 +185,14 @@ Outcome run_streams_trim(Session& session, const StreamsTrimOptions& options) {
   if (!name.shard) {
     return fail(Errc::kInvalidArgument, "trim needs STREAM/SHARD: offsets count within a shard");
   }
-  const std::string what = fmt::format("Trimming {} deletes its records below offset {}",
-                                       options.stream, options.before);
+  TRY_ASSIGN(stream, session.client.describe_stream(name.stream));
+  TRY_ASSIGN(bounds, bounds_of(stream, *name.shard));
+  if (options.before <= bounds.start.value()) {
+    session.terminal.status(fmt::format("nothing to trim: {} begins at offset {}", options.stream,
+                                        bounds.start.value()));
+    return ExitCode::kOk;
+  }
+  TRY_ASSIGN(what, describe_trim(options, bounds));
   if (options.dry_run) {
     session.terminal.status(what + " (not done: --dry-run)");
     return ExitCode::kOk;

@@ -4,8 +4,11 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/nearest_word.h"
@@ -52,6 +55,25 @@ VerbPlace verb_place(const CLI::App& app, const std::vector<std::string>& words)
   return place;
 }
 
+namespace {
+
+// What other programs call it.
+std::optional<std::string> synonym(std::string_view word, const std::vector<std::string>& verbs) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kSynonyms = {
+      {{"list", "ls"},
+       {"rm", "delete"},
+       {"remove", "delete"},
+       {"delete", "rm"},
+       {"remove", "rm"},
+       {"show", "describe"}}};
+  for (const auto& [said, meant] : kSynonyms) {
+    if (said == word && std::ranges::find(verbs, meant) != verbs.end()) return std::string(meant);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 // CLI11's own message names the word at best; the next step is what helps.
 Error refuse_words(const CLI::App& app, const std::vector<std::string>& words,
                    std::string_view message) {
@@ -63,7 +85,8 @@ Error refuse_words(const CLI::App& app, const std::vector<std::string>& words,
   const std::string help = fmt::format("'{}{} --help' says more", app.get_name(), path);
   const std::vector<std::string> verbs = names_of_verbs(*verb);
   if (at < words.size() && !verbs.empty() && !words[at].starts_with("-")) {
-    const auto nearest = nearest_word(words[at], verbs);
+    auto nearest = synonym(words[at], verbs);
+    if (!nearest) nearest = nearest_word(words[at], verbs);
     return Error(Errc::kInvalidArgument,
                  fmt::format("there is no verb '{}'{}; {}", words[at],
                              nearest ? fmt::format("; did you mean '{}'?", *nearest) : "", help));

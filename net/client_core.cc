@@ -71,8 +71,10 @@ void ClientCore::on_start_result(CallResult result, Moment now) {
     return;
   }
   const std::string& address = options_.endpoints.at(starting_->tried);
-  starting_->errors +=
-      (starting_->errors.empty() ? "" : "; ") + address + ": " + result.error->message();
+  const std::string& why = result.error->message();
+  starting_->errors += starting_->errors.empty() ? "" : "; ";
+  // Most messages begin with the address already.
+  starting_->errors += why.starts_with(address) ? why : address + ": " + why;
   if (++starting_->tried == options_.endpoints.size()) {
     const Errc code =
         result.error->code() == Errc::kUnsupported ? Errc::kUnsupported : Errc::kUnavailable;

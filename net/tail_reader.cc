@@ -229,8 +229,7 @@ std::optional<Tail::Item> TailReader::take_gap(TailShard& shard) {
   const std::string place = gap->stream + "/" + std::to_string(gap->shard.value());
   if (gap->reason == Errc::kTrimmed) {
     fail(Error(Errc::kTrimmed, place + ": offsets " + std::to_string(gap->from.value()) + " to " +
-                                   std::to_string(gap->to.value() - 1) +
-                                   " have been removed by retention"));
+                                   std::to_string(gap->to.value() - 1) + " are gone (trimmed)"));
   } else {
     fail(Error(gap->reason, place + " at offset " + std::to_string(gap->from.value()) + ": " +
                                 shard.gap_error().message() + "; offset " +

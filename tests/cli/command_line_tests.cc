@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -70,6 +71,48 @@ TEST(CommandLine, AnOffsetIsAWholeNumberFromZeroOn) {
         << text;
   }
   EXPECT_EQ(verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", "7"}).before, 7U);
+}
+
+// Taken for the largest number there is, it would delete everything.
+TEST(CommandLine, AnOffsetBeyondTheLargestNumberIsRefused) {
+  for (const std::string text : {"18446744073709551616", "99999999999999999999"}) {
+    const std::string why = "'" + text + "' is too large; the largest is 18446744073709551615";
+    EXPECT_EQ(refusal_of({"streams", "trim", "app/0", "--yes", "--before", text}),
+              "--before: " + why);
+    EXPECT_EQ(refusal_of({"append", "app/0", "--expect-offset", text}), "--expect-offset: " + why);
+  }
+  EXPECT_EQ(
+      verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", "18446744073709551615"})
+          .before,
+      18446744073709551615U);
+}
+
+TEST(CommandLine, AZeroInFrontMakesNoOctalNumber) {
+  for (const auto& [text, number] : {std::pair("010", 10U), std::pair("08", 8U)}) {
+    EXPECT_EQ(verb_of<StreamsTrimOptions>({"streams", "trim", "app/0", "--before", text}).before,
+              number);
+    EXPECT_EQ(verb_of<AppendOptions>({"append", "app/0", "--expect-offset", text}).expected_offset,
+              number);
+    EXPECT_EQ(
+        verb_of<StreamsCreateOptions>({"streams", "create", "app", "-s", text}).settings.shards,
+        number);
+    EXPECT_EQ(
+        verb_of<BenchReadOptions>({"bench", "read", "--stream", "s", "--repeat", text}).repeat,
+        number);
+    EXPECT_EQ(verb_of<BenchLimitOptions>({"bench", "limit", "--replicas", text}).replicas, number);
+  }
+}
+
+TEST(CommandLine, WrongNumbersNameTheirFlag) {
+  EXPECT_EQ(refusal_of({"streams", "create", "app", "--shards", "4294967297"}),
+            "--shards: '4294967297' is too large; the largest is 4294967295");
+  EXPECT_THAT(refusal_of({"bench", "read", "--stream", "s", "--repeat", "x"}),
+              HasSubstr("--repeat: 'x' is not a whole number"));
+  EXPECT_THAT(refusal_of({"bench", "limit", "--replicas", "-1"}), HasSubstr("--replicas: '-1'"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--rate", "fast"}), HasSubstr("--rate: 'fast'"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--rate", "inf"}), HasSubstr("--rate: 'inf'"));
+  EXPECT_THAT(refusal_of({"bench", "append", "--in-flight", "1,x"}), HasSubstr("--in-flight: 'x'"));
+  EXPECT_THAT(refusal_of({"bench", "limit", "--files", "x"}), HasSubstr("--files: 'x'"));
 }
 
 TEST(CommandLine, GlobalFlagsStandBeforeOrBehindTheVerb) {
@@ -176,9 +219,12 @@ TEST(CommandLine, SizesAndCountsHaveBounds) {
 }
 
 TEST(CommandLine, DaysThatDoNotExistAreNoTimes) {
-  EXPECT_THAT(refusal_of({"tail", "app", "--since", "2026-02-30"}), HasSubstr("'2026-02-30'"));
-  EXPECT_THAT(refusal_of({"tail", "app", "--until", "2026-02-30"}), HasSubstr("calendar"));
-  EXPECT_THAT(refusal_of({"read", "app", "--from", "2025-02-29"}), HasSubstr("calendar"));
+  EXPECT_THAT(refusal_of({"tail", "app", "--since", "2026-02-30"}),
+              HasSubstr("--since: '2026-02-30'"));
+  EXPECT_THAT(refusal_of({"tail", "app", "--until", "2026-02-30"}),
+              HasSubstr("--until: '2026-02-30' is not in the calendar"));
+  EXPECT_THAT(refusal_of({"read", "app", "--from", "2025-02-29"}), HasSubstr("--from: '2025-"));
+  EXPECT_THAT(refusal_of({"read", "app", "--to", "2025-02-29"}), HasSubstr("--to: '2025-"));
 }
 
 TEST(CommandLine, AppendTakesEverything) {
@@ -223,6 +269,9 @@ TEST(CommandLine, AppendRefuses) {
   EXPECT_THAT(refusal_of({"append", "app", "-F", "novalue"}), HasSubstr("name=value"));
   EXPECT_THAT(refusal_of({"append", "app", "-F", "level=3"}), HasSubstr("reserved"));
   EXPECT_THAT(refusal_of({"append", "app", "--null", "--json"}), HasSubstr("together"));
+  EXPECT_THAT(refusal_of({"append", "app", "--syslog", "--json"}), HasSubstr("together"));
+  EXPECT_THAT(refusal_of({"append", "app", "-l", "8"}), HasSubstr("syslog number from 0 to 7"));
+  EXPECT_EQ(verb_of<AppendOptions>({"append", "app", "-l", "3"}).input.level, Level::kError);
   EXPECT_THAT(refusal_of({"append", "app", "--batch", "big"}), HasSubstr("not a size"));
   EXPECT_THAT(refusal_of({"append", "app", "-o", "xml"}), HasSubstr("json"));
   EXPECT_THAT(refusal_of({"append", "app", "-z", "rar"}), HasSubstr("rar"));
@@ -298,6 +347,35 @@ TEST(CommandLine, ReadTakesOffsetsOfOneShard) {
   EXPECT_THAT(refusal_of({"tail", "app", "-o", "yaml"}), HasSubstr("output format"));
 }
 
+// --from takes both, and tells them apart.
+TEST(CommandLine, SinceAndUntilTakeTimesOnly) {
+  for (const std::string stream : {"app", "app/0"}) {
+    for (const std::string flag : {"--since", "--until"}) {
+      EXPECT_THAT(refusal_of({"read", stream, flag, "3"}), HasSubstr(flag + ": '3' is not a time"));
+    }
+  }
+  EXPECT_THAT(refusal_of({"read", "app", "--from", "3"}), HasSubstr("--from: an offset needs"));
+  EXPECT_THAT(refusal_of({"read", "app", "--to", "3"}), HasSubstr("--to: an offset needs"));
+}
+
+TEST(CommandLine, AFormatHasKnownLettersOnly) {
+  for (const std::string text : {"%x", "%s %", "%%%d", "\\n%q"}) {
+    EXPECT_THAT(refusal_of({"read", "app", "--format", text}),
+                HasSubstr("stands for nothing; use %t stream"))
+        << text;
+  }
+  EXPECT_THAT(refusal_of({"read", "app", "--format", "a%xb"}), HasSubstr("--format: '%x'"));
+  for (const std::string text : {"%t%p%o%T%k%s%l%h%n%%", "", "\\%x", "\\"}) {
+    EXPECT_EQ(verb_of<ReadOptions>({"read", "app", "--format", text}).print.record_template, text);
+  }
+}
+
+TEST(CommandLine, AReadThatIsToFollowIsATail) {
+  EXPECT_THAT(refusal_of({"read", "-f", "app"}), HasSubstr("'logctl tail -f' follows"));
+  EXPECT_THAT(refusal_of({"read", "app", "--follow"}), HasSubstr("'logctl tail -f' follows"));
+  EXPECT_THAT(refusal_of({"stat", "-f"}), Not(HasSubstr("tail")));
+}
+
 TEST(CommandLine, StreamsAreAdministered) {
   const auto create =
       verb_of<StreamsCreateOptions>({"streams", "create", "app", "-s", "2", "--retention",
@@ -360,6 +438,9 @@ TEST(CommandLine, WrongWordsNameTheNearestRightOne) {
   EXPECT_THAT(refusal_of({"tail", "app", "--folow"}), HasSubstr("did you mean '--follow'?"));
   EXPECT_THAT(refusal_of({"tail", "app", "--endpoint=x"}),
               HasSubstr("did you mean '--endpoints'?"));
+  EXPECT_THAT(refusal_of({"streams", "list"}), HasSubstr("did you mean 'ls'?"));
+  EXPECT_THAT(refusal_of({"streams", "rm", "app"}), HasSubstr("did you mean 'delete'?"));
+  EXPECT_THAT(refusal_of({"context", "delete", "app"}), HasSubstr("did you mean 'rm'?"));
   EXPECT_THAT(refusal_of({"xyzzy"}), Not(HasSubstr("did you mean")));
   EXPECT_THAT(refusal_of({}), HasSubstr("logctl --help"));
 }
@@ -408,8 +489,53 @@ TEST(Completion, OffersStreamsWhereOneMayStand) {
   EXPECT_TRUE(stream_may_follow({"-q", "streams", "describe", "a"}));
   EXPECT_FALSE(stream_may_follow({"streams", "cr"}));
   EXPECT_FALSE(stream_may_follow({"tail", "--fo"}));
+  EXPECT_TRUE(stream_may_follow({"tail", "-f", ""})) << "-f takes no value";
+  EXPECT_TRUE(stream_may_follow({"bench", "read", "--stream", ""}));
+  for (const std::string flag : {"-n", "-o", "--cursor-file", "--timeout", "-p"}) {
+    EXPECT_FALSE(stream_may_follow({"tail", flag, ""})) << flag;
+  }
   EXPECT_FALSE(stream_may_follow({"ta"}));
   EXPECT_FALSE(stream_may_follow({}));
+}
+
+TEST(Completion, OffersTheValuesOfAFlag) {
+  EXPECT_THAT(complete_words({"tail", "-o", "js"}), ElementsAre("json", "json-pretty"));
+  EXPECT_THAT(complete_words({"append", "app", "-o", ""}), ElementsAre("json"));
+  EXPECT_THAT(complete_words({"streams", "ls", "--output", ""}), ElementsAre("table", "json"));
+  EXPECT_THAT(complete_words({"read", "-p", "w"}), ElementsAre("warn"));
+  EXPECT_THAT(complete_words({"append", "app", "-l", "e"}), ElementsAre("error"));
+  EXPECT_THAT(complete_words({"append", "app", "--compress", "z"}), ElementsAre("zstd"));
+  EXPECT_THAT(complete_words({"append", "app", "-z", "l"}), ElementsAre("lz4"));
+  EXPECT_THAT(complete_words({"bench", "append", "-z", "g"}), ElementsAre("gzip"));
+  EXPECT_THAT(complete_words({"tail", "--color", "a"}), ElementsAre("auto", "always"));
+  EXPECT_THAT(complete_words({"node", "log-level", ""}), Contains("warn"));
+  EXPECT_THAT(complete_words({"completion", ""}), ElementsAre("bash", "zsh", "fish"));
+  EXPECT_THAT(complete_words({"tail", "-n", ""}), ElementsAre());
+  EXPECT_THAT(complete_words({"streams", "--timeout", ""}), ElementsAre());
+}
+
+// What a shell is offered must be taken.
+TEST(Completion, EveryValueItOffersIsAccepted) {
+  const std::vector<std::vector<std::string>> commands = {
+      {"tail", "app", "-o"},
+      {"tail", "app", "-p"},
+      {"tail", "app", "--from"},
+      {"append", "app", "-o"},
+      {"append", "app", "-l"},
+      {"append", "app", "-z"},
+      {"streams", "create", "app", "--retention"},
+      {"streams", "ls", "-o"},
+      {"bench", "append", "-z"},
+      {"stat", "--color"}};
+  for (std::vector<std::string> words : commands) {
+    words.emplace_back();
+    const auto offered = complete_words(words);
+    EXPECT_FALSE(offered.empty()) << words[words.size() - 2];
+    for (const std::string& value : offered) {
+      words.back() = value;
+      EXPECT_TRUE(parse_command_line(words, kNow)) << value;
+    }
+  }
 }
 
 TEST(Completion, OffersVerbsOrFlags) {

@@ -389,6 +389,8 @@ TEST_F(VerbTest, StreamsAreMadeAndListed) {
 
 TEST_F(VerbTest, NothingIsDestroyedUnasked) {
   client_.make("app");
+  append("0\n1\n2\n3\n");
+  client_.calls.clear();
   // Standard input of a test is no terminal.
   const Run unasked = run(&run_streams_delete, {.stream = "app"});
   ASSERT_FALSE(unasked.outcome);
@@ -403,6 +405,68 @@ TEST_F(VerbTest, NothingIsDestroyedUnasked) {
   EXPECT_THAT(client_.calls, ElementsAre("trim app/0 3", "delete app"));
   EXPECT_EQ(run(&run_streams_delete, {.stream = "app", .yes = true}).outcome.error().code(),
             Errc::kNotFound);
+}
+
+TEST_F(VerbTest, ATrimSaysWhatGoes) {
+  client_.make("app");
+  append("0\n1\n2\n3\n4\n");
+  client_.calls.clear();
+  const auto dry = [&](std::uint64_t before) {
+    return run(&run_streams_trim, {.stream = "app/0", .before = before, .dry_run = true}).err;
+  };
+  EXPECT_EQ(dry(1), "Trimming app/0 deletes 1 record (offset 0) for good (not done: --dry-run)\n");
+  EXPECT_EQ(dry(4),
+            "Trimming app/0 deletes 4 records (offsets 0 to 3) for good (not done: --dry-run)\n");
+  EXPECT_EQ(
+      dry(5),
+      "Trimming app/0 deletes all its 5 records (offsets 0 to 4) for good (not done: --dry-run)\n");
+  const Run unasked = run(&run_streams_trim, {.stream = "app/0", .before = 3});
+  ASSERT_FALSE(unasked.outcome);
+  EXPECT_THAT(unasked.outcome.error().message(), HasSubstr("3 records (offsets 0 to 2)"));
+  EXPECT_THAT(client_.calls, IsEmpty());
+}
+
+// A digit too many would delete everything.
+TEST_F(VerbTest, ATrimAboveTheEndIsRefused) {
+  client_.make("app");
+  append("0\n1\n2\n3\n4\n");
+  client_.calls.clear();
+  for (const bool dry_run : {false, true}) {
+    const Run above =
+        run(&run_streams_trim, {.stream = "app/0", .before = 6, .yes = true, .dry_run = dry_run});
+    ASSERT_FALSE(above.outcome);
+    EXPECT_EQ(exit_code(above.outcome.error().code()), ExitCode::kConflict);
+    EXPECT_EQ(above.outcome.error().message(),
+              "--before: offset 6 lies above the end of app/0, 5; nothing is deleted. --before 5 "
+              "deletes everything");
+  }
+  EXPECT_THAT(client_.calls, IsEmpty());
+  EXPECT_EQ(run(&run_streams_trim, {.stream = "app/0", .before = 5, .yes = true}).outcome,
+            ExitCode::kOk);
+  EXPECT_THAT(client_.calls, ElementsAre("trim app/0 5"));
+}
+
+TEST_F(VerbTest, ATrimBelowTheStartHasNothingToDo) {
+  auto& stream = client_.make("app");
+  stream.description.shards[0].start = Offset(9);
+  stream.description.shards[0].next = Offset(12);
+  for (const std::uint64_t before : {0U, 9U}) {
+    const Run below = run(&run_streams_trim, {.stream = "app/0", .before = before, .yes = true});
+    EXPECT_EQ(below.outcome, ExitCode::kOk);
+    EXPECT_EQ(below.err, "nothing to trim: app/0 begins at offset 9\n");
+  }
+  EXPECT_THAT(client_.calls, IsEmpty());
+}
+
+TEST_F(VerbTest, ATrimOfAShardThatIsNotThereNamesTheStream) {
+  client_.make("app", 2);
+  const Run missing = run(&run_streams_trim, {.stream = "app/7", .before = 1, .yes = true});
+  ASSERT_FALSE(missing.outcome);
+  EXPECT_EQ(missing.outcome.error().code(), Errc::kNotFound);
+  EXPECT_THAT(missing.outcome.error().message(), HasSubstr("stream app has no shard 7"));
+  client_.streams.at("app").description.shards[1].unavailable = Error(Errc::kUnavailable, "gone");
+  EXPECT_EQ(run(&run_streams_trim, {.stream = "app/1", .before = 1, .yes = true}).outcome.error(),
+            Error(Errc::kUnavailable, "gone"));
 }
 
 TEST_F(VerbTest, StatIsUnhealthyWhereSomethingIs) {

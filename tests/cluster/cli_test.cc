@@ -235,10 +235,31 @@ TEST_F(Cli, TrimmedRecordsAreAGapAndNotPassedOverInSilence) {
   const auto stopped = logctl({"read", "app/0", "--from", "0", "-o", "cat"});
   EXPECT_NE(stopped.exit_code, 0);
   EXPECT_THAT(stopped.out, IsEmpty());
-  EXPECT_THAT(stopped.err, HasSubstr("offsets 0 to 1"));
+  EXPECT_THAT(stopped.err, HasSubstr("app/0: offsets 0 to 1 are gone (trimmed)"));
   EXPECT_THAT(stopped.err, HasSubstr("--skip-gaps"));
   EXPECT_EQ(output({"read", "app/0", "--from", "0", "--skip-gaps", "-o", "cat"}), "three\n");
   EXPECT_EQ(output({"read", "app", "-o", "cat"}), "three\n");
+}
+
+TEST_F(Cli, ATrimDeletesWhatItSaysAndNothingAboveTheEnd) {
+  output({"append", "app"}, "one\ntwo\nthree\n");
+  const auto dry = logctl({"streams", "trim", "app/0", "--before", "2", "--dry-run"});
+  EXPECT_THAT(dry.err, HasSubstr("deletes 2 records (offsets 0 to 1)"));
+  const auto above = logctl({"streams", "trim", "app/0", "--before", "1000", "--yes"});
+  EXPECT_EQ(above.exit_code, kConflict);
+  EXPECT_THAT(above.err, HasSubstr("offset 1000 lies above the end of app/0, 3"));
+  const auto beyond =
+      logctl({"streams", "trim", "app/0", "--before", "99999999999999999999", "--yes"});
+  EXPECT_EQ(beyond.exit_code, kUsage);
+  EXPECT_THAT(beyond.err, HasSubstr("--before"));
+  EXPECT_EQ(output({"read", "app", "-o", "cat"}), "one\ntwo\nthree\n");
+  output({"streams", "trim", "app/0", "--before", "2", "--yes"});
+  EXPECT_THAT(logctl({"streams", "trim", "app/0", "--before", "1", "--yes"}).err,
+              HasSubstr("nothing to trim: app/0 begins at offset 2"));
+  EXPECT_EQ(output({"read", "app", "-o", "cat"}), "three\n");
+  const auto missing = logctl({"streams", "trim", "app/7", "--before", "1", "--yes"});
+  EXPECT_EQ(missing.exit_code, kNotFound);
+  EXPECT_THAT(missing.err, HasSubstr("stream app has no shard 7"));
 }
 
 TEST_F(Cli, RecordsOverTheLimitAreNamedAndRefused) {
@@ -263,6 +284,21 @@ TEST_F(Cli, AnAppendGoesOnBehindALineThatWasBad) {
   const auto going_on = shell(rest + " | " + logctl_command() + " append app --json");
   EXPECT_EQ(going_on.exit_code, 0) << going_on.err;
   EXPECT_EQ(output({"read", "app", "-o", "cat"}), "one\ntwo\nthree\n");
+}
+
+// A command that reads standard input again would wait for what is gone.
+TEST_F(Cli, AnAppendOfStandardInputSaysFromWhereOn) {
+  const auto stopped = logctl({"append", "app", "--json"}, "{\"message\":\"one\"}\n{\n");
+  EXPECT_EQ(stopped.exit_code, kUsage);
+  EXPECT_THAT(stopped.err, HasSubstr("append your input again from line 2 on"));
+  EXPECT_THAT(stopped.err, Not(HasSubstr("tail")));
+}
+
+TEST_F(Cli, AnOffsetAboveTheEndSaysWhatWaits) {
+  output({"append", "app"}, "one\n");
+  const auto above = logctl({"read", "app/0", "--from", "99"});
+  EXPECT_EQ(above.exit_code, kConflict);
+  EXPECT_THAT(above.err, HasSubstr("lies above its end, 1; 'logctl tail -f'"));
 }
 
 TEST_F(Cli, WhatCannotBeWrittenIsAnError) {
@@ -371,7 +407,7 @@ TEST_F(Cli, ErrorsHaveExitCodesAndSayWhatToDo) {
   node_.kill();
   const auto gone = logctl({"--timeout", "1s", "streams", "ls"});
   EXPECT_EQ(gone.exit_code, kUnavailable);
-  EXPECT_THAT(gone.err, HasSubstr(node_.endpoint()));
+  EXPECT_THAT(gone.err, HasSubstr("(" + node_.endpoint() + ": Connection refused)"));
 }
 
 TEST_F(Cli, AReaderThatGoesAwayIsNoError) {

@@ -152,8 +152,9 @@ TEST(ClientCoreTest, StartNamesEveryEndpointThatCannotBeReached) {
   wire.pass(2 * kSecond);  // never answers
   ASSERT_TRUE(started && *started);
   EXPECT_EQ((*started)->code(), Errc::kUnavailable);
-  EXPECT_THAT((*started)->message(), HasSubstr("a:1: refused"));
-  EXPECT_THAT((*started)->message(), HasSubstr("b:2"));
+  // Each address once, whether the reason begins with it or not.
+  EXPECT_EQ((*started)->message(),
+            "no endpoint can be reached (a:1: refused; b:2 did not answer in time)");
 }
 
 TEST(ClientCoreTest, StartTakesTheFirstEndpointThatShakesHands) {
