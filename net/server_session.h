@@ -36,8 +36,6 @@
 
 namespace lignum::net {
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
-
 class ServerSession {
  public:
   struct Options {
