@@ -1,6 +1,6 @@
 #include "raft/check.h"
 
-#include <poll.h>
+#include <sys/poll.h>
 #include <unistd.h>
 
 #include <cstdio>

@@ -1,7 +1,6 @@
 #include "server/config_file.h"
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <string>

@@ -1,11 +1,11 @@
 // logd: from the command line to a running App, and from signals to its end.
 
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGPIPE
 #include <unistd.h>
 
 #include <boost/system/errc.hpp>
 #include <boost/system/system_error.hpp>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

@@ -1,13 +1,12 @@
 #include "server/stderr_sink.h"
 
-#include <poll.h>
+#include <sys/poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -28,7 +27,9 @@ constexpr std::array<std::string_view, 7> kColours = {
     "\x1B[31m\x1B[1m", "\x1B[31m\x1B[1m", ""};
 constexpr std::string_view kPlain = "\x1B[m";
 
-// A pipe is writable when it takes this much (pipe(7)).
+// PIPE_BUF: a pipe is writable when it takes this much (pipe(7)).
+constexpr std::size_t kChunkBytes = 4096;
+
 bool takes_chunk(int fd, milliseconds patience) {
   pollfd writable{.fd = fd, .events = POLLOUT, .revents = 0};
   return ::poll(&writable, 1, static_cast<int>(patience.count())) == 1;
@@ -37,7 +38,7 @@ bool takes_chunk(int fd, milliseconds patience) {
 // What is left; all of `text` that cannot be written for another reason counts as written.
 std::string_view write_chunks(int fd, std::string_view text, milliseconds patience) {
   while (!text.empty() && takes_chunk(fd, patience)) {
-    const ssize_t count = ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    const ssize_t count = ::write(fd, text.data(), std::min(text.size(), kChunkBytes));
     if (count < 0 && errno != EINTR && errno != EAGAIN) return {};
     text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
   }

@@ -25,7 +25,7 @@ const Names kNetEdges = {"net/client.cc",        "net/client_shell", "net/client
                          "net/client_tail.",     "net/lanes",        "net/rpc_",
                          "net/connection_census"};
 const Names kServerEdges = {"server/app", "server/main", "server/lane_", "server/work_pool",
-                            "server/logging"};
+                            "server/logging", "server/signals"};
 const Names kOutside = {"cli/", "jepsen/live/", "jepsen/seed_farm.", "tests/"};
 
 Names operator+(Names left, const Names& right) {
