@@ -31,6 +31,7 @@
 #include "net/message.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "net/protocol_version.h"  // IWYU pragma: export
 #include "raft/error.h"
 #include "raft/payload.h"
 

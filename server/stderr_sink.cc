@@ -9,11 +9,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <spdlog/common.h>
 #include <spdlog/details/log_msg.h>
+#include <spdlog/formatter.h>
+#include <spdlog/pattern_formatter.h>
+#include "raft/mutex.h"
 
 namespace lignum::server {
 
@@ -47,6 +52,18 @@ std::string_view write_chunks(int fd, std::string_view text, milliseconds patien
 
 }  // namespace
 
+StderrSink::StderrSink(const Options& options)
+    : options_(options), formatter_(std::make_unique<spdlog::pattern_formatter>()) {}
+
+void StderrSink::set_pattern(const std::string& pattern) {
+  set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern));
+}
+
+void StderrSink::set_formatter(std::unique_ptr<spdlog::formatter> formatter) {
+  const MutexLock lock(mutex_);
+  formatter_ = std::move(formatter);
+}
+
 bool StderrSink::has_room(milliseconds patience) const {
   return takes_chunk(options_.fd, patience);
 }
@@ -56,7 +73,8 @@ std::uint64_t StderrSink::take_lost() {
   return lost_.exchange(0);
 }
 
-void StderrSink::sink_it_(const spdlog::details::log_msg& message) {
+void StderrSink::log(const spdlog::details::log_msg& message) {
+  const MutexLock lock(mutex_);
   spdlog::memory_buf_t formatted;
   formatter_->format(message, formatted);
   std::string line(formatted.data(), formatted.size());

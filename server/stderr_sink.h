@@ -13,15 +13,18 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include <spdlog/details/log_msg.h>
-#include <spdlog/sinks/base_sink.h>
+#include <spdlog/formatter.h>
+#include <spdlog/sinks/sink.h>
+#include "raft/mutex.h"
 
 namespace lignum::server {
 
-class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+class StderrSink final : public spdlog::sinks::sink {
  public:
   static constexpr std::chrono::milliseconds kWaitMax{50};
 
@@ -30,26 +33,29 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
     int fd;
     bool coloured = false;
   };
-  explicit StderrSink(const Options& options) : options_(options) {}
+  explicit StderrSink(const Options& options);
+
+  void log(const spdlog::details::log_msg& message) override EXCLUDES(mutex_);
+  void flush() override {}
+  void set_pattern(const std::string& pattern) override EXCLUDES(mutex_);
+  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override EXCLUDES(mutex_);
 
   // Lines that found no room since this was asked the last time; 0 as long as there is still none.
   [[nodiscard]] std::uint64_t take_lost();
 
- protected:
-  void sink_it_(const spdlog::details::log_msg& message) override;
-  void flush_() override {}
-
  private:
   // Whether the descriptor takes a chunk now, or will within `patience`.
   [[nodiscard]] bool has_room(std::chrono::milliseconds patience) const;
-  void write_line(std::string_view line);
+  void write_line(std::string_view line) REQUIRES(mutex_);
 
   const Options options_;
   std::atomic<std::uint64_t> lost_{0};
-  // Under the lock of base_sink. A line was lost and none was written since.
-  bool stalled_ = false;
+  Mutex mutex_;
+  std::unique_ptr<spdlog::formatter> formatter_ GUARDED_BY(mutex_);
+  // A line was lost and none was written since.
+  bool stalled_ GUARDED_BY(mutex_) = false;
   // The line that was written last lacks its end.
-  bool cut_ = false;
+  bool cut_ GUARDED_BY(mutex_) = false;
 };
 
 // Writes `text` to stderr as far as it is read within `patience`: for the last words of a process.
