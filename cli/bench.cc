@@ -171,7 +171,10 @@ Result<void> check_matrix(const BenchMatrix& matrix) {
   return {};
 }
 
-std::string limit_directory(const std::string& endpoint, const NodeStat& stat) {
+namespace {
+
+// The directory that holds the data directory, where it is on this machine and takes files.
+std::optional<std::string> beside_data(const std::string& endpoint, const NodeStat& stat) {
   const std::filesystem::path data(stat.data_directory);
   std::error_code ignored;
   if (is_loopback(endpoint) && data.is_absolute() &&
@@ -179,7 +182,15 @@ std::string limit_directory(const std::string& endpoint, const NodeStat& stat) {
       ::access(data.parent_path().c_str(), W_OK) == 0) {
     return data.parent_path();
   }
-  return std::filesystem::temp_directory_path(ignored);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string limit_directory(const std::string& endpoint, const NodeStat& stat) {
+  std::error_code ignored;
+  return beside_data(endpoint, stat)
+      .value_or(std::filesystem::temp_directory_path(ignored).string());
 }
 
 Result<ExitCode> run_bench_append(Client& client, Terminal& terminal, const std::string& endpoint,
@@ -197,6 +208,13 @@ Result<ExitCode> run_bench_append(Client& client, Terminal& terminal, const std:
                                     .kind = LimitRig::Files::kRecycled}));
     limit = std::move(rig);
     where = "limit in " + directory;
+    if (!options.direct_dir && !beside_data(endpoint, stat)) {
+      terminal.error(fmt::format(
+          "warning: the limit is measured in {}, the node keeps its data in {}: these may be two "
+          "disks, and the comparison says nothing then; name a directory of the node's disk with "
+          "--direct-dir",
+          directory, stat.data_directory));
+    }
   }
   terminal.status(fmt::format(
       "node {} at {}, logd {}, data in {}; {}; every ack after fdatasync; median of {} runs of {}",

@@ -10,6 +10,7 @@
 #include "net/call.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "net/protocol_version.h"
 #include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/error.h"
@@ -19,7 +20,6 @@ namespace lignum::net {
 
 namespace {
 
-constexpr std::uint32_t kProtocolVersion = 1;
 // Of the deadline on the wire: beyond it the field says "very long".
 constexpr Moment kDeadlineMsMax = 3'600'000;
 

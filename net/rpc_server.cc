@@ -14,6 +14,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/errc.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
@@ -23,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,6 +53,17 @@ std::chrono::milliseconds tick_of(const ServerSession::Options& session) {
   const Moment shortest = std::min(session.handshake_deadline, session.stall_deadline);
   return std::chrono::milliseconds(std::clamp<Moment>(shortest / 4, kMillisecond, kTickMax) /
                                    kMillisecond);
+}
+
+// For who started a node that cannot listen.
+std::string_view next_step(const error_code& error) {
+  if (error == asio::error::address_in_use) {
+    return "; stop what serves there, or choose another with --listen";
+  }
+  if (error == boost::system::errc::address_not_available) {
+    return "; choose an address of this machine with --listen";
+  }
+  return "";
 }
 
 }  // namespace
@@ -105,8 +118,8 @@ class RpcServer::Impl : public std::enable_shared_from_this<RpcServer::Impl> {
  private:
   Result<void> listen() {
     const auto refuse = [this](const error_code& error) {
-      return fail(Errc::kUnavailable,
-                  fmt::format("cannot listen on {}:{}: {}", host_, port_, error.message()));
+      return fail(Errc::kUnavailable, fmt::format("cannot listen on {}:{}: {}{}", host_, port_,
+                                                  error.message(), next_step(error)));
     };
     error_code error;
     tcp::resolver resolver(acceptor_.get_executor());

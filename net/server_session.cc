@@ -14,6 +14,7 @@
 #include "net/message.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "net/protocol_version.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"

@@ -31,12 +31,11 @@
 #include "net/message.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "net/protocol_version.h"  // IWYU pragma: export
 #include "raft/error.h"
 #include "raft/payload.h"
 
 namespace lignum::net {
-
-inline constexpr std::uint32_t kProtocolVersion = 1;
 
 class ServerSession {
  public:

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -21,6 +22,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,8 +30,10 @@
 #include <fmt/format.h>
 #include "net/lanes.h"
 #include "net/proto/client.pb.h"
+#include "net/protocol_version.h"
 #include "net/rpc_server.h"
 #include "net/server_session.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -79,6 +83,16 @@ MetaDefaults stream_defaults(const Options& options) {
                                  : -1};
 }
 
+// Whoever reads it in a log or in `stat` is elsewhere.
+std::string absolute_path(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
+  if (error) return path;
+  // Of "data/".
+  if (!absolute.has_filename()) absolute = absolute.parent_path();
+  return absolute;
+}
+
 BootstrapOptions mint_identity(const Options& options) {
   std::random_device random;
   BootstrapOptions bootstrap{.groups = options.groups};
@@ -88,20 +102,46 @@ BootstrapOptions mint_identity(const Options& options) {
   return bootstrap;
 }
 
+// What a request changes beside the end of a log, for the log of the node; empty where nothing.
+std::string change_of(const wire::Request& request) {
+  if (request.has_create_stream()) {
+    return fmt::format("create stream '{}'", escape_quoted(request.create_stream().name()));
+  }
+  if (request.has_delete_stream()) {
+    return fmt::format("delete stream '{}'", escape_quoted(request.delete_stream().name()));
+  }
+  if (request.has_trim()) {
+    return fmt::format("trim shard {} of stream {} before offset {}", request.trim().shard(),
+                       request.trim().stream(), request.trim().before_offset());
+  }
+  return {};
+}
+
 // From the wire to the services.
 class Handler final : public net::RequestHandler {
  public:
-  explicit Handler(const ServiceContext& context) : context_(context) {}
-  void handle(const net::RequestContext& /*context*/, wire::Request request, Payload payload,
+  Handler(const ServiceContext& context, Logging& logging) : context_(context), logging_(logging) {}
+  void handle(const net::RequestContext& context, wire::Request request, Payload payload,
               net::Reply reply) override {
+    std::string change = change_of(request);
+    if (!change.empty()) change = fmt::format("{}: {}", context.peer, change);
     dispatch(context_, {.request = std::move(request), .payload = std::move(payload)},
-             [reply = std::move(reply)](Answer answer) mutable {
+             [this, change = std::move(change), reply = std::move(reply)](Answer answer) mutable {
+               if (!change.empty()) tell(change, answer.response);
                reply(std::move(answer.response), std::move(answer.payload));
              });
   }
 
  private:
+  void tell(std::string_view change, const wire::Response& response) {
+    logging_.write(
+        Severity::kDebug,
+        fmt::format("{}: {}", change,
+                    response.has_failure() ? escape_quoted(response.failure().message()) : "done"));
+  }
+
   const ServiceContext& context_;
+  Logging& logging_;
 };
 
 }  // namespace
@@ -109,19 +149,23 @@ class Handler final : public net::RequestHandler {
 class App::Impl {
  public:
   explicit Impl(Settings settings)
-      : settings_(std::move(settings)), logging_(logging_options(settings_.options)) {}
+      : settings_(std::move(settings)), logging_(logging_options(settings_.options)) {
+    settings_.options.data = absolute_path(settings_.options.data);
+  }
 
   Result<void> start();
   bool stop();
   void watch_directory();
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
-  void set_log_level(const std::string& level);
+  void reload(const Result<Settings>& settings);
 
  private:
   // Before anything opens files, and learns how many it may.
   void raise_limits();
   Result<void> open_groups();
   Result<void> listen();
+  // Returns the level before.
+  Result<std::string> change_log_level(std::string_view level);
   // host:port with the port that was given where any free one was asked for.
   [[nodiscard]] std::string bound_address() const;
   Result<void> announce();
@@ -155,7 +199,7 @@ Result<void> App::start() { return impl_->start(); }
 bool App::stop() { return impl_->stop(); }
 void App::watch_directory() { impl_->watch_directory(); }
 std::uint16_t App::port() const { return impl_->port(); }
-void App::set_log_level(const std::string& level) { impl_->set_log_level(level); }
+void App::reload(const Result<Settings>& settings) { impl_->reload(settings); }
 
 void App::Impl::watch_directory() {
   const auto there = storage_->check();
@@ -266,7 +310,7 @@ NodeFacts App::Impl::node_facts() {
           [this] {
             return static_cast<std::uint32_t>(server_->counters().connections_open.load());
           },
-      .set_log_level = [this](std::string_view level) { return logging_.set_level(level); }};
+      .set_log_level = [this](std::string_view level) { return change_log_level(level); }};
 }
 
 Result<void> App::Impl::listen() {
@@ -277,7 +321,7 @@ Result<void> App::Impl::listen() {
                                      if (node != host_->identity().node) return std::nullopt;
                                      return bound_address();
                                    }});
-  handler_ = std::make_unique<Handler>(*services_);
+  handler_ = std::make_unique<Handler>(*services_, logging_);
   server_ = std::make_unique<net::RpcServer>(rpc_options(address), lanes_->contexts(), *handler_);
   TRY(server_->start());
   return {};
@@ -363,13 +407,21 @@ bool App::Impl::stop() {
   return in_time;
 }
 
-void App::Impl::set_log_level(const std::string& level) {
-  const auto before = logging_.set_level(level);
-  if (before) {
-    logging_.write(Severity::kInfo, fmt::format("log level {} (was {})", level, *before));
-  } else {
-    logging_.write(Severity::kWarn, before.error().message());
+void App::Impl::reload(const Result<Settings>& settings) {
+  if (!settings) {
+    logging_.write(Severity::kWarn,
+                   fmt::format("configuration not read again: {}; the level stays {}",
+                               settings.error().message(), logging_.level()));
+    return;
   }
+  // Settings have only levels that exist.
+  CHECK(change_log_level(settings->options.log_level).has_value());
+}
+
+Result<std::string> App::Impl::change_log_level(std::string_view level) {
+  TRY_ASSIGN(before, logging_.set_level(level));
+  logging_.write(Severity::kInfo, fmt::format("log level {} (was {})", level, before));
+  return before;
 }
 
 int exit_code(const Error& error) {

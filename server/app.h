@@ -6,8 +6,7 @@
 //           socket; then the ready line, the port file, READY=1
 //   stop    socket drains, groups stop (checkpoint, marker), socket closes, lanes end, pools end
 //
-// Owned by main, used by one thread; stop_soon() may be called from any, also from a signal's
-// handler thread.
+// Owned by main, used by one thread.
 
 #include <chrono>
 #include <cstdint>
@@ -43,8 +42,9 @@ class App {
 
   // The port that is listened on; after start().
   [[nodiscard]] std::uint16_t port() const;
-  // From a reloaded configuration.
-  void set_log_level(const std::string& level);
+  // The configuration was read again: takes its log level. Where it could not be read that is
+  // logged, and the level stays.
+  void reload(const Result<Settings>& settings);
 
  private:
   class Impl;

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstddef>
 #include <expected>
 #include <functional>
 #include <map>
@@ -11,8 +12,10 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "net/protocol_version.h"
 #include "raft/error.h"
 #include "server/options.h"
+#include "storage/identity_file.h"
 
 namespace lignum::server {
 
@@ -22,7 +25,8 @@ constexpr std::string_view kFooter = R"(
 Settings come from four places, the later ones win: defaults, the file given with
 --config (or LOGD_CONFIG), LOGD_* variables, flags.
 
-Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads log.level again.
+Signals: SIGTERM and SIGINT drain and stop within five seconds, a second one stops at
+once; SIGHUP reads log.level again.
 
 Exit codes:
   0  stopped as asked        5  the address is in use or cannot be served
@@ -33,12 +37,15 @@ struct Flags {
   // By setting name; the app owns them and holds what was given.
   std::map<std::string, const CLI::Option*, std::less<>> settings;
   std::string config;
+  // Owned by the app as well.
+  const CLI::Option* config_option = nullptr;
   bool print_config = false;
   bool version = false;
 };
 
 void declare(CLI::App& app, Flags& flags) {
-  app.add_option("--config", flags.config, "configuration file (TOML)")->type_name("FILE");
+  flags.config_option =
+      app.add_option("--config", flags.config, "configuration file (TOML)")->type_name("FILE");
   for (const SettingInfo& info : setting_infos()) {
     // Const: CLI11 takes a second argument for its result where that can be written.
     const std::string help = fmt::format("{} [{}]", info.help, info.variable);
@@ -74,6 +81,10 @@ std::unexpected<Error> refuse(const CommandInput& input, const CLI::ParseError& 
 
 Result<Settings> gather(const CommandInput& input, const Flags& flags) {
   Settings settings;
+  if (flags.config_option->count() > 0 && flags.config.empty()) {
+    return fail(Errc::kInvalidArgument,
+                "--config: the file has no name: name one, or leave the flag out");
+  }
   std::string file = flags.config;
   for (const auto& [variable, value] : input.environment) {
     if (variable == "LOGD_CONFIG" && file.empty()) file = value;
@@ -96,7 +107,9 @@ Result<Settings> gather(const CommandInput& input, const Flags& flags) {
 }  // namespace
 
 std::string version_text() {
-  return fmt::format("logd {} (data format 1, protocol 1)\n", kServerVersion);
+  return fmt::format("logd {} (data format {}, {} with members; protocol {})\n", kServerVersion,
+                     storage::kDataFormatVersion, storage::kDataFormatVersionMembers,
+                     net::kProtocolVersion);
 }
 
 // CLI11 throws to say what it found; nothing leaves this function.
@@ -124,11 +137,13 @@ Result<Command> parse_command_line(const CommandInput& input) {
   }
   TRY_ASSIGN(settings, gather(input, flags));
   if (check->parsed()) {
-    return Command{.action = Action::kPrint,
-                   .text = fmt::format("the configuration is fine ({} of {} settings differ from "
-                                       "the defaults)\n",
-                                       settings.sources.size(), setting_infos().size()),
-                   .settings = std::move(settings)};
+    const std::size_t changed = count_changed(settings.options);
+    return Command{
+        .action = Action::kPrint,
+        .text = fmt::format("the configuration is fine ({} of {} settings differ{} from the "
+                            "defaults)\n",
+                            changed, setting_infos().size(), changed == 1 ? "s" : ""),
+        .settings = std::move(settings)};
   }
   if (flags.print_config) {
     std::string text = print_config(settings);

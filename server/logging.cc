@@ -11,13 +11,11 @@
 #include <fmt/format.h>
 #include <spdlog/common.h>
 #include <spdlog/logger.h>
-#include <spdlog/sinks/ansicolor_sink.h>
-#include <spdlog/sinks/sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include "raft/error.h"
 #include "raft/mutex.h"
 #include "server/group/ports.h"
 #include "server/options.h"
+#include "server/stderr_sink.h"
 
 namespace lignum::server {
 
@@ -69,13 +67,8 @@ std::string_view journal_prefix(Severity severity) {
   return "<3>";
 }
 
-std::shared_ptr<spdlog::logger> make_logger(const LoggingOptions& options) {
-  spdlog::sink_ptr sink;
-  if (options.colour && options.format == LogFormat::kHuman) {
-    sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
-  } else {
-    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  }
+std::shared_ptr<spdlog::logger> make_logger(const LoggingOptions& options,
+                                            std::shared_ptr<StderrSink> sink) {
   auto logger = std::make_shared<spdlog::logger>("logd", std::move(sink));
   switch (options.format) {
     case LogFormat::kHuman:
@@ -88,7 +81,6 @@ std::shared_ptr<spdlog::logger> make_logger(const LoggingOptions& options) {
       logger->set_pattern("time=%Y-%m-%dT%H:%M:%S.%f%z %v");
       break;
   }
-  logger->flush_on(level_enum::trace);
   return logger;
 }
 
@@ -119,7 +111,9 @@ std::string escape_quoted(std::string_view text) {
 }
 
 Logging::Logging(const LoggingOptions& options)
-    : logger_(make_logger(options)),
+    : sink_(std::make_shared<StderrSink>(StderrSink::Options{
+          .fd = options.fd, .coloured = options.colour && options.format == LogFormat::kHuman})),
+      logger_(make_logger(options, sink_)),
       format_(options.format),
       journald_(options.journald && options.format == LogFormat::kHuman) {
   if (!set_level(options.level)) logger_->set_level(level_enum::info);
@@ -129,6 +123,10 @@ Logging::~Logging() = default;
 
 void Logging::write(Severity severity, std::string_view text) {
   if (!logger_->should_log(level_of(severity))) return;
+  if (const std::uint64_t lost = sink_->take_lost(); lost > 0) {
+    emit(Severity::kWarn, fmt::format("{} line{} of this log {} lost: nobody read stderr", lost,
+                                      lost == 1 ? "" : "s", lost == 1 ? "is" : "are"));
+  }
   std::uint32_t swallowed = 0;
   {
     const MutexLock lock(mutex_);

@@ -8,8 +8,11 @@
 //
 // When stderr is the journal (JOURNAL_STREAM is set) the human format leaves the time to journald
 // and begins with its <N> priority prefix. A line that repeats is written kRepeatsMax times in a
-// second and then counted: the count follows when it ends. Safe from any thread; one per process,
-// owned by App.
+// second and then counted: the count follows when it ends. So are lines for which stderr has no
+// room, because nobody reads it: the node goes on without them. Safe from any thread; one per
+// process, owned by App.
+
+#include <unistd.h>
 
 #include <cstdint>
 #include <memory>
@@ -27,11 +30,15 @@ class logger;  // NOLINT(readability-identifier-naming): spdlog's name
 
 namespace lignum::server {
 
+class StderrSink;
+
 struct LoggingOptions {
   LogFormat format = LogFormat::kHuman;
   std::string level = "info";
   bool journald = false;
   bool colour = false;
+  // Another than stderr in tests; borrowed.
+  int fd = STDERR_FILENO;
 };
 
 class Logging {
@@ -53,7 +60,8 @@ class Logging {
  private:
   void emit(Severity severity, std::string_view text);
 
-  std::shared_ptr<spdlog::logger> logger_;
+  const std::shared_ptr<StderrSink> sink_;
+  const std::shared_ptr<spdlog::logger> logger_;
   const LogFormat format_;
   const bool journald_;
   Mutex mutex_;

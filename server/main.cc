@@ -1,19 +1,14 @@
 // logd: from the command line to a running App, and from signals to its end.
 
-#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigwait and signal sets
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGPIPE
 #include <unistd.h>
 
 #include <boost/system/errc.hpp>
 #include <boost/system/system_error.hpp>
-#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
 #include <exception>
-#include <fstream>
-#include <ios>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,29 +18,27 @@
 #include "raft/error.h"
 #include "server/app.h"
 #include "server/command_line.h"
+#include "server/config_file.h"
 #include "server/options.h"
+#include "server/signals.h"
+#include "server/stderr_sink.h"
 
 namespace {
 
 using lignum::Errc;
-using lignum::fail;
 using lignum::Result;
 using namespace lignum::server;  // NOLINT(google-build-using-namespace): this file is its main
 
-Result<std::string> read_file(const std::string& name) {
-  std::ifstream file(name, std::ios::binary);
-  if (!file) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("cannot read the configuration file {}: {}", name,
-                            std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe): one thread
-  }
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-}
+// What a stop may take beyond the time it gives itself: together below the five seconds that are
+// promised.
+constexpr std::chrono::milliseconds kBesideStop{250};
+// For whoever reads stderr to take the last words of a process.
+constexpr std::chrono::milliseconds kWordsWaitMax{1000};
 
 CommandInput gather_input(int argc, char** argv) {
   CommandInput input{.arguments = std::vector<std::string>(argv + 1, argv + argc),
                      .environment = {},
-                     .read_file = read_file};
+                     .read_file = read_config_file};
   for (char** each = environ; *each != nullptr; ++each) {
     const std::string_view variable(*each);
     const auto equals = variable.find('=');
@@ -56,31 +49,29 @@ CommandInput gather_input(int argc, char** argv) {
 }
 
 int complain(const lignum::Error& error) {
-  fmt::print(stderr, "logd: {}\n", error.message());
+  write_last_words(fmt::format("logd: {}\n", error.message()), kWordsWaitMax);
   return exit_code(error);
 }
 
-sigset_t awaited_signals() {
-  sigset_t signals{};
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGHUP);
-  return signals;
+Result<Settings> read_settings(const CommandInput& input) {
+  TRY_ASSIGN(command, parse_command_line(input));
+  return std::move(command.settings);
 }
 
 // Until SIGTERM or SIGINT.
-void serve(App& app, const sigset_t& signals, const CommandInput& input) {
-  constexpr timespec kLook{.tv_sec = 1, .tv_nsec = 0};
+void serve(App& app, Signals& signals, const CommandInput& input) {
+  constexpr std::chrono::seconds kLook{1};
   while (true) {
-    const int signal = sigtimedwait(&signals, nullptr, &kLook);
-    if (signal < 0) {
-      app.watch_directory();
-      continue;
+    switch (signals.wait(kLook)) {
+      case Signals::Event::kNone:
+        app.watch_directory();
+        break;
+      case Signals::Event::kReload:
+        app.reload(read_settings(input));
+        break;
+      case Signals::Event::kStop:
+        return;
     }
-    if (signal != SIGHUP) return;
-    const auto command = parse_command_line(input);
-    if (command) app.set_log_level(command->settings.options.log_level);
   }
 }
 
@@ -92,10 +83,9 @@ int run(int argc, char** argv) {
     fmt::print("{}", command->text);
     return 0;
   }
-  // Blocked before any thread is made, so that all inherit it and sigwait gets them.
-  const sigset_t signals = awaited_signals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // Before any other thread, and longer than the App, so that its end is watched too.
+  Signals signals(App::kStopMax + kBesideStop);
   App app(std::move(command->settings));
   if (const auto started = app.start(); !started) return complain(started.error());
   serve(app, signals, input);
@@ -115,10 +105,8 @@ int main(int argc, char** argv) {
       return complain({Errc::kTooManyFiles,
                        "too many open files: raise LimitNOFILE= of the service, or 'ulimit -n'"});
     }
-    std::fprintf(stderr, "logd: unexpected: %s\n", error.what());
-    return 1;
+    return complain({Errc::kInternal, fmt::format("unexpected: {}", error.what())});
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "logd: unexpected: %s\n", error.what());
-    return 1;
+    return complain({Errc::kInternal, fmt::format("unexpected: {}", error.what())});
   }
 }

@@ -304,13 +304,28 @@ Result<void> apply_table(Settings& settings, const toml::table& table, const std
   return {};
 }
 
+// What TOML's grammar does not tell: the most frequent mistake is a text without quotes.
+std::string_view quotes_hint(std::string_view text, std::size_t line_number) {
+  for (std::size_t line = 1; line < line_number && text.contains('\n'); ++line) {
+    text.remove_prefix(text.find('\n') + 1);
+  }
+  text = text.substr(0, text.find('\n'));
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return "";
+  const std::size_t value = text.find_first_not_of(" \t\r", equals + 1);
+  constexpr std::string_view kNoPlainText = "\"'[{#";
+  if (value == std::string_view::npos || kNoPlainText.contains(text[value])) return "";
+  return "; text needs quotes, such as listen = \"127.0.0.1:7400\"";
+}
+
 // toml++ throws in this configuration; nothing leaves this function.
 Result<toml::table> parse_toml(std::string_view text, const std::string& file) {
   try {
     return toml::parse(text, file);
   } catch (const toml::parse_error& error) {
     return fail(Errc::kInvalidArgument,
-                fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+                fmt::format("{}:{}: {}{}", file, error.source().begin.line, error.description(),
+                            quotes_hint(text, error.source().begin.line)));
   }
 }
 
@@ -421,6 +436,14 @@ Result<void> validate(const Settings& settings) {
                           "trusted",
                           source == settings.sources.end() ? "default" : source->second,
                           settings.options.listen));
+}
+
+std::size_t count_changed(const Options& options) {
+  const Options defaults;
+  return static_cast<std::size_t>(
+      std::ranges::count_if(kSettings, [&options, &defaults](const Setting& setting) {
+        return setting.print(options) != setting.print(defaults);
+      }));
 }
 
 std::string print_config(const Settings& settings) {

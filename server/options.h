@@ -84,6 +84,9 @@ Result<void> apply_environment(Settings& settings,
 // Checks what no single value shows: the address may be served, the numbers are within bounds.
 Result<void> validate(const Settings& settings);
 
+// How many settings have another value than by default, whoever gave it.
+[[nodiscard]] std::size_t count_changed(const Options& options);
+
 // The effective settings as TOML, each with its source in a comment; parses back to the same.
 [[nodiscard]] std::string print_config(const Settings& settings);
 
@@ -99,7 +102,7 @@ struct HostPort {
 [[nodiscard]] Result<HostPort> parse_host_port(std::string_view text);
 [[nodiscard]] bool is_loopback(std::string_view host);
 
-// "64MiB", "1GB", "4096": bytes. Decimal and binary units.
+// "64MiB", "1GB", "4096": bytes, below 2^63. Decimal and binary units.
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
 // "7d", "12h", "30m", "10s", "250ms".
 [[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);

@@ -23,7 +23,8 @@ void sd_notify(std::string_view state) {
   const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return;
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
-  const auto sent = ::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL,
+  // A reader that is stuck must not hold up the node: the notice is lost then.
+  const auto sent = ::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                              reinterpret_cast<const sockaddr*>(&address), length);
   static_cast<void>(sent);
   ::close(socket);

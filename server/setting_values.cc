@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -28,10 +29,14 @@ struct Unit {
   std::uint64_t factor;
 };
 
-constexpr std::array kSizeUnits = {Unit{.name = "TiB", .factor = std::uint64_t{1} << 40},
+constexpr std::array kSizeUnits = {Unit{.name = "EiB", .factor = std::uint64_t{1} << 60},
+                                   Unit{.name = "PiB", .factor = std::uint64_t{1} << 50},
+                                   Unit{.name = "TiB", .factor = std::uint64_t{1} << 40},
                                    Unit{.name = "GiB", .factor = std::uint64_t{1} << 30},
                                    Unit{.name = "MiB", .factor = std::uint64_t{1} << 20},
                                    Unit{.name = "KiB", .factor = std::uint64_t{1} << 10},
+                                   Unit{.name = "EB", .factor = 1'000'000'000'000'000'000},
+                                   Unit{.name = "PB", .factor = 1'000'000'000'000'000},
                                    Unit{.name = "TB", .factor = 1'000'000'000'000},
                                    Unit{.name = "GB", .factor = 1'000'000'000},
                                    Unit{.name = "MB", .factor = 1'000'000},
@@ -44,19 +49,25 @@ constexpr std::array kDurationUnits = {
     Unit{.name = "m", .factor = 60'000}, Unit{.name = "s", .factor = 1'000},
     Unit{.name = "ms", .factor = 1}};
 
+// Of all numbers here: formats and protocol keep them with a sign.
+constexpr std::uint64_t kNumberMax = std::numeric_limits<std::int64_t>::max();
+
+enum class NumberTrouble : std::uint8_t { kNotOne, kTooLarge };
+
 // Digits, then one of the units and nothing else.
-std::optional<std::uint64_t> parse_number(std::string_view text, std::span<const Unit> units) {
+std::expected<std::uint64_t, NumberTrouble> parse_number(std::string_view text,
+                                                         std::span<const Unit> units) {
   std::uint64_t number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return std::nullopt;
+  if (error == std::errc::invalid_argument) return std::unexpected(NumberTrouble::kNotOne);
   std::string_view unit = text.substr(static_cast<std::size_t>(rest - text.data()));
   while (unit.starts_with(' ')) unit.remove_prefix(1);
-  for (const Unit& known : units) {
-    if (known.name != unit) continue;
-    if (number > std::numeric_limits<std::uint64_t>::max() / known.factor) return std::nullopt;
-    return number * known.factor;
+  const auto known = std::ranges::find(units, unit, &Unit::name);
+  if (known == units.end()) return std::unexpected(NumberTrouble::kNotOne);
+  if (error != std::errc{} || number > kNumberMax / known->factor) {
+    return std::unexpected(NumberTrouble::kTooLarge);
   }
-  return std::nullopt;
+  return number * known->factor;
 }
 
 // The largest unit that divides the value.
@@ -86,7 +97,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 Result<std::uint64_t> parse_size(std::string_view text) {
-  if (const auto bytes = parse_number(text, kSizeUnits)) return *bytes;
+  const auto bytes = parse_number(text, kSizeUnits);
+  if (bytes) return *bytes;
+  if (bytes.error() == NumberTrouble::kTooLarge) {
+    return fail(
+        Errc::kInvalidArgument,
+        fmt::format("'{}' is too large: at most {} bytes, one less than 8EiB", text, kNumberMax));
+  }
   return fail(Errc::kInvalidArgument,
               fmt::format("'{}' is not a size: write digits and a unit, such as 64MiB, 1GB or "
                           "4096",
@@ -95,8 +112,11 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto number = parse_number(text, kDurationUnits);
-  if (number && *number <= std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
-    return std::chrono::milliseconds(static_cast<std::int64_t>(*number));
+  if (number) return std::chrono::milliseconds(static_cast<std::int64_t>(*number));
+  if (number.error() == NumberTrouble::kTooLarge) {
+    const Unit& day = kDurationUnits.front();
+    return fail(Errc::kInvalidArgument, fmt::format("'{}' is too large: at most {}{}", text,
+                                                    kNumberMax / day.factor, day.name));
   }
   return fail(Errc::kInvalidArgument,
               fmt::format("'{}' is not a duration: write digits and a unit, such as 7d, 12h, 30m, "
@@ -105,7 +125,12 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 std::string print_size(std::uint64_t bytes) {
-  static constexpr std::array kBinary = {kSizeUnits[0], kSizeUnits[1], kSizeUnits[2], kSizeUnits[3],
+  static constexpr std::array kBinary = {kSizeUnits[0],
+                                         kSizeUnits[1],
+                                         kSizeUnits[2],
+                                         kSizeUnits[3],
+                                         kSizeUnits[4],
+                                         kSizeUnits[5],
                                          Unit{.name = "", .factor = 1}};
   return print_number(bytes, kBinary);
 }

@@ -1,5 +1,6 @@
 #include "server/service/node.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -40,22 +41,6 @@ constexpr std::size_t kDamageBytesMax = std::size_t{96} << 10;
 // Of the data directory's path.
 constexpr std::size_t kPathBytesMax = 4096;
 
-void encode_group(const ReplicaStatus& status, std::size_t damage_bytes_max,
-                  wire::GroupStatus& group) {
-  group.set_role(status.damage.empty() ? role_name(status.role) : "halted");
-  group.set_term(status.term.value());
-  group.set_commit(status.commit.value());
-  group.set_applied(status.applied.value());
-  group.set_durable(status.durable.value());
-  group.set_log_first(status.log_first.value());
-  group.set_log_last(status.log_last.value());
-  group.set_log_bytes(status.usage.bytes);
-  group.set_live_bytes(status.usage.live_bytes);
-  group.set_segments(static_cast<std::uint32_t>(status.usage.segments));
-  group.set_damage(cut_text(status.damage, damage_bytes_max));
-  group.set_trouble(cut_text(status.trouble, damage_bytes_max - group.damage().size()));
-}
-
 // The answer while the groups are being asked; each writes its own message and the counters.
 struct Stat {
   Answer answer;
@@ -90,6 +75,24 @@ void encode_node(const NodeFacts& facts, wire::StatReply& reply) {
 }
 
 }  // namespace
+
+void encode_group(const ReplicaStatus& status, std::size_t damage_bytes_max,
+                  wire::GroupStatus& group) {
+  group.set_role(status.damage.empty() ? role_name(status.role) : "halted");
+  group.set_term(status.term.value());
+  group.set_commit(status.commit.value());
+  group.set_applied(status.applied.value());
+  group.set_durable(status.durable.value());
+  group.set_log_first(status.log_first.value());
+  group.set_log_last(status.log_last.value());
+  group.set_log_bytes(status.usage.bytes);
+  group.set_live_bytes(status.usage.live_bytes);
+  group.set_segments(static_cast<std::uint32_t>(status.usage.segments));
+  group.set_damage(cut_text(status.damage, damage_bytes_max));
+  // Damage that was cut is longer than its bound by what says so.
+  const std::size_t left = damage_bytes_max - std::min(damage_bytes_max, group.damage().size());
+  group.set_trouble(cut_text(status.trouble, left));
+}
 
 void serve_stat(const Router& router, const NodeFacts& facts, Respond respond) {
   auto stat = std::make_shared<Stat>();

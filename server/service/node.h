@@ -2,12 +2,15 @@
 
 // The services about the node itself: its state, and the level of its log.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 
+#include "net/proto/client.pb.h"
 #include "raft/error.h"
+#include "server/group/replica.h"
 #include "server/router.h"
 #include "server/service/call.h"
 
@@ -26,6 +29,11 @@ struct NodeFacts {
   std::function<std::uint32_t()> connections;
   std::function<Result<std::string>(std::string_view)> set_log_level;
 };
+
+// What `stat` says of one group; its damage and its trouble together take at most so many bytes,
+// and where they are cut what says so.
+void encode_group(const ReplicaStatus& status, std::size_t damage_bytes_max,
+                  wire::GroupStatus& group);
 
 // Asks every group, those that are halted included.
 void serve_stat(const Router& router, const NodeFacts& facts, Respond respond);

@@ -509,6 +509,34 @@ TEST_F(VerbTest, BenchAppendMeasuresVerifiesAndCleansUp) {
   EXPECT_TRUE(client_.streams.empty());
 }
 
+TEST_F(VerbTest, BenchAppendWarnsOfALimitOnAnotherDisk) {
+  client_.node.groups = {{.group = GroupId(0)}, {.group = GroupId(1)}};
+  client_.node.data_directory = "elsewhere/data";
+  Terminal terminal(ColorChoice::kNever);
+  terminal.set_quiet();
+  BenchAppendOptions options;
+  options.matrix.groups = {1};
+  options.matrix.in_flight = {1};
+  options.matrix.duration = std::chrono::milliseconds(10);
+  options.matrix.warmup = std::chrono::milliseconds(1);
+  options.matrix.repeat = 1;
+  const auto warning = [&](const std::string& data, std::optional<std::string> direct_dir) {
+    client_.node.data_directory = data;
+    options.direct_dir = std::move(direct_dir);
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const auto outcome =
+        run_bench_append(client_, terminal, "127.0.0.1:7400", options, interrupted_);
+    testing::internal::GetCapturedStdout();
+    EXPECT_TRUE(outcome) << outcome.error().message();
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(warning("elsewhere/data", std::nullopt),
+              testing::AllOf(HasSubstr("two disks"), HasSubstr("--direct-dir")));
+  EXPECT_EQ(warning("elsewhere/data", directory_), "");
+  EXPECT_EQ(warning(directory_ + "/data", std::nullopt), "");
+}
+
 TEST_F(VerbTest, BenchReadCountsValues) {
   client_.make("app");
   append("12345\n12345\n");

@@ -1,15 +1,23 @@
 // logd as a process: what it refuses, what it says, how it stops.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "raft/check.h"
 #include "tests/cluster/node.h"
 #include "tests/cluster/process.h"
 
@@ -93,6 +101,7 @@ TEST(Daemon, SaysWhichAddressIsTaken) {
   const auto result = logd({"--listen", node.endpoint()});
   EXPECT_EQ(result.exit_code, kUnservable);
   EXPECT_THAT(result.err, HasSubstr(node.endpoint()));
+  EXPECT_THAT(result.err, HasSubstr("or choose another with --listen"));
 }
 
 TEST(Daemon, RefusesADataDirectoryThatIsInUse) {
@@ -200,6 +209,183 @@ TEST(Daemon, TooFewFilesAreNoDamage) {
   EXPECT_GT(refused, 3);
   ASSERT_TRUE(node.start()) << node.errors();
   EXPECT_THAT(node.errors(), HasSubstr("(0 halted)"));
+}
+
+// A stop within the promised five seconds, and what a busy machine adds.
+constexpr std::chrono::seconds kStopPatience{6};
+
+// Runs under a shell that leads stderr elsewhere first.
+std::vector<std::string> with_stderr(const std::string& target) {
+  return {"/bin/sh", "-c", R"(exec "$0" "$@" 2>)" + target};
+}
+
+// A pipe with a name that is full, and that nobody reads.
+Handle full_pipe(const std::string& path) {
+  EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  Handle ends(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  const std::string page(4096, 'x');
+  while (::write(ends.get(), page.data(), page.size()) > 0) {
+  }
+  return ends;
+}
+
+TEST(Daemon, ServesAndStopsWhileNobodyReadsItsLog) {
+  const TemporaryDirectory here;
+  const std::string pipe = (here.path() / "log").string();
+  const Handle unread = full_pipe(pipe);
+  Node node({.flags = {"--log-level", "debug"}, .under = with_stderr(pipe)});
+  ASSERT_TRUE(node.start());
+  EXPECT_EQ(node.logctl({"streams", "create", "app"}).exit_code, 0);
+  EXPECT_EQ(node.logctl({"append", "app"}, "one\ntwo\n").exit_code, 0);
+  EXPECT_EQ(node.logctl({"node", "log-level", "info"}).exit_code, 0);
+  const auto ending = node.terminate(kStopPatience);
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, 0);
+}
+
+TEST(Daemon, AStartThatFailsEndsWhileNobodyReadsIt) {
+  const TemporaryDirectory here;
+  const std::string pipe = (here.path() / "log").string();
+  const Handle unread = full_pipe(pipe);
+  Node node({.flags = {"--log-level", "loud"}, .under = with_stderr(pipe)});
+  EXPECT_FALSE(node.start());
+  const auto ending = node.process().wait();
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, kUsage);
+}
+
+TEST(Daemon, ANotifySocketThatNobodyReadsHoldsNothingUp) {
+  const TemporaryDirectory here;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = (here.path() / "notify").string();
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  const Handle manager(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(manager.get(), name, sizeof(address)), 0);
+  const Handle others(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  while (::sendto(others.get(), "x", 1, MSG_DONTWAIT, name, sizeof(address)) == 1) {
+  }
+  Node node({.under = {"/usr/bin/env", "NOTIFY_SOCKET=" + path}});
+  ASSERT_TRUE(node.start()) << node.errors();
+  const auto ending = node.terminate(kStopPatience);
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, 0);
+  // In order, not by the watch over the stop.
+  EXPECT_THAT(node.errors(), HasSubstr("stopped\n"));
+}
+
+// A logd whose start hangs after the ready line: nobody reads its port file, which is a pipe.
+class HangingStart {
+ public:
+  HangingStart() : process_({.command = command(here_.path())}) {}
+  Process& process() { return process_; }
+
+ private:
+  static std::vector<std::string> command(const std::filesystem::path& here) {
+    const std::string pipe = (here / "port").string();
+    CHECK(::mkfifo(pipe.c_str(), 0600) == 0);
+    std::vector<std::string> words = with_stderr("&1");
+    words.insert(words.end(), {std::string(LIGNUM_BIN_DIR) + "/logd", "--listen", "127.0.0.1:0",
+                               "--data", (here / "data").string(), "--port-file", pipe});
+    return words;
+  }
+
+  TemporaryDirectory here_;
+  Process process_;
+};
+
+TEST(Daemon, AStopEndsInTimeWhereverTheMainThreadHangs) {
+  HangingStart logd;
+  ASSERT_TRUE(logd.process().read_until("ready: "));
+  logd.process().send_signal(SIGTERM);
+  const auto ending = logd.process().wait(kStopPatience);
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, 0);
+}
+
+TEST(Daemon, ASecondSignalEndsItAtOnce) {
+  HangingStart logd;
+  ASSERT_TRUE(logd.process().read_until("ready: "));
+  logd.process().send_signal(SIGTERM);
+  logd.process().send_signal(SIGINT);
+  const auto ending = logd.process().wait(std::chrono::seconds(3));
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, 0);
+}
+
+// A logd whose log is read line by line, with a configuration file.
+class Spoken {
+ public:
+  explicit Spoken(const std::string& configuration)
+      : node_({.flags = {"--config", file().string()}, .under = with_stderr("&1")}) {
+    write_file(file(), configuration);
+  }
+  Node& node() { return node_; }
+  [[nodiscard]] std::filesystem::path file() const { return here_.path() / "logd.toml"; }
+  bool says(std::string_view text) { return node_.process().read_until(text); }
+
+ private:
+  TemporaryDirectory here_;
+  Node node_;
+};
+
+TEST(Daemon, AConfigurationThatCannotBeReadAgainChangesNothing) {
+  Spoken logd("[log]\nlevel = \"info\"\n");
+  ASSERT_TRUE(logd.node().start());
+  const std::string file = logd.file().string();
+  write_file(logd.file(), "[log]\nlevel = debug\n");
+  logd.node().process().send_signal(SIGHUP);
+  EXPECT_TRUE(logd.says("configuration not read again: " + file + ":2: "));
+  EXPECT_TRUE(logd.says("; the level stays info\n"));
+  std::filesystem::remove(logd.file());
+  logd.node().process().send_signal(SIGHUP);
+  EXPECT_TRUE(logd.says("No such file or directory; the level stays info\n"));
+  std::filesystem::create_directory(logd.file());
+  logd.node().process().send_signal(SIGHUP);
+  EXPECT_TRUE(logd.says("Is a directory; the level stays info\n"));
+  std::filesystem::remove(logd.file());
+  write_file(logd.file(), "[log]\nlevel = \"debug\"\n");
+  logd.node().process().send_signal(SIGHUP);
+  EXPECT_TRUE(logd.says("log level debug (was info)\n"));
+  EXPECT_EQ(logd.node().logctl({"streams", "ls"}).exit_code, 0);
+  const auto ending = logd.node().terminate();
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_code, 0);
+}
+
+TEST(Daemon, AConfigurationThatIsADirectoryIsNamed) {
+  const TemporaryDirectory here;
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"check-config"}, std::vector<std::string>{}}) {
+    std::vector<std::string> arguments = verb;
+    arguments.insert(arguments.end(), {"--config", here.path().string()});
+    const auto result = logd(arguments);
+    EXPECT_EQ(result.exit_code, kUsage);
+    EXPECT_THAT(result.err, HasSubstr("'" + here.path().string() + "': Is a directory\n"));
+  }
+}
+
+TEST(Daemon, TellsAChangeOfItsLogLevelAndThenWhatIsChanged) {
+  Spoken logd("");
+  ASSERT_TRUE(logd.node().start());
+  EXPECT_EQ(logd.node().logctl({"node", "log-level", "debug"}).exit_code, 0);
+  EXPECT_TRUE(logd.says("log level debug (was info)\n"));
+  EXPECT_EQ(logd.node().logctl({"streams", "create", "app"}).exit_code, 0);
+  EXPECT_TRUE(logd.says(": create stream 'app': done\n"));
+  EXPECT_EQ(logd.node().logctl({"streams", "delete", "--yes", "app"}).exit_code, 0);
+  EXPECT_TRUE(logd.says(": delete stream 'app': done\n"));
+}
+
+TEST(Daemon, TellsWhereItsDataIsFromTheRoot) {
+  const TemporaryDirectory here;
+  Process process(
+      {.command = {"/bin/sh", "-c", R"(exec "$0" "$@" 2>&1)", std::string(LIGNUM_BIN_DIR) + "/logd",
+                   "--listen", "127.0.0.1:0", "--data", "./mine/"},
+       .directory = here.path()});
+  EXPECT_TRUE(process.read_until(
+      "data directory " + (std::filesystem::canonical(here.path()) / "mine").string() + " (new)"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,9 @@
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "server/group/replica.h"
 #include "server/service/call.h"
+#include "server/service/node.h"
 #include "tests/server/memory_node.h"
 #include "tests/server/sim_node.h"
 
@@ -191,6 +194,22 @@ TEST_F(Listing, TheStateOfANodeFitsWhateverIsWrong) {
   EXPECT_THAT(answer->response.stat().groups(1024).damage(), EndsWith("d..."));
   EXPECT_THAT(answer->response.stat().data_directory(), EndsWith("p..."));
   EXPECT_LT(answer->response.ByteSizeLong(), kHeaderBytesMax * 3 / 4);
+}
+
+TEST(StateOfAGroup, DamageThatIsCutLeavesNoRoomForTrouble) {
+  ReplicaStatus status;
+  status.damage = std::string(200, 'd');
+  status.trouble = std::string(300'000, 't');
+  for (const std::size_t room : std::array<std::size_t, 8>{0, 1, 2, 3, 96, 197, 198, 199}) {
+    wire::GroupStatus group;
+    encode_group(status, room, group);
+    EXPECT_EQ(group.damage(), std::string(room, 'd') + "...");
+    EXPECT_EQ(group.trouble(), "...") << room;
+  }
+  wire::GroupStatus group;
+  encode_group(status, 210, group);
+  EXPECT_EQ(group.damage(), status.damage);
+  EXPECT_EQ(group.trouble(), std::string(10, 't') + "...");
 }
 
 TEST(FailureText, IsCutBetweenCharacters) {

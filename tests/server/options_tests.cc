@@ -4,13 +4,18 @@
 #include <gtest/gtest.h>
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+#include "net/protocol_version.h"
 #include "raft/error.h"
 #include "server/command_line.h"
+#include "server/config_file.h"
 #include "server/options.h"
+#include "storage/identity_file.h"
 
 namespace lignum::server {
 namespace {
@@ -151,7 +156,10 @@ TEST(Options, CheckConfigVersionAndHelp) {
   EXPECT_THAT(checked->text, HasSubstr("is fine"));
   const auto version = world.parse({"--version"});
   ASSERT_TRUE(version);
-  EXPECT_THAT(version->text, HasSubstr("logd 0.1.0"));
+  EXPECT_EQ(version->text,
+            fmt::format("logd 0.1.0 (data format {}, {} with members; protocol {})\n",
+                        storage::kDataFormatVersion, storage::kDataFormatVersionMembers,
+                        net::kProtocolVersion));
   const auto help = world.parse({"--help"});
   ASSERT_TRUE(help);
   EXPECT_THAT(help->text, HasSubstr("Exit codes"));
@@ -167,6 +175,94 @@ TEST(Options, SizesAndDurations) {
   EXPECT_FALSE(parse_duration("90"));
   EXPECT_EQ(print_size(std::uint64_t{3} << 20), "3MiB");
   EXPECT_EQ(print_duration(std::chrono::hours(36)), "36h");
+}
+
+TEST(Options, WhatIsTooLargeSaysSo) {
+  constexpr const char* kLimit = "at most 9223372036854775807 bytes, one less than 8EiB";
+  for (const char* size : {"16EiB", "8EiB", "99999999999999TiB", "9223372036854775808",
+                           "18446744073709551615", "99999999999999999999999 kB"}) {
+    const auto parsed = parse_size(size);
+    ASSERT_FALSE(parsed) << size;
+    EXPECT_EQ(parsed.error().message(), fmt::format("'{}' is too large: {}", size, kLimit));
+  }
+  EXPECT_EQ(parse_size("7EiB"), std::uint64_t{7} << 60);
+  EXPECT_EQ(print_size(std::uint64_t{7} << 60), "7EiB");
+  EXPECT_EQ(parse_size("2PB"), 2'000'000'000'000'000U);
+  EXPECT_THAT(parse_size("99999999999999999999999 parsecs").error().message(),
+              HasSubstr("is not a size"));
+  const auto days = parse_duration("999999999999d");
+  ASSERT_FALSE(days);
+  EXPECT_EQ(days.error().message(), "'999999999999d' is too large: at most 106751991167d");
+  EXPECT_EQ(parse_duration("106751991167d"), std::chrono::days(106'751'991'167));
+}
+
+// Beyond it the node would have taken the setting and refused every stream.
+TEST(Options, RetentionBytesFitWhatIsKeptOfAStream) {
+  const auto of = [](const char* text) {
+    return World{}.parse({"--streams-retention-bytes", text});
+  };
+  const auto largest = of("9223372036854775807");
+  ASSERT_TRUE(largest) << largest.error().message();
+  EXPECT_EQ(largest->settings.options.stream_retention_bytes, 9'223'372'036'854'775'807U);
+  for (const char* text : {"9223372036854775808", "18446744073709551615"}) {
+    const auto refused = of(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code(), Errc::kInvalidArgument);
+    EXPECT_THAT(refused.error().message(),
+                testing::AllOf(HasSubstr("streams.retention_bytes"), HasSubstr("is too large")));
+  }
+}
+
+TEST(Options, AnEmptyNameOfTheFileIsRefusedOnTheCommandLine) {
+  EXPECT_EQ(World{}.error({"--config", ""}),
+            "--config: the file has no name: name one, or leave the flag out");
+  EXPECT_EQ(World{}.error({"check-config", "--config", ""}),
+            "--config: the file has no name: name one, or leave the flag out");
+  World world{.environment = {{"LOGD_CONFIG", ""}}};
+  EXPECT_EQ(world.error({}), "no error");
+}
+
+TEST(Options, TextWithoutQuotesIsExplained) {
+  const auto error_of = [](const char* file) {
+    return World{.file = file}.error({"--config", "logd.toml"});
+  };
+  constexpr const char* kHint = "; text needs quotes, such as listen = \"127.0.0.1:7400\"";
+  for (const char* file : {"listen = 127.0.0.1:7711\n", "groups = 1\ndata = /srv/lignum\n",
+                           "[log]\nlevel = info", "[streams]\nretention = 30d\n"}) {
+    EXPECT_THAT(error_of(file), testing::EndsWith(kHint)) << file;
+  }
+  for (const char* file : {"data = \"/srv\n", "groups = \n", "groups = # none\n", "groups\n"}) {
+    EXPECT_THAT(error_of(file), testing::Not(HasSubstr("quotes, such"))) << file;
+  }
+}
+
+TEST(Options, CheckConfigCountsValuesThatDiffer) {
+  World world{.file = "groups = 8\nlisten = \"127.0.0.1:7400\"\nlanes = 2\n"};
+  const auto checked = world.parse({"check-config", "--config", "logd.toml"});
+  ASSERT_TRUE(checked) << checked.error().message();
+  EXPECT_THAT(checked->text, HasSubstr("(1 of 14 settings differs from the defaults)"));
+  world.file = "groups = 8\n";
+  EXPECT_THAT(world.parse({"check-config", "--config", "logd.toml"})->text,
+              HasSubstr("(0 of 14 settings differ from the defaults)"));
+}
+
+TEST(ConfigFile, WhatCannotBeReadIsNamed) {
+  const std::string directory = testing::TempDir();
+  const auto refused = [](const std::string& name, const std::string& why) {
+    const auto text = read_config_file(name);
+    ASSERT_FALSE(text) << name;
+    EXPECT_EQ(text.error().code(), Errc::kInvalidArgument);
+    EXPECT_EQ(text.error().message(),
+              fmt::format("cannot read the configuration file '{}': {}", name, why));
+  };
+  refused(directory, "Is a directory");
+  refused(directory + "/gone.toml", "No such file or directory");
+  // Reading at 0 is an EIO there.
+  refused("/proc/self/mem", "Input/output error");
+  refused("/dev/zero", "it is larger than 1048576 bytes, so it is probably another file");
+  const std::string name = directory + "/options_tests.toml";
+  std::ofstream(name) << "groups = 1\n";
+  EXPECT_EQ(read_config_file(name), "groups = 1\n");
 }
 
 // Found by fuzz_options: such a value printed as a file that could not be read back.

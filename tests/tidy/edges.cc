@@ -24,8 +24,8 @@ struct Edge {
 const Names kNetEdges = {"net/client.cc",        "net/client_shell", "net/client_socket",
                          "net/client_tail.",     "net/lanes",        "net/rpc_",
                          "net/connection_census"};
-const Names kServerEdges = {"server/app", "server/main", "server/lane_", "server/work_pool",
-                            "server/logging"};
+const Names kServerEdges = {"server/app",       "server/main",    "server/lane_",
+                            "server/work_pool", "server/logging", "server/signals"};
 const Names kOutside = {"cli/", "jepsen/live/", "jepsen/seed_farm.", "tests/"};
 
 Names operator+(Names left, const Names& right) {

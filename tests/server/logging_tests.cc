@@ -1,0 +1,81 @@
+// The node's log on a pipe: what a reader gets, and what happens while there is none.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+
+#include <fmt/format.h>
+#include "server/group/ports.h"
+#include "server/logging.h"
+#include "server/options.h"
+
+namespace lignum::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class LoggingTest : public ::testing::Test {
+ protected:
+  LoggingTest() { EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0); }
+  ~LoggingTest() override {
+    for (const int end : ends) ::close(end);
+  }
+  // What is in the pipe now.
+  std::string read_pipe() {
+    EXPECT_EQ(::fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    std::string out;
+    std::array<char, 65536> buffer{};
+    while (true) {
+      const ssize_t count = ::read(ends[0], buffer.data(), buffer.size());
+      if (count <= 0) return out;
+      out.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+  }
+
+  std::array<int, 2> ends{};
+};
+
+TEST_F(LoggingTest, LinesThatNobodyReadsAreCountedAndHoldNothingUp) {
+  Logging logging({.format = LogFormat::kLogfmt, .fd = ends[1]});
+  constexpr int kLines = 2000;
+  for (int i = 0; i < kLines; ++i) {
+    logging.write(Severity::kInfo, fmt::format("line {} {}", i, std::string(100, 'x')));
+  }
+  const std::string first = read_pipe();
+  EXPECT_THAT(first, HasSubstr("line 0 "));
+  EXPECT_THAT(first, Not(HasSubstr(fmt::format("line {} ", kLines - 1))));
+  const auto written = std::count(first.begin(), first.end(), '\n');
+  logging.write(Severity::kInfo, "somebody reads again");
+  const std::string second = read_pipe();
+  EXPECT_THAT(second, HasSubstr(fmt::format("level=warn message=\"{} lines of this log are lost",
+                                            kLines - written)));
+  EXPECT_THAT(second, HasSubstr("somebody reads again"));
+}
+
+TEST_F(LoggingTest, ALineLongerThanThePipeIsCutAndTheNextBeginsAnew) {
+  Logging logging({.format = LogFormat::kHuman, .fd = ends[1]});
+  logging.write(Severity::kInfo, std::string(200'000, 'x'));
+  EXPECT_THAT(read_pipe(), Not(HasSubstr("\n")));
+  logging.write(Severity::kInfo, "next");
+  const std::string second = read_pipe();
+  EXPECT_EQ(second.front(), '\n');
+  EXPECT_THAT(second, HasSubstr("1 line of this log is lost"));
+  EXPECT_THAT(second, HasSubstr("info  next\n"));
+}
+
+TEST_F(LoggingTest, ColoursGoAroundTheLevel) {
+  Logging logging({.colour = true, .fd = ends[1]});
+  logging.write(Severity::kWarn, "mind");
+  EXPECT_THAT(read_pipe(), HasSubstr("\x1B[33m\x1B[1mwarning\x1B[m mind\n"));
+}
+
+}  // namespace
+}  // namespace lignum::server
