@@ -179,7 +179,9 @@ TEST(CommandLine, WaitsAreLongerThanNothingAndShorterThanALifetime) {
   for (const std::string flag : {"--timeout", "--deadline"}) {
     for (const std::string text :
          {"0s", "0ms", "0.0001us", "36501d", "99999999w", "-5s", "", "5"}) {
-      EXPECT_THAT(refusal_of({"append", "app", flag + "=" + text}), HasSubstr(flag + ": ")) << text;
+      std::string word = flag + "=";
+      word += text;
+      EXPECT_THAT(refusal_of({"append", "app", word}), HasSubstr(flag + ": ")) << text;
     }
   }
   EXPECT_EQ(global_of({"--timeout", "36500d", "stat"}).timeout, std::chrono::days(36500));
