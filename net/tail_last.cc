@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "raft/check.h"
 #include "raft/types.h"
 
 namespace lignum::net {
@@ -67,6 +68,11 @@ LastSearch::Verdict LastSearch::next_window() {
   return Verdict::kAskAgain;
 }
 
+Offset LastSearch::scan_start(std::size_t shard) const {
+  CHECK(enough_.has_value());
+  return enough_->starts.at(shard);
+}
+
 void LastSearch::on_record(std::size_t shard, Offset offset) {
   if (count_ == 0) {
     return;
@@ -78,6 +84,7 @@ void LastSearch::on_record(std::size_t shard, Offset offset) {
 }
 
 std::optional<std::vector<Offset>> LastSearch::on_scanned() {
+  CHECK(enough_.has_value());
   if (ring_.size() < count_ && !enough_->everything) {
     target_ = std::min(enough_->records, kRecordsMax / kExcess) * kExcess;
     too_short_ = enough_->span;

@@ -44,7 +44,7 @@ class LastSearch {
   // Takes the offsets at window_start(). kAskAgain: too few or far too many; kScan: count them.
   [[nodiscard]] Verdict on_window(std::span<const TailBounds> at);
   // Where the scan of the window found reads; after kScan.
-  [[nodiscard]] Offset scan_start(std::size_t shard) const { return enough_->starts.at(shard); }
+  [[nodiscard]] Offset scan_start(std::size_t shard) const;
   [[nodiscard]] Offset end(std::size_t shard) const { return ends_.at(shard).watermark; }
 
   [[nodiscard]] const std::vector<TailBounds>& ends() const { return ends_; }

@@ -15,7 +15,7 @@
 
 #include "jepsen/sim/sim_disk.h"
 #include "raft/error.h"
-#include "raft/output.h"
+#include "raft/hard_state.h"
 #include "raft/types.h"
 #include "storage/file.h"
 #include "storage/hard_state_block.h"
