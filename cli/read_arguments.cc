@@ -78,12 +78,16 @@ Result<void> resolve_end(const ReadArguments& arguments, TimeUs now, ReadOptions
     options.until = until;
   }
   if (!arguments.to) return {};
+  // An offset may stand beside a time: whichever comes first ends it.
   if (const auto offset = parse_whole_number(*arguments.to)) {
     if (!options.streams.front().contains('/')) {
       return offset_without_shard("--to");
     }
     options.to_offset = *offset;
     return {};
+  }
+  if (arguments.until) {
+    return fail(Errc::kInvalidArgument, "--to and --until both name a time: give one");
   }
   TRY_ASSIGN(time, flag_value("--to", parse_time(*arguments.to, now)));
   options.until = time;
@@ -119,6 +123,9 @@ Result<void> resolve_start(const ReadArguments& arguments, TimeUs now, ReadOptio
 }  // namespace
 
 Result<ReadOptions> resolve(ReadArguments arguments, TimeUs now) {
+  if (arguments.from && arguments.since) {
+    return fail(Errc::kInvalidArgument, "--from and --since both say where to begin: give one");
+  }
   ReadOptions options = std::move(arguments.options);
   options.follow = arguments.follow;
   TRY(split_words(arguments.words, options));

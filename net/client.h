@@ -272,8 +272,8 @@ class Client {
   // or deleted meanwhile may or may not be among them, every other is there once.
   virtual Result<std::vector<StreamDescription>> list_streams() = 0;
   virtual Result<StreamDescription> describe_stream(std::string_view name) = 0;
-  // Returns the new first offset. `before` is clamped to the shard: above its end, everything that
-  // is there then is deleted, so check first what came from a person's hand.
+  // Deletes the records below `before`; returns the first offset kept. kOffsetOutOfRange above the
+  // end of the shard, and nothing is deleted; below the first record there is nothing to do.
   virtual Result<Offset> trim(std::string_view stream, ShardNumber shard, Offset before) = 0;
   virtual Result<void> delete_stream(std::string_view name) = 0;
   virtual Result<NodeStat> stat() = 0;

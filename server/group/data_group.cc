@@ -379,15 +379,22 @@ void DataGroup::trim(ShardKey key, Offset before, std::int64_t deadline_monotoni
   if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));
   const Shard* shard = state_->find(key);
   if (shard == nullptr) return reply(refuse(not_open(key)));
-  const Offset start = std::min(before, shard->next);
-  if (start <= shard->start) return reply(TrimOutcome{.start = shard->start});
-  const auto id = propose_command(encode_trim_shard(key, start), EntryUse::kGivesSpaceBack);
+  // A slip: clamped, it would delete everything.
+  if (before > shard->next) {
+    return reply(std::unexpected(Refusal{
+        .error = Error(Errc::kOffsetOutOfRange,
+                       fmt::format("offset {} is above the end, {}: nothing was trimmed",
+                                   before.value(), shard->next.value())),
+        .bounds = ShardBounds{.start = shard->start, .next = shard->next}}));
+  }
+  if (before <= shard->start) return reply(TrimOutcome{.start = shard->start});
+  const auto id = propose_command(encode_trim_shard(key, before), EntryUse::kGivesSpaceBack);
   if (!id) return reply(refuse(id.error()));
   const auto waits = replica_.wait_for(*id, deadline_monotonic_us,
-                                       [start, reply = std::move(reply)](Fate fate) mutable {
+                                       [before, reply = std::move(reply)](Fate fate) mutable {
                                          if (fate != Fate::kApplied)
                                            return reply(std::unexpected(not_applied(fate)));
-                                         reply(TrimOutcome{.start = start});
+                                         reply(TrimOutcome{.start = before});
                                        });
   CHECK(waits.has_value());
 }

@@ -341,6 +341,9 @@ TEST(CommandLine, ReadTakesOffsetsOfOneShard) {
   EXPECT_EQ(times.start.time, kNow - 3'600'000'000);
   EXPECT_EQ(times.until, kNow - 300'000'000);
   EXPECT_THAT(refusal_of({"read", "app", "--from", "10"}), HasSubstr("STREAM/SHARD"));
+  EXPECT_THAT(refusal_of({"read", "app", "--from", "1h", "--since", "2h"}), HasSubstr("give one"));
+  EXPECT_THAT(refusal_of({"read", "app", "--to", "1h", "--until", "2h"}), HasSubstr("give one"));
+  EXPECT_EQ(verb_of<ReadOptions>({"read", "app/3", "--to", "9", "--until", "2h"}).to_offset, 9U);
   EXPECT_THAT(refusal_of({"read", "app", "--to", "10"}), HasSubstr("STREAM/SHARD"));
   EXPECT_THAT(refusal_of({"read", "app/0", "web"}), HasSubstr("one can be read"));
   EXPECT_THAT(refusal_of({"read", "host=web1"}), HasSubstr("name a stream"));

@@ -143,17 +143,23 @@ TEST_F(FrontDoor, AShardThatIsNotThereIsNotFound) {
   }
 }
 
-// As net/proto/client.proto says.
-TEST_F(FrontDoor, ATrimAboveTheEndKeepsWhatIsStillToCome) {
+TEST_F(FrontDoor, ATrimAboveTheEndDeletesNothing) {
   start();
   stream = create("app");
   append(stream, 0, 5);
   wire::Request trim;
   trim.mutable_trim()->set_stream(stream);
-  trim.mutable_trim()->set_before_offset(UINT64_MAX);
+  for (const std::uint64_t above : {std::uint64_t{6}, std::numeric_limits<std::uint64_t>::max()}) {
+    trim.mutable_trim()->set_before_offset(above);
+    const auto answer = node->call(trim);
+    EXPECT_EQ(code_of(answer), Errc::kOffsetOutOfRange);
+    EXPECT_EQ(answer->response.failure().start_offset(), 0U);
+    EXPECT_EQ(answer->response.failure().next_offset(), 5U);
+  }
+  EXPECT_EQ(node->call(testing::read_request(stream, 0, 0))->response.read().batches_size(), 1);
+  trim.mutable_trim()->set_before_offset(5);
   EXPECT_EQ(node->call(trim)->response.trim().start_offset(), 5U);
   EXPECT_EQ(append(stream, 0, 1)->response.append().base_offset(), 5U);
-  EXPECT_EQ(node->call(testing::read_request(stream, 0, 5))->response.read().batches_size(), 1);
 }
 
 TEST_F(FrontDoor, TimesAtTheEdgesAreAnswered) {
