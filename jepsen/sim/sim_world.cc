@@ -93,8 +93,9 @@ std::uint64_t SimDisk::World::used() const {
 }
 
 std::uint64_t SimDisk::World::room_for(std::uint64_t wanted) {
-  if (used_at_most_ + wanted <= options_.capacity_bytes) {
-    used_at_most_ += wanted;
+  if (!used_at_most_) used_at_most_ = used();
+  if (*used_at_most_ + wanted <= options_.capacity_bytes) {
+    *used_at_most_ += wanted;
     return wanted;
   }
   const std::uint64_t taken = used();
