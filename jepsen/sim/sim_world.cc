@@ -79,10 +79,7 @@ SimDisk::World::Verdict SimDisk::World::judge(const Attempt& call) {
 }
 
 std::uint64_t SimDisk::World::used() const {
-  std::uint64_t total = 0;
-  for (const auto& [path, inode] : files_of(*root_)) {
-    total += inode->size();
-  }
+  std::uint64_t total = bytes_below(*root_);
   for (const auto& weak : unlinked_) {
     const auto inode = weak.lock();
     if (inode && inode->links == 0 && inode->handles > 0) {
