@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 #include "jepsen/seed_farm.h"
+#include "jepsen/seed_report.h"
 #include "jepsen/sim/world.h"
 #include "raft/mutant_list.h"
 

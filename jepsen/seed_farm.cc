@@ -1,9 +1,11 @@
 #include "jepsen/seed_farm.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/poll.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,7 +28,7 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "jepsen/check/history.h"
+#include "jepsen/seed_report.h"
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
 #include "jepsen/sim/workload.h"
@@ -112,6 +114,27 @@ void write_all(int file, std::string_view text) {
   }
 }
 
+// A node lost its power or its process, or was cut off from others.
+bool shaken(const std::map<std::string, std::uint64_t>& faults) {
+  constexpr std::array<std::string_view, 4> kKinds = {"power cut", "process killed", "partition",
+                                                      "leader deposed"};
+  return std::ranges::any_of(
+      kKinds, [&](std::string_view kind) { return faults.contains(std::string(kind)); });
+}
+
+// Of the processes that have ended.
+double processor_seconds() {
+  rusage usage{};
+  CHECK(::getrusage(RUSAGE_CHILDREN, &usage) == 0);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// Smaller pieces of memory lie in the heap; so much of that a worker keeps where it is free.
+constexpr int kMappedBytesMin = 32 << 20;
+constexpr int kKeptBytes = 256 << 20;
 // How often the time is looked at.
 constexpr int kLookEveryMs = 100;
 
@@ -137,6 +160,7 @@ class Farm {
     while (!workers_.empty()) turn();
     if (progress_) fmt::print(stderr, "\r{:70}\r", "");
     report_.seconds = seconds();
+    report_.processor_seconds = processor_seconds() - used_before_;
     report_.jobs = jobs_;
     for (const std::uint64_t hash : hashes_) {
       report_.hash = (report_.hash ^ hash) * 0x9FB21C651E98DF25ULL;
@@ -162,6 +186,9 @@ class Farm {
   }
 
   [[noreturn]] void work(std::size_t next, int pipe) const {
+    // What one run gives back serves the next: to the kernel it would go page by page.
+    CHECK(::mallopt(M_MMAP_THRESHOLD, kMappedBytesMin) == 1);
+    CHECK(::mallopt(M_TRIM_THRESHOLD, kKeptBytes) == 1);
 #ifdef LIGNUM_MUTANTS
     selected_mutant() = options_.mutant;
     // What a CHECK says about a bug that was put there is no news.
@@ -230,6 +257,10 @@ class Farm {
     sum.reads += decoded.counts.reads;
     sum.tailed += decoded.counts.tailed;
     sum.killed += decoded.counts.killed;
+    if (shaken(decoded.faults)) {
+      ++report_.shaken_seeds;
+      report_.acked_in_shaken += decoded.counts.acked;
+    }
     report_.snapshots += decoded.snapshots;
     for (const auto& [kind, count] : decoded.faults) report_.faults[kind] += count;
     for (const auto& [point, count] : decoded.rare) report_.rare[point] += count;
@@ -278,6 +309,7 @@ class Farm {
   const FarmOptions options_;
   const unsigned jobs_;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  const double used_before_ = processor_seconds();
   bool stopping_ = false;
   std::vector<std::uint64_t> hashes_;
   std::vector<Worker> workers_;
@@ -285,53 +317,10 @@ class Farm {
   const bool progress_ = ::isatty(STDERR_FILENO) == 1;
 };
 
-void print_counts(const WorkloadCounts& counts, std::uint64_t snapshots) {
-  fmt::print(
-      "  acked appends {}, records {}, unknown {}, refused {}, mismatches {}, reads {}, "
-      "tailed records {}, clients killed {}, snapshots sent {}\n",
-      counts.acked, counts.records, counts.unknown, counts.failed, counts.mismatches, counts.reads,
-      counts.tailed, counts.killed, snapshots);
-}
-
-template <class Counts>
-void print_by_name(const char* title, const Counts& counts) {
-  fmt::print("  {}:", title);
-  for (const auto& [name, count] : counts) fmt::print(" {} {},", name, count);
-  fmt::print("\n");
-}
-
 }  // namespace
-
-Verdict FarmReport::worst() const {
-  for (const Verdict verdict : {Verdict::kSafety, Verdict::kCrash, Verdict::kLiveness}) {
-    if (std::ranges::find(failed, verdict, &FailedSeed::verdict) != failed.end()) return verdict;
-  }
-  return Verdict::kClean;
-}
 
 FarmReport run_seeds(const std::vector<std::uint64_t>& seeds, const FarmOptions& options) {
   return Farm(seeds, options).run();
-}
-
-void print_report(const RunReport& report) {
-  fmt::print("  {}{}{}\n", verdict_name(report.verdict), report.what.empty() ? "" : ": ",
-             report.what);
-  fmt::print("  simulated {:.3f} s in {} events, trace {:016x}\n",
-             static_cast<double>(report.simulated) / 1e6, report.steps, report.trace_hash);
-  print_counts(report.counts, report.snapshots);
-  print_by_name("faults", report.faults);
-  print_by_name("rare paths", report.rare);
-}
-
-void print_summary(const FarmReport& report) {
-  const double simulated = static_cast<double>(report.simulated) / 1e6;
-  fmt::print("{} seeds, {} failed, {:.0f} s simulated in {:.1f} s by {} processes: ", report.seeds,
-             report.failed.size(), simulated, report.seconds, report.jobs);
-  fmt::print("{:.0f} simulated seconds a second and process, {} events, traces {:016x}\n",
-             simulated / report.seconds / report.jobs, report.steps, report.hash);
-  print_counts(report.counts, report.snapshots);
-  print_by_name("faults", report.faults);
-  print_by_name("rare paths", report.rare);
 }
 
 }  // namespace lignum::jepsen

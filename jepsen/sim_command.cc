@@ -20,6 +20,7 @@
 #include "jepsen/explore/small_scope.h"
 #include "jepsen/mutant_hunt.h"
 #include "jepsen/seed_farm.h"
+#include "jepsen/seed_report.h"
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
 #include "jepsen/sim/shrink.h"

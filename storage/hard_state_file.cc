@@ -151,6 +151,15 @@ Result<HardStateFile::Examined> HardStateFile::examine(Directory& directory) {
   return examined;
 }
 
+Result<HardStateFile::Loaded> HardStateFile::peek(Directory& directory, GroupId group) {
+  TRY_ASSIGN(raw, directory.open(kHardStateFileName, OpenMode::kRead));
+  HardStateFile file(std::move(raw), directory.path() + "/" + kHardStateFileName);
+  TRY(file.read_header());
+  if (group.value() >= file.capacity_) return Loaded{};
+  TRY_ASSIGN(record, file.read_group(group));
+  return loaded_of(group, record);
+}
+
 Result<HardStateFile::GoodHeaders> HardStateFile::read_header() {
   AlignedBuffer buffer(kHardStateHeaderCopies * kBlockBytes);
   TRY(file_->read_at(0, buffer.span()));
@@ -254,14 +263,16 @@ Result<HardStateFile::Loaded> HardStateFile::load(GroupId group) const {
   if (found == groups_.end()) {
     return Loaded{};
   }
-  if (found->second.lost) {
-    std::string message = "the hard state of group " + std::to_string(group.value()) + " is lost";
-    for (const std::string& damage : found->second.loaded.damage) {
-      message += "; " + damage;
-    }
-    return fail(Errc::kCorrupt, std::move(message));
+  return loaded_of(group, found->second);
+}
+
+Result<HardStateFile::Loaded> HardStateFile::loaded_of(GroupId group, const GroupRecord& record) {
+  if (!record.lost) return record.loaded;
+  std::string message = "the hard state of group " + std::to_string(group.value()) + " is lost";
+  for (const std::string& damage : record.loaded.damage) {
+    message += "; " + damage;
   }
-  return found->second.loaded;
+  return fail(Errc::kCorrupt, std::move(message));
 }
 
 Result<void> HardStateFile::store(GroupId group, const raft::HardState& state) {

@@ -70,6 +70,9 @@ class HardStateFile {
   // for another format version. A file cut short is damage of the groups behind the cut.
   [[nodiscard]] static Result<std::unique_ptr<HardStateFile>> open(Directory& directory);
 
+  // What open() and load() would say of one group; reads no other, and changes nothing.
+  [[nodiscard]] static Result<Loaded> peek(Directory& directory, GroupId group);
+
   // The file as it lies there.
   struct Examined {
     struct BadBlock {
@@ -133,6 +136,8 @@ class HardStateFile {
   using GoodHeaders = std::array<bool, kHardStateHeaderCopies>;
   [[nodiscard]] Result<GoodHeaders> read_header();
   [[nodiscard]] Result<GroupRecord> read_group(GroupId group) const;
+  // What is good of it; kCorrupt where it is lost.
+  [[nodiscard]] static Result<Loaded> loaded_of(GroupId group, const GroupRecord& record);
   [[nodiscard]] Result<void> heal(const std::map<GroupId, GroupRecord>& groups);
 
   std::uint64_t enqueue(GroupId group, const raft::HardState& state) EXCLUDES(mutex_);

@@ -187,12 +187,13 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
 // once more.
 Result<void> LogRecovery::write_again(File& file, Bytes bytes, const TailScan& scan) {
   std::uint64_t at = std::min(scan.flushed, scan.end) / kBlockBytes * kBlockBytes;
-  AlignedBuffer buffer(kRewriteBytes);
+  const std::uint64_t left = scan.end - std::min(at, scan.end);
+  AlignedBuffer buffer = AlignedBuffer::for_overwrite(std::min<std::uint64_t>(kRewriteBytes, left));
   while (at < scan.end) {
     const std::size_t kept = std::min<std::uint64_t>(kRewriteBytes, scan.end - at);
-    const std::size_t whole = (kept + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
-    std::ranges::fill(buffer.span(), std::byte{0});
+    const std::size_t whole = round_up_to_block(kept);
     std::ranges::copy(bytes.subspan(at, kept), buffer.span().begin());
+    std::ranges::fill(buffer.span().subspan(kept, whole - kept), std::byte{0});
     TRY(file.write_at(at, buffer.bytes().first(whole)));
     at += whole;
   }

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <variant>
@@ -28,12 +30,15 @@ struct LaterFrame {
   std::uint64_t flushed = 0;
 };
 
-// What the frames behind `after` say: the highest position that was flushed when one of them was
+// What the frames behind scan.end say: the highest position that was flushed when one of them was
 // written, and where the last of them lies.
-std::optional<LaterFrame> evidence_behind(Bytes bytes, SegmentId segment, std::uint64_t after) {
+std::optional<LaterFrame> evidence_behind(const TailScan& scan, Bytes bytes, SegmentId segment) {
   std::optional<LaterFrame> found;
-  const std::uint64_t first = (after / kFrameAlignment + 1) * kFrameAlignment;
-  for (std::uint64_t at = first; at + kEnvelopeBytes <= bytes.size(); at += kFrameAlignment) {
+  const std::uint64_t first = (scan.end / kFrameAlignment + 1) * kFrameAlignment;
+  // No frame begins in zeros.
+  const std::uint64_t last = std::min<std::uint64_t>(scan.content_end, bytes.size());
+  for (std::uint64_t at = first; at < last && at + kEnvelopeBytes <= bytes.size();
+       at += kFrameAlignment) {
     if (load_le<std::uint32_t>(bytes, at) != kFrameMagic) continue;
     const auto frame = decode_frame(bytes.subspan(at), segment, at);
     if (!frame) continue;
@@ -81,7 +86,7 @@ void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnatio
 // Torn or damaged?
 std::string judge(const TailScan& scan, Bytes bytes, SegmentId segment) {
   if (mutant(Mutant::kDamageTakenForTornTail)) return "";
-  const auto later = evidence_behind(bytes, segment, scan.end);
+  const auto later = evidence_behind(scan, bytes, segment);
   const bool flushed_past = later && later->flushed > scan.end;
   const bool too_far = later && later->position - scan.end > kInFlightWindowMax;
   if (flushed_past) return fmt::format("byte {} was flushed after it", later->flushed);
@@ -93,6 +98,12 @@ std::string judge(const TailScan& scan, Bytes bytes, SegmentId segment) {
 
 std::uint64_t content_end(Bytes bytes, std::uint64_t from) {
   std::uint64_t end = bytes.size();
+  // Most of a segment that was prepared is zeros: a block at a time.
+  constexpr std::array<std::byte, kBlockBytes> kZeros{};
+  while (end >= from + kBlockBytes &&
+         std::memcmp(bytes.data() + end - kBlockBytes, kZeros.data(), kBlockBytes) == 0) {
+    end -= kBlockBytes;
+  }
   while (end > from && bytes[end - 1] == std::byte{0}) --end;
   return std::max(end, from);
 }
@@ -103,8 +114,8 @@ TailScan scan_tail(Bytes bytes, const SegmentRecord& record, GroupIncarnation in
   scan.end = kFramesStart;
   scan.flushed = kFramesStart;
   take_frames(scan, bytes, record.id, incarnation);
-  scan.damage = judge(scan, bytes, record.id);
   scan.content_end = content_end(bytes, scan.end);
+  scan.damage = judge(scan, bytes, record.id);
   return scan;
 }
 

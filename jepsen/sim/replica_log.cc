@@ -102,8 +102,7 @@ bool durably_holds(SimDisk& disk, const server::SegmentStoreOptions& limits, Gro
 Result<raft::HardState> durable_hard_state(SimDisk& disk, GroupId group) {
   const WithoutBuggify plain;
   const auto root = disk.root();
-  TRY_ASSIGN(file, storage::HardStateFile::open(*root));
-  TRY_ASSIGN(loaded, file->load(group));
+  TRY_ASSIGN(loaded, storage::HardStateFile::peek(*root, group));
   return loaded.state.value_or(raft::HardState{});
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -141,31 +142,42 @@ class Run final : public NodeWatcher {
     if (!steps(world_.now() + kDrainMax, [this] { return workload_->idle(); })) {
       return late("an append has neither an answer nor a deadline");
     }
-    std::string apart;
-    if (!steps(world_.now() + plan_.calm_max, [this, &apart] { return converged(apart); })) {
-      return late(apart);
+    if (!steps(world_.now() + plan_.calm_max, [this] { return !apart(); })) {
+      if (const auto found = apart()) late(found->describe());
+      return;
     }
     audit();
   }
 
-  // Every replica has applied what every other has. If not, `apart` names one that has not.
-  bool converged(std::string& apart) {
+  // A replica that has not applied what others have; without a group: a node that does not serve.
+  struct Apart {
+    HostNumber node = 0;
+    std::optional<GroupId> group{};
+    Index applied{};
+    Index others{};
+    [[nodiscard]] std::string describe() const {
+      if (!group) return fmt::format("node {} does not serve", node);
+      return fmt::format("node {}, group {}: applied {}, others {}", node, group->value(),
+                         applied.value(), others.value());
+    }
+  };
+
+  // None where every replica has applied what every other has.
+  std::optional<Apart> apart() {
     std::map<GroupId, Index> applied;
     for (const auto& node : nodes_) {
-      if (node->state() != SimNode::State::kServing) {
-        apart = fmt::format("node {} does not serve", node->number());
-        return false;
-      }
+      if (node->state() != SimNode::State::kServing) return Apart{.node = node->number()};
       for (const server::Replica* replica : node->host()->replicas()) {
         const Index own = replica->applied().index;
         const auto [other, first] = applied.try_emplace(replica->group(), own);
         if (first || other->second == own) continue;
-        apart = fmt::format("node {}, group {}: applied {}, others {}", node->number(),
-                            replica->group().value(), own.value(), other->second.value());
-        return false;
+        return Apart{.node = node->number(),
+                     .group = replica->group(),
+                     .applied = own,
+                     .others = other->second};
       }
     }
-    return true;
+    return std::nullopt;
   }
 
   void audit() {

@@ -1,5 +1,6 @@
 #include "jepsen/sim/run_plan.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,7 @@ namespace {
 using net::kMillisecond;
 using net::kSecond;
 
+constexpr std::uint32_t kSmallBurstMax = 8;
 constexpr std::size_t kSegmentBytesLeast = std::size_t{68} << 10;
 
 // One of the values.
@@ -48,7 +50,8 @@ std::uint32_t draw_rate(Random& random, std::uint32_t most) {
 
 NodePlan draw_node(Random& random) {
   NodePlan plan;
-  plan.data_groups = static_cast<std::uint32_t>(1 + random.below(3));
+  // Mostly one: a group that does nothing costs as much as one that does.
+  plan.data_groups = pick(random, std::array<std::uint32_t, 4>{1, 1, 2, 3});
   plan.segments.segment_bytes_min =
       random.chance(1, 2) ? kSegmentBytesLeast : storage::kSegmentBytesMin;
   plan.segments.segment_bytes_max =
@@ -87,7 +90,7 @@ WorkloadPlan draw_workload(Random& random) {
   // Busy or almost idle: what goes wrong between two operations needs few of them.
   plan.pause_most = (draw_between(random, 10, 30) * kMillisecond) << random.below(6);
   plan.in_flight_max = pick(random, std::array<std::uint32_t, 3>{1, 8, 64});
-  plan.burst_max = static_cast<std::uint32_t>(1 + random.below(8));
+  plan.burst_max = static_cast<std::uint32_t>(1 + random.below(kSmallBurstMax));
   plan.value_bytes_max = pick(random, std::array<std::size_t, 4>{12, 100, 500, 3000});
   plan.mix.conditional = random.chance(1, 2) ? 5 : 0;
   plan.mix.read = static_cast<std::uint32_t>(5 + random.below(20));
@@ -97,6 +100,12 @@ WorkloadPlan draw_workload(Random& random) {
   // One record a batch, few, or many.
   plan.producer.batch_bytes = pick(random, std::array<std::size_t, 3>{1, 2000, 256 << 10});
   plan.producer.linger = random.chance(1, 4) ? 5 * kMillisecond : 0;
+  // Many at once and seldom: what an append costs here is mostly what its batch costs.
+  if (plan.producer.batch_bytes > 1 && random.chance(1, 2)) {
+    plan.in_flight_max = 512;
+    plan.burst_max = std::uint32_t{32} << random.below(4);
+    plan.pause_most = std::max(plan.pause_most, 200 * kMillisecond);
+  }
   plan.producer.append_deadline = draw_between(random, 2, 30) * kSecond;
   plan.producer.attempt_timeout = draw_between(random, 500, 5'000) * kMillisecond;
   return plan;
@@ -161,6 +170,10 @@ RunPlan draw_plan(std::uint64_t seed) {
     plan.workload.value_bytes_max = 3000;
     plan.faults.lasts_most = draw_between(random, 5, 25) * kSecond;
   }
+  // Of large bursts a segment shall take several.
+  if (plan.workload.burst_max > kSmallBurstMax) {
+    plan.workload.value_bytes_max = std::min<std::size_t>(plan.workload.value_bytes_max, 200);
+  }
   // Fewer than there are users: each is forgotten again and again. A stream of chance of its own.
   Random sessions(seed, "sessions");
   if (sessions.chance(1, 4)) plan.node.producer_sessions_max = 1 + sessions.below(3);
@@ -180,12 +193,14 @@ std::string RunPlan::describe() const {
   return fmt::format(
       "seed {}: {} nodes, ticks of {} ms, window {} x {} bytes, {}+1 groups, segments {}..{} KiB, "
       "{} users, {} streams x {} shards, {} producers remembered, "
-      "pauses up to {} ms, {} in flight, batches of {} bytes, values of {} bytes, {} s of faults",
+      "pauses up to {} ms, bursts of {}, {} in flight, batches of {} bytes, values of {} bytes, {} "
+      "s of faults",
       seed, nodes, node.tick_us / kMillisecond, node.raft.inflight_messages_max,
       node.raft.append_bytes_max, node.data_groups, node.segments.segment_bytes_min >> 10,
       node.segments.segment_bytes_max >> 10, workload.users, workload.streams, workload.shards,
-      node.producer_sessions_max, workload.pause_most / kMillisecond, workload.in_flight_max,
-      workload.producer.batch_bytes, workload.value_bytes_max, fire / kSecond);
+      node.producer_sessions_max, workload.pause_most / kMillisecond, workload.burst_max,
+      workload.in_flight_max, workload.producer.batch_bytes, workload.value_bytes_max,
+      fire / kSecond);
 }
 
 }  // namespace lignum::jepsen

@@ -61,6 +61,26 @@ SafetyChecks::SafetyChecks(World& world) : world_(world), random_(world.stream("
 void SafetyChecks::watch(std::vector<SimNode*> nodes) {
   nodes_ = std::move(nodes);
   seen_.resize(nodes_.size());
+  watched_.resize(nodes_.size());
+}
+
+const SafetyChecks::Watched& SafetyChecks::watched(SimNode& node) {
+  Watched& watched = watched_.at(node.number());
+  if (watched.life == node.lives() && !watched.replicas.empty()) return watched;
+  watched = {.life = node.lives(), .replicas = {}};
+  server::GroupHost* const host = node.host();
+  if (host == nullptr) return watched;
+  for (const server::Replica* replica : host->replicas()) {
+    watched.replicas.emplace_back(replica, &seen_.at(node.number())[replica->group()]);
+  }
+  return watched;
+}
+
+const server::Replica* SafetyChecks::find_replica(SimNode& node, GroupId group) {
+  for (const auto& [replica, seen] : watched(node).replicas) {
+    if (replica->group() == group) return replica;
+  }
+  return nullptr;
 }
 
 void SafetyChecks::breach(const SimNode& node, GroupId group, const std::string& what) {
@@ -69,15 +89,15 @@ void SafetyChecks::breach(const SimNode& node, GroupId group, const std::string&
 }
 
 void SafetyChecks::look_at(SimNode& node) {
-  server::GroupHost* const host = node.host();
-  if (host == nullptr || node.state() != SimNode::State::kServing) return;
-  for (const server::Replica* replica : host->replicas()) look_at_replica(node, *replica);
+  if (node.state() != SimNode::State::kServing) return;
+  for (const auto& [replica, seen] : watched(node).replicas) {
+    look_at_replica(node, *replica, *seen);
+  }
 }
 
-void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica) {
+void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica, Seen& seen) {
   const GroupId group = replica.group();
   const raft::Core& core = replica.core();
-  Seen& seen = seen_.at(node.number())[group];
   const Index applied = replica.applied().index;
   const bool leads = core.role() == raft::Role::kLeader;
   look_at_peers(node, replica, seen);
@@ -194,6 +214,10 @@ void SafetyChecks::look_at_old_leader(SimNode& node, const server::Replica& repl
 
 void SafetyChecks::look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen) {
   const raft::Core& core = replica.core();
+  if (core.role() != raft::Role::kLeader) {
+    seen.peers.clear();
+    return;
+  }
   std::vector<raft::PeerStatus> peers = core.peers();
   if (seen.leads && seen.life == node.lives() && seen.term == core.term()) {
     for (const raft::PeerStatus& peer : peers) {
@@ -330,11 +354,9 @@ void SafetyChecks::check_vote(SimNode& node, GroupId group, Term term, ReplicaId
 }
 
 void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply) {
-  server::GroupHost* const host = node.host();
-  const auto replicas = host->replicas();
-  const auto found = std::ranges::find(replicas, group, &server::Replica::group);
-  if (found == replicas.end()) return;
-  const server::Replica& replica = **found;
+  const server::Replica* const found = find_replica(node, group);
+  if (found == nullptr) return;
+  const server::Replica& replica = *found;
   // A later leader may have replaced meanwhile what an earlier one is told.
   if (replica.core().term() != reply.term) return;
   const auto term = replica.core().term_at(reply.match);
@@ -361,12 +383,9 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
 void SafetyChecks::check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised) {
   const auto known = groups_[group].leaders.find(term);
   if (known == groups_[group].leaders.end()) return;
-  server::GroupHost* const host = nodes_.at(known->second)->host();
-  if (host == nullptr) return;
-  const auto replicas = host->replicas();
-  const auto found = std::ranges::find(replicas, group, &server::Replica::group);
-  if (found == replicas.end()) return;
-  const raft::Core& leader = (*found)->core();
+  const server::Replica* const found = find_replica(*nodes_.at(known->second), group);
+  if (found == nullptr) return;
+  const raft::Core& leader = found->core();
   if (leader.role() != raft::Role::kLeader || leader.term() != term) return;
   if (promised.index < leader.base().index) return;
   if (leader.term_at(promised.index) != promised.term) {

@@ -96,7 +96,16 @@ class SafetyChecks {
     std::vector<std::optional<Term>> committed;
   };
 
-  void look_at_replica(SimNode& node, const server::Replica& replica);
+  // A node's replicas, as long as it lives on, and what each was last seen to be.
+  struct Watched {
+    std::uint64_t life = 0;
+    std::vector<std::pair<const server::Replica*, Seen*>> replicas;
+  };
+
+  [[nodiscard]] const Watched& watched(SimNode& node);
+  // Null where the node does not run, or has no such group.
+  [[nodiscard]] const server::Replica* find_replica(SimNode& node, GroupId group);
+  void look_at_replica(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
   // What one replica may be, and how it may change, whatever its role.
   void look_at_state(SimNode& node, const server::Replica& replica, const Seen& seen);
@@ -116,6 +125,7 @@ class SafetyChecks {
   Random random_;
   std::vector<SimNode*> nodes_;
   std::vector<std::map<GroupId, Seen>> seen_;
+  std::vector<Watched> watched_;
   std::map<GroupId, Group> groups_;
   Counts counts_;
 };

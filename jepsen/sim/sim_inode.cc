@@ -23,22 +23,20 @@ void SimInode::write(std::uint64_t position, Bytes data, std::uint64_t call) {
   const std::uint64_t begin = position / kSectorBytes * kSectorBytes;
   const std::uint64_t end =
       (position + data.size() + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
-  Change change{.position = begin, .call = call};
-  change.bytes.resize(static_cast<std::size_t>(end - begin));
-  change.bytes.resize(now_.read(begin, change.bytes));
-  pending_.push_back(std::move(change));
+  pending_.push_back(
+      {.call = call, .written = now_.part(begin, static_cast<std::size_t>(end - begin))});
 }
 
 void SimInode::resize(std::uint64_t bytes) {
   now_.resize(bytes);
-  pending_.push_back({.resized = true, .position = bytes});
+  pending_.push_back({.resized = true, .new_size = bytes});
 }
 
 void SimInode::apply(PagedBytes& target, const Change& change) const {
   if (change.resized) {
-    target.resize(change.position);
+    target.resize(change.new_size);
   } else {
-    target.write(change.position, change.bytes);
+    target.put(change.written);
   }
 }
 
@@ -47,22 +45,25 @@ void SimInode::supersede(std::size_t newer) {
   const Change& synced = pending_[newer];
   for (std::size_t i = 0; i < newer; ++i) {
     Change& older = pending_[i];
-    if (older.abandoned && !older.resized && !synced.resized && older.position >= synced.position &&
-        older.position < synced.position + synced.bytes.size()) {
-      older.bytes.clear();
+    if (!older.abandoned || older.resized || synced.resized) continue;
+    const std::uint64_t position = older.written.position();
+    if (position >= synced.written.position() &&
+        position < synced.written.position() + synced.written.size()) {
+      older.written = {};
     }
   }
 }
 
 void SimInode::sync() {
+  const bool failed_before = std::ranges::any_of(pending_, &Change::abandoned);
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     if (!pending_[i].abandoned) {
       apply(durable_, pending_[i]);
-      supersede(i);
+      if (failed_before) supersede(i);
     }
   }
   std::erase_if(pending_, [](const Change& change) {
-    return !change.abandoned || (!change.resized && change.bytes.empty());
+    return !change.abandoned || (!change.resized && change.written.size() == 0);
   });
 }
 
@@ -74,13 +75,10 @@ void SimInode::abandon_pending() {
       sectors.push_back(change);
       continue;
     }
-    for (std::size_t at = 0; at < change.bytes.size(); at += kSectorBytes) {
-      const Bytes bytes =
-          Bytes(change.bytes).subspan(at, std::min(kSectorBytes, change.bytes.size() - at));
+    for (std::size_t at = 0; at < change.written.size(); at += kSectorBytes) {
       sectors.push_back({.abandoned = true,
-                         .position = change.position + at,
                          .call = change.call,
-                         .bytes = {bytes.begin(), bytes.end()}});
+                         .written = change.written.part(at, kSectorBytes)});
     }
   }
   pending_ = std::move(sectors);
@@ -104,20 +102,22 @@ PagedBytes SimInode::crashed(CrashDice& dice, Survival data, bool tear) const {
       sizes_survive = sizes_survive && data != Survival::kNone &&
                       (data == Survival::kAll || dice.happens(percent));
       if (sizes_survive) {
-        result.resize(change.position);
+        result.resize(change.new_size);
       }
       continue;
     }
-    for (std::size_t at = 0; at < change.bytes.size(); at += kSectorBytes) {
-      const std::size_t count = std::min(kSectorBytes, change.bytes.size() - at);
-      Bytes sector = Bytes(change.bytes).subspan(at, count);
-      const bool last = change.call == last_write && at + count == change.bytes.size();
+    const PagedBytes::Part& written = change.written;
+    for (std::size_t at = 0; at < written.size(); at += kSectorBytes) {
+      const std::size_t count = std::min(kSectorBytes, written.size() - at);
+      // Pages are whole sectors.
+      Bytes sector = written.piece(at).first(count);
+      const bool last = change.call == last_write && at + count == written.size();
       if (tear && last) {
         sector = sector.first(static_cast<std::size_t>(dice.below(count)));
       } else if (data == Survival::kNone || (data == Survival::kRandom && !dice.happens(percent))) {
         continue;
       }
-      result.write(change.position + at, sector);
+      result.write(written.position() + at, sector);
     }
   }
   return result;

@@ -61,9 +61,10 @@ class SimInode {
   struct Change {
     bool resized = false;
     bool abandoned = false;
-    std::uint64_t position = 0;  // of a write, a multiple of a sector; the new size of a resize
+    std::uint64_t new_size = 0;  // of a resize
     std::uint64_t call = 0;
-    std::vector<std::byte> bytes{};
+    // Of a write; from the beginning of a sector to the end of one, or of the file.
+    PagedBytes::Part written{};
   };
   void apply(PagedBytes& target, const Change& change) const;
   void supersede(std::size_t newer);

@@ -128,6 +128,15 @@ void unlock_all(SimDirectory& root) {
   }
 }
 
+// NOLINTNEXTLINE(misc-no-recursion)
+std::uint64_t bytes_below(const SimDirectory& root) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, entry] : root.now) {
+    bytes += entry.directory ? bytes_below(*entry.directory) : entry.file->size();
+  }
+  return bytes;
+}
+
 std::map<std::string, std::shared_ptr<SimInode>> files_of(const SimDirectory& root) {
   std::map<std::string, std::shared_ptr<SimInode>> files;
   collect(root, "", files);

@@ -67,6 +67,9 @@ void unlink_all(SimDirectory& directory);
 // Ends the locks of a process that is gone.
 void unlock_all(SimDirectory& root);
 
+// Sizes of the files that the process can see below `root`, added up.
+[[nodiscard]] std::uint64_t bytes_below(const SimDirectory& root);
+
 // Every file the process can see below `root`, by path.
 [[nodiscard]] std::map<std::string, std::shared_ptr<SimInode>> files_of(const SimDirectory& root);
 

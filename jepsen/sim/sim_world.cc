@@ -79,10 +79,7 @@ SimDisk::World::Verdict SimDisk::World::judge(const Attempt& call) {
 }
 
 std::uint64_t SimDisk::World::used() const {
-  std::uint64_t total = 0;
-  for (const auto& [path, inode] : files_of(*root_)) {
-    total += inode->size();
-  }
+  std::uint64_t total = bytes_below(*root_);
   for (const auto& weak : unlinked_) {
     const auto inode = weak.lock();
     if (inode && inode->links == 0 && inode->handles > 0) {
@@ -93,8 +90,9 @@ std::uint64_t SimDisk::World::used() const {
 }
 
 std::uint64_t SimDisk::World::room_for(std::uint64_t wanted) {
-  if (used_at_most_ + wanted <= options_.capacity_bytes) {
-    used_at_most_ += wanted;
+  if (!used_at_most_) used_at_most_ = used();
+  if (*used_at_most_ + wanted <= options_.capacity_bytes) {
+    *used_at_most_ += wanted;
     return wanted;
   }
   const std::uint64_t taken = used();

@@ -26,9 +26,7 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
  public:
   explicit World(const SimDiskOptions& options) : options_(options) {}
   World(const SimDiskOptions& options, std::shared_ptr<SimDirectory> tree)
-      : options_(options), root_(std::move(tree)) {
-    used_at_most_ = used();
-  }
+      : options_(options), root_(std::move(tree)) {}
 
   [[nodiscard]] std::unique_ptr<storage::Directory> root();
 
@@ -126,9 +124,9 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
   bool crashed_ GUARDED_BY(mutex_) = false;
   std::vector<Fault> faults_ GUARDED_BY(mutex_);
   std::uint64_t faults_struck_ GUARDED_BY(mutex_) = 0;
-  // Counted up while files grow, and anew where the capacity might not do: to add up every file
-  // at each write is what a run would spend most of its time on.
-  std::uint64_t used_at_most_ GUARDED_BY(mutex_) = 0;
+  // Counted at the first write, up while files grow, and anew where the capacity might not do: to
+  // add up every file at each write is what a run would spend most of its time on.
+  std::optional<std::uint64_t> used_at_most_ GUARDED_BY(mutex_);
   // Removed files that a handle still holds take space.
   std::vector<std::weak_ptr<SimInode>> unlinked_ GUARDED_BY(mutex_);
 };

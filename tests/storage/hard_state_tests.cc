@@ -248,6 +248,35 @@ TEST(HardStateFile, OnlyBothCopiesOfOneSlotCountAsTorn) {
   }
 }
 
+TEST(HardStateFile, APeekSaysWhatTheOpenedFileWouldAndChangesNothing) {
+  for (unsigned spoiled = 0; spoiled < 16; ++spoiled) {
+    const auto disk = sample();
+    for (unsigned block = 0; block < 4; ++block) {
+      if ((spoiled >> block & 1U) != 0) spoil(*disk, GroupId(0), block / 2, block % 2);
+    }
+    const auto before = disk->contents(kHardStateFileName);
+    const auto root = disk->root();
+    std::vector<Result<HardStateFile::Loaded>> peeked;
+    for (std::uint32_t group = 0; group < 4; ++group) {
+      peeked.push_back(HardStateFile::peek(*root, GroupId(group)));
+    }
+    EXPECT_TRUE(HardStateFile::peek(*root, GroupId(kHardStateGroupStep)).has_value());
+    EXPECT_EQ(disk->contents(kHardStateFileName), before);
+    const auto file = *HardStateFile::open(*root);
+    for (std::uint32_t group = 0; group < 4; ++group) {
+      const auto loaded = file->load(GroupId(group));
+      ASSERT_EQ(peeked[group].has_value(), loaded.has_value()) << spoiled;
+      if (!loaded) {
+        EXPECT_EQ(peeked[group].error().describe(), loaded.error().describe());
+        continue;
+      }
+      EXPECT_EQ(peeked[group]->state, loaded->state) << spoiled;
+      EXPECT_EQ(peeked[group]->torn, loaded->torn) << spoiled;
+      EXPECT_EQ(peeked[group]->damage, loaded->damage) << spoiled;
+    }
+  }
+}
+
 TEST(HardStateFile, ACutOrMissingFileIsNamed) {
   const auto disk = sample();
   const auto size = disk->contents(kHardStateFileName).size();
