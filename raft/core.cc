@@ -231,15 +231,14 @@ void Core::supply_failed(const Fetch& fetch) {
   if (progress == nullptr || !progress->fetching()) return;
   progress->set_fetching(false);
   if (progress->state() == ProgressState::kSnapshot) return;
-  progress->become_snapshot();
-  state_->send_snapshot.push_back({.to = fetch.to, .session = fetch.session});
+  state_->ask_for_snapshot(fetch.to, *progress);
 }
 
 void Core::on_snapshot_sent(const SendSnapshot& request, std::optional<LogId> sent) {
   Progress* const progress = state_->open_progress(request.to, request.session);
-  if (progress == nullptr || progress->state() != ProgressState::kSnapshot) return;
-  progress->on_snapshot_sent(sent ? std::optional<Index>(sent->index) : std::nullopt);
-  state_->sends_due = true;
+  if (progress == nullptr) return;
+  const auto index = sent ? std::optional<Index>(sent->index) : std::nullopt;
+  if (progress->on_snapshot_sent(request.transfer, index)) state_->sends_due = true;
 }
 
 void Core::on_compacted(LogId base) {

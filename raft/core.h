@@ -98,7 +98,8 @@ class Core {
   // The log does not hold fetch.first any more: the follower needs a snapshot.
   void supply_failed(const Fetch& fetch);
   // Answers a SendSnapshot: `sent` is the snapshot that was handed over completely, or none when
-  // the sending failed (it is asked for again).
+  // the sending failed (it is asked for again). Ignored where the request is not the follower's
+  // newest any more.
   void on_snapshot_sent(const SendSnapshot& request, std::optional<LogId> sent);
   // The log's first entry is now the one after `base`, which is not above the commit index.
   void on_compacted(LogId base);

@@ -90,6 +90,8 @@ struct Core::State {
   void send_append(const ReplicaId& to, Progress& progress, std::vector<Entry> entries);
   void send_heartbeats();
   void send_heartbeat(const ReplicaId& to, const Progress& progress);
+  // In place of what was asked for this follower and not handed over yet.
+  void ask_for_snapshot(const ReplicaId& to, Progress& progress);
   void on_append_reply(const ReplicaId& from, const AppendReply& reply);
   void on_heartbeat_reply(const ReplicaId& from, const HeartbeatReply& reply);
   void supply(const Fetch& fetch, std::vector<Entry> entries);

@@ -123,7 +123,8 @@ std::string text(const Leader& leader) {
   std::string line = "leader since " + text(leader.start);
   for (const auto& [replica, progress] : leader.progress) {
     line += " {" + text(replica) + " session " + text(progress.session()) + " state " +
-            text(static_cast<std::uint64_t>(progress.state())) + " match " +
+            text(static_cast<std::uint64_t>(progress.state())) + " transfer " +
+            text(progress.transfer()) + " match " +
             text(progress.match()) + " next " + text(progress.next()) + " told " +
             text(progress.sent_commit()) + (progress.paused() ? " paused" : "") +
             (progress.fetching() ? " fetching" : "") + " window " +

@@ -97,6 +97,7 @@ void Core::State::become_follower(Term term, std::optional<ReplicaId> leader) {
   role = Follower{.leader = leader};
   if (!changed) return;
   if (led || leader.has_value()) reset_election_timer();
+  if (led) send_snapshot.clear();
   uncommitted.clear();
   uncommitted_bytes = 0;
   fail_reads();

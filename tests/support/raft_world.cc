@@ -310,6 +310,22 @@ bool RaftWorld::replay(const Replayed& wanted) {
   return true;
 }
 
+bool RaftWorld::answer_snapshot(const Replayed& wanted, bool arrived) {
+  std::size_t left = wanted.nth;
+  const auto found = std::ranges::find_if(sent_, [&](const Letter& letter) {
+    return letter.request && node_of(letter.from) == wanted.from &&
+           node_of(letter.to) == wanted.to && --left == 0;
+  });
+  if (found == sent_.end()) {
+    return false;
+  }
+  const LogId id = std::get<raft::InstallSnapshot>(found->message()->body).snapshot.id;
+  input(wanted.from, [&](raft::Core& core) {
+    core.on_snapshot_sent(*found->request, arrived ? std::optional<LogId>(id) : std::nullopt);
+  });
+  return true;
+}
+
 const Letter* RaftWorld::last_sent(Node from, Node to) const {
   for (const Letter& letter : std::views::reverse(sent_)) {
     if (node_of(letter.from) == from && node_of(letter.to) == to) {

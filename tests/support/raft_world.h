@@ -86,6 +86,11 @@ class RaftWorld {
     std::size_t nth = 1;
   };
   bool replay(const Replayed& wanted);
+  // From now on; what became of a snapshot is otherwise told by answer_snapshot() alone.
+  void report_snapshots(SnapshotReports reports) { settings_.snapshot_reports = reports; }
+  // Tells the sender of the nth snapshot that its core asked for what became of it, however late.
+  // False when there are not so many.
+  bool answer_snapshot(const Replayed& wanted, bool arrived);
   // Wraps any other input of the core of `node`: output is taken and rules are checked.
   template <class Input>
   void input(Node node, Input&& input) {

@@ -133,6 +133,8 @@ const std::map<std::string_view, WorldScript::Command>& WorldScript::commands() 
       {"transfer-leadership", &WorldScript::transfer},
       {"report-unreachable", &WorldScript::report_unreachable},
       {"send-snapshot", &WorldScript::send_snapshot},
+      {"snapshot-answers", &WorldScript::snapshot_answers},
+      {"answer-snapshot", &WorldScript::answer_snapshot},
       {"damage", &WorldScript::damage},
       {"cut", &WorldScript::cut},
       {"isolate", &WorldScript::isolate},
@@ -467,6 +469,21 @@ WorldScript::Lines WorldScript::send_snapshot(const Block& block) {
                                      .body = std::move(body)},
                .request = {}});
   return {};
+}
+
+WorldScript::Lines WorldScript::snapshot_answers(const Block& block) {
+  world_.report_snapshots(positions(block).at(0) == "by-hand" ? SnapshotReports::kNever
+                                                              : SnapshotReports::kMade);
+  return {};
+}
+
+WorldScript::Lines WorldScript::answer_snapshot(const Block& block) {
+  const bool found = world_.answer_snapshot({.from = node_named(*block.value("from")),
+                                             .to = node_named(*block.value("to")),
+                                             .kind = {},
+                                             .nth = number_of(block, "nth").value_or(1)},
+                                            !flag_of(block, "lost", false));
+  return found ? Lines{} : Lines{"error: so many snapshots were not asked for"};
 }
 
 WorldScript::Lines WorldScript::damage(const Block& block) {

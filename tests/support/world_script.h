@@ -13,6 +13,7 @@
 //   inject-heartbeat from=N to=N term=T commit=I
 //   stabilize [N..] | run ticks=T [N..]     run: all of them tick and stabilize, T times
 //   compact N I | transfer-leadership from=N to=N | report-unreachable N PEER | send-snapshot N TO
+//   snapshot-answers made|by-hand | answer-snapshot from=N to=N [nth=I] [lost=true]
 //   damage N from=I | cut N M.. | isolate N.. | heal | read N
 //   raft-log N.. | raft-state | status N | log-level none|info|debug
 //
@@ -100,6 +101,8 @@ class WorldScript {
   Lines transfer(const Block& block);
   Lines report_unreachable(const Block& block);
   Lines send_snapshot(const Block& block);
+  Lines snapshot_answers(const Block& block);
+  Lines answer_snapshot(const Block& block);
   Lines damage(const Block& block);
   Lines cut(const Block& block);
   Lines isolate(const Block& block);
