@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 #include "raft/error.h"
+#include "raft/last_words.h"
 #include "server/app.h"
 #include "server/command_line.h"
 #include "server/config_file.h"
@@ -49,7 +50,9 @@ CommandInput gather_input(int argc, char** argv) {
 }
 
 int complain(const lignum::Error& error) {
-  write_last_words(fmt::format("logd: {}\n", error.message()), kWordsWaitMax);
+  say_last(fmt::format("logd: {}\n", error.message()));
+void say_last(std::string_view text) { write_last_words(text, kWordsWaitMax); }
+
   return exit_code(error);
 }
 
@@ -110,3 +113,4 @@ int main(int argc, char** argv) {
     return complain({Errc::kInternal, fmt::format("unexpected: {}", error.what())});
   }
 }
+  lignum::set_last_words_writer(say_last);
