@@ -102,7 +102,8 @@ void ModelCluster::boot(Node& node) {
   node.reads.clear();
   ModelDisk& disk = node.disk;
   if (disk.hard_state.term < disk.last().term) {
-    disk.hard_state = {.term = disk.last().term, .vote = std::nullopt};
+    disk.hard_state = {
+        .term = disk.last().term, .vote = std::nullopt, .recovery = disk.hard_state.recovery};
   }
   node.staged = disk;
   std::vector<TermRun> runs;

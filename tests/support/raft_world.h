@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "raft/error.h"
+#include "raft/recovery.h"
 #include "raft/types.h"
 #include "tests/support/letter.h"
 #include "tests/support/raft_host.h"
@@ -59,6 +60,8 @@ class RaftWorld {
   void crash(Node node);
   // A process starts on the disk that crash() left, with another seed.
   RaftHost& restart(Node node);
+  // The disks of `nodes`, which are down, are carried over a lost quorum (raft/recovery.h).
+  Result<raft::RecoveryPlan> recover(std::span<const Node> nodes);
 
   // ---- Steps of one host. Each is true when it did something.
 

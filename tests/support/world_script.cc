@@ -113,6 +113,7 @@ const std::map<std::string_view, WorldScript::Command>& WorldScript::commands() 
       {"crash", &WorldScript::crash},
       {"restart", &WorldScript::restart},
       {"wipe", &WorldScript::wipe},
+      {"recover", &WorldScript::recover},
       {"campaign", &WorldScript::campaign},
       {"forget-leader", &WorldScript::forget_leader},
       {"tick", &WorldScript::tick},
@@ -262,6 +263,15 @@ WorldScript::Lines WorldScript::wipe(const Block& block) {
   return {};
 }
 
+WorldScript::Lines WorldScript::recover(const Block& block) {
+  const auto plan = world_.recover(nodes_of(block));
+  if (!plan) {
+    return {"refused: " + plan.error().message()};
+  }
+  return {describe(plan->seed) + " appends " + describe(plan->entry) + " " +
+          describe(plan->membership) + (plan->may_lose_acknowledged ? ", may lose" : "")};
+}
+
 WorldScript::Lines WorldScript::campaign(const Block& block) {
   world_.input(first_node(block), [](raft::Core& core) { core.campaign(); });
   return {};
@@ -390,7 +400,7 @@ void WorldScript::inject(const Block& block, decltype(raft::Message::body) body)
   world_.input(to, [&](raft::Core& core) {
     core.step({.from = replica(*block.value("from")),
                .to = core.self(),
-               .recovery = core.membership().recovery,
+               .recovery = core.recovery(),
                .body = std::move(body)});
   });
 }
@@ -465,7 +475,7 @@ WorldScript::Lines WorldScript::send_snapshot(const Block& block) {
                .to = receiver,
                .body = raft::Message{.from = host.self(),
                                      .to = receiver,
-                                     .recovery = host.core().membership().recovery,
+                                     .recovery = host.core().recovery(),
                                      .body = std::move(body)},
                .request = {}});
   return {};
