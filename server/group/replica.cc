@@ -154,7 +154,7 @@ Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
 }
 
 void Replica::receive(net::PeerMessage received) {
-  if (stopping_ || !damage_.empty() || received.incarnation != incarnation_) return;
+  if (quiet() || !damage_.empty() || received.incarnation != incarnation_) return;
   if (!std::holds_alternative<raft::Message>(received.body)) {
     return receive_snapshot(std::move(received));
   }
@@ -201,7 +201,7 @@ void Replica::step(raft::Message message) {
 }
 
 void Replica::unreachable(ReplicaId peer) {
-  if (stopping_ || !damage_.empty()) return;
+  if (quiet() || !damage_.empty()) return;
   core_.on_unreachable(peer);
   schedule_pump();
 }
@@ -261,7 +261,7 @@ void Replica::on_timer() {
 
 void Replica::tick(std::int64_t now) {
   tick_at_.reset();
-  if (stopping_ || !damage_.empty() || alone()) return;
+  if (quiet() || !damage_.empty() || alone()) return;
   // One, however late the timer was: time in which this process stood still is nobody's fault.
   tick_at_ = now + tick_us_;
   drain();
@@ -291,12 +291,13 @@ void Replica::pump() {
   if (!buggify(Buggify::kServerLateLaunch)) writer_.launch();
   apply_committed();
   writer_.launch();
-  if (started_ && !tick_at_ && !stopping_ && damage_.empty() && !alone()) {
+  if (started_ && !tick_at_ && !quiet() && damage_.empty() && !alone()) {
     tick_at_ = ports_.now().monotonic_us + tick_us_;
     wake_by(*tick_at_);
   }
   advance_stop();
 }
+  continue_hand_over();
 
 void Replica::drain() {
   // What is supplied from memory comes back here; the loop below takes it up.
@@ -408,6 +409,13 @@ void Replica::stop(Task done) {
   stopped_ = std::move(done);
   incoming_.clear();
   incoming_bytes_ = 0;
+  begin_hand_over();
+  if (!hand_over_until_) return go_quiet();
+  continue_hand_over();
+  pump();
+}
+
+void Replica::go_quiet() {
   sender_.clear();
   receiver_.stop();
   upkeep_.stop();
@@ -424,7 +432,7 @@ void Replica::on_upkeep_ended() {
 }
 
 void Replica::advance_stop() {
-  if (!stopping_ || !stopped_ || writer_.flushing() || upkeep_.busy() || pump_posted_) return;
+  if (!quiet() || !stopped_ || writer_.flushing() || upkeep_.busy() || pump_posted_) return;
   const bool sound = damage_.empty();
   // It waited for the upkeep that was out.
   if (sound && installing_ != nullptr) return;

@@ -132,8 +132,9 @@ class Replica final : private LogWriter::Events {
   // Begins to count ticks; a group of one voter campaigns at once. Serving begins with
   // ReplicaOwner::on_admitting.
   void start();
-  // Refuses proposals, lets what is in flight finish, takes a last checkpoint, stages a marker,
-  // then calls `done`. Called once.
+  // Refuses proposals, gives leadership away where others could lead (kHandOverUs at most), lets
+  // what is in flight finish, takes a last checkpoint, stages a marker, then calls `done`. Called
+  // once.
   void stop(Task done);
 
   // A message of another replica of this group arrived, whole and verified.
@@ -219,6 +220,8 @@ class Replica final : private LogWriter::Events {
   static constexpr std::int64_t kIncomingPollUs = 500;
   // How often a segment is tried again whose preparation failed.
   static constexpr std::int64_t kPrepareRetryUs = 1'000'000;
+  // What giving leadership away may take of the time that a stop has: two attempts.
+  static constexpr std::int64_t kHandOverUs = 1'000'000;
   // How often the operator is told, while it goes on to fail.
   static constexpr std::int64_t kTroubleEveryUs = 60'000'000;
 
@@ -268,6 +271,12 @@ class Replica final : private LogWriter::Events {
   void advance_stop();
 
   const GroupId group_;
+  void begin_hand_over();
+  void continue_hand_over();
+  [[nodiscard]] std::optional<ReplicaId> successor() const;
+  // Neither hears nor says anything more.
+  [[nodiscard]] bool quiet() const { return stopping_ && !hand_over_until_; }
+  void go_quiet();
   const GroupIncarnation incarnation_;
   const std::int64_t tick_us_;
   Ports& ports_;
@@ -323,5 +332,8 @@ class Replica final : private LogWriter::Events {
   // Posted tasks find out with it whether the replica still exists.
   std::shared_ptr<bool> alive_;
 };
+  // Until when it is tried to give leadership away; set only while that is so.
+  std::optional<std::int64_t> hand_over_until_;
+  std::size_t hand_overs_tried_ = 0;
 
 }  // namespace lignum::server

@@ -36,7 +36,7 @@ void Replica::receive_snapshot(net::PeerMessage received) {
 }
 
 void Replica::on_snapshot_ready(const net::SnapshotOffer& offer) {
-  if (stopping_ || !damage_.empty()) return;
+  if (quiet() || !damage_.empty()) return;
   installing_ = std::make_shared<Installing>();
   installing_->mark = {
       .id = offer.last.id, .append_time = offer.last.append_time, .chain = offer.last.chain};

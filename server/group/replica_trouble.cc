@@ -114,6 +114,7 @@ ReplicaStatus Replica::status() const {
           .usage = log_->usage(),
           .damage = damage_,
           .trouble = trouble ? trouble->describe() : std::string()};
+  continue_hand_over();
 }
 
 }  // namespace lignum::server
