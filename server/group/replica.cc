@@ -108,6 +108,7 @@ Replica::~Replica() { *alive_ = false; }
 
 void Replica::start() {
   started_ = true;
+  note_left_behind();
   if (alone()) core_.tick();
   pump();
 }
@@ -197,6 +198,7 @@ void Replica::step(raft::Message message) {
   drain();
   core_.step(std::move(message));
   drain();
+  note_left_behind();
   schedule_pump();
 }
 
@@ -295,9 +297,9 @@ void Replica::pump() {
     tick_at_ = ports_.now().monotonic_us + tick_us_;
     wake_by(*tick_at_);
   }
+  continue_hand_over();
   advance_stop();
 }
-  continue_hand_over();
 
 void Replica::drain() {
   // What is supplied from memory comes back here; the loop below takes it up.
@@ -407,8 +409,6 @@ void Replica::stop(Task done) {
   CHECK(!stopping_);
   stopping_ = true;
   stopped_ = std::move(done);
-  incoming_.clear();
-  incoming_bytes_ = 0;
   begin_hand_over();
   if (!hand_over_until_) return go_quiet();
   continue_hand_over();
@@ -416,6 +416,8 @@ void Replica::stop(Task done) {
 }
 
 void Replica::go_quiet() {
+  incoming_.clear();
+  incoming_bytes_ = 0;
   sender_.clear();
   receiver_.stop();
   upkeep_.stop();

@@ -265,18 +265,21 @@ class Replica final : private LogWriter::Events {
   bool replay(Index to);
   void on_upkeep_ended();
   // The log's preparation of a segment failed, or works again.
+  // Tells the operator, once, that a recovery from a lost quorum went on without this replica.
+  void note_left_behind();
+  [[nodiscard]] std::string left_behind_text() const;
   void on_preparation();
   // Tries it again where that is due; returns when it will be.
   std::optional<std::int64_t> retry_preparation(const Now& now);
-  void advance_stop();
-
-  const GroupId group_;
   void begin_hand_over();
   void continue_hand_over();
   [[nodiscard]] std::optional<ReplicaId> successor() const;
   // Neither hears nor says anything more.
   [[nodiscard]] bool quiet() const { return stopping_ && !hand_over_until_; }
   void go_quiet();
+  void advance_stop();
+
+  const GroupId group_;
   const GroupIncarnation incarnation_;
   const std::int64_t tick_us_;
   Ports& ports_;
@@ -327,13 +330,14 @@ class Replica final : private LogWriter::Events {
   };
   std::optional<Told> told_trouble_;
   std::optional<std::int64_t> retry_preparation_at_;
+  bool told_left_behind_ = false;
   bool stopping_ = false;
+  // Until when it is tried to give leadership away; set only while that is so.
+  std::optional<std::int64_t> hand_over_until_;
+  std::size_t hand_overs_tried_ = 0;
   Task stopped_;
   // Posted tasks find out with it whether the replica still exists.
   std::shared_ptr<bool> alive_;
 };
-  // Until when it is tried to give leadership away; set only while that is so.
-  std::optional<std::int64_t> hand_over_until_;
-  std::size_t hand_overs_tried_ = 0;
 
 }  // namespace lignum::server

@@ -42,7 +42,7 @@ void Replica::on_snapshot_ready(const net::SnapshotOffer& offer) {
       .id = offer.last.id, .append_time = offer.last.append_time, .chain = offer.last.chain};
   step({.from = offer.from,
         .to = core_.self(),
-        .recovery = offer.snapshot.membership.recovery,
+        .recovery = offer.recovery,
         .body = raft::InstallSnapshot{
             .term = offer.term, .session = offer.session, .snapshot = offer.snapshot}});
   // The core had no use for it: it comes from an earlier term, or the log reaches as far by now.
