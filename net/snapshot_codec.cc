@@ -34,6 +34,7 @@ class Encoder {
     auto& out = *out_.mutable_snapshot_offer();
     out.set_term(body.term.value());
     out.set_session(body.session);
+    out_.set_recovery(body.recovery);
     put(body.last, *out.mutable_last());
     put(body.snapshot.membership, *out.mutable_membership());
     out.set_image_bytes(body.image_bytes);
@@ -180,7 +181,7 @@ Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payl
   }
   if (!payload.empty()) return broken("payload that belongs to no entry");
   if (header.has_snapshot_offer()) {
-    SnapshotOffer out{.from = from, .to = to};
+    SnapshotOffer out{.from = from, .to = to, .recovery = header.recovery()};
     TRY(decode(header.snapshot_offer(), out));
     message.body = std::move(out);
     return {};

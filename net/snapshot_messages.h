@@ -39,6 +39,8 @@ struct SnapshotOffer {
   ReplicaId to;
   Term term;
   raft::Session session = 0;
+  // Of the sender, as raft::Message::recovery: not that of the snapshot, which may be older.
+  std::uint64_t recovery = 0;
   // snapshot.id is last.id.
   raft::Snapshot snapshot;
   storage::LogMark last;

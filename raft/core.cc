@@ -1,5 +1,6 @@
 #include "raft/core.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,13 +28,25 @@
 
 namespace lignum::raft {
 
+namespace {
+
+// What the log says of recoveries counts even where the hard state was written before it.
+HardState with_recovery_of(const std::vector<ConfigAt>& configs, HardState state) {
+  for (const ConfigAt& config : configs) {
+    state.recovery = std::max(state.recovery, config.membership.recovery);
+  }
+  return state;
+}
+
+}  // namespace
+
 Core::State::State(const Options& tuning, Boot boot)
     : options(tuning),
       self(boot.self),
       group(boot.group),
-      hard_state(boot.hard_state),
+      hard_state(with_recovery_of(boot.configs, boot.hard_state)),
       log(boot.base, boot.last, boot.terms),
-      writes(boot.hard_state),
+      writes(hard_state),
       configs(std::move(boot.configs)),
       commit(boot.commit),
       random(tuning.seed, "elections"),
@@ -62,14 +75,18 @@ void Core::State::note_role_change() {
   role_change = RoleChange{.role = role_name(), .term = hard_state.term, .leader = known_leader()};
 }
 
-void Core::State::save_hard_state(HardState next) {
+void Core::State::save_vote(Term term, std::optional<ReplicaId> vote) {
+  save_hard_state({.term = term, .vote = vote, .recovery = hard_state.recovery});
+}
+
+void Core::State::save_hard_state(const HardState& next) {
   if (next == hard_state) return;
   hard_state = next;
   writes.save(hard_state);
 }
 
 Message Core::State::message_to(const ReplicaId& to) const {
-  return Message{.from = self, .to = to, .recovery = membership().recovery, .body = {}};
+  return Message{.from = self, .to = to, .recovery = hard_state.recovery, .body = {}};
 }
 
 void Core::State::push(Message message) {
@@ -126,12 +143,26 @@ void Core::step(Message message) {
   State& state = *state_;
   if (message.to != state.self || message.from == state.self) return;
   if (state.damaged && !mutant(Mutant::kDamagedReplicaVotes)) return;
-  // What was said before a recovery from lost quorum is void. Of what comes from after one, only
-  // the leader's own messages count for a replica that has not got there yet.
-  const std::uint64_t recovery = state.membership().recovery;
-  if (message.recovery < recovery) return;
-  if (message.recovery > recovery && !from_leader(message)) return;
-  checked(*this, [&] { state.dispatch(message); });
+  checked(*this, [&] {
+    if (state.counts(message)) state.dispatch(message);
+  });
+}
+
+bool Core::State::counts(const Message& message) {
+  if (message.recovery < hard_state.recovery) {
+    // It has to be told, or it would go on asking, and forming quorums of the past. Any message
+    // does that; this one answers nothing (sessions begin with 1).
+    send(message.from, HeartbeatReply{.term = hard_state.term, .session = 0});
+    return false;
+  }
+  if (message.recovery > hard_state.recovery) {
+    // Whatever this replica leads, follows or asks for is of the past.
+    become_follower(hard_state.term, std::nullopt);
+    HardState next = hard_state;
+    next.recovery = message.recovery;
+    save_hard_state(next);
+  }
+  return true;
 }
 
 void Core::State::dispatch(Message& message) {
@@ -231,15 +262,14 @@ void Core::supply_failed(const Fetch& fetch) {
   if (progress == nullptr || !progress->fetching()) return;
   progress->set_fetching(false);
   if (progress->state() == ProgressState::kSnapshot) return;
-  progress->become_snapshot();
-  state_->send_snapshot.push_back({.to = fetch.to, .session = fetch.session});
+  state_->ask_for_snapshot(fetch.to, *progress);
 }
 
 void Core::on_snapshot_sent(const SendSnapshot& request, std::optional<LogId> sent) {
   Progress* const progress = state_->open_progress(request.to, request.session);
-  if (progress == nullptr || progress->state() != ProgressState::kSnapshot) return;
-  progress->on_snapshot_sent(sent ? std::optional<Index>(sent->index) : std::nullopt);
-  state_->sends_due = true;
+  if (progress == nullptr) return;
+  const auto index = sent ? std::optional<Index>(sent->index) : std::nullopt;
+  if (progress->on_snapshot_sent(request.transfer, index)) state_->sends_due = true;
 }
 
 void Core::on_compacted(LogId base) {
@@ -336,6 +366,8 @@ LogId Core::last() const { return state_->log.last(); }
 Index Core::commit() const { return state_->commit; }
 Index Core::durable() const { return state_->log.durable(); }
 std::optional<Term> Core::term_at(Index index) const { return state_->log.term_at(index); }
+std::uint64_t Core::recovery() const { return state_->hard_state.recovery; }
+bool Core::left_behind() const { return state_->left_behind(); }
 const Membership& Core::membership() const { return state_->membership(); }
 const Membership& Core::membership_at(Index index) const {
   return state_->configs.at(index).membership;

@@ -70,8 +70,9 @@ class Core {
   // One tick of the host's timer passed. Many ticks in a row start one campaign at most.
   void tick();
 
-  // A message from another replica arrived. One that is not for this replica, comes from an earlier
-  // recovery or answers nothing that is open, is ignored.
+  // A message from another replica arrived. One that is not for this replica or answers nothing
+  // that is open is ignored. One from before a recovery (Membership::recovery) is answered so that
+  // its sender hears of that; one from after it has this replica forget all that was before.
   void step(Message message);
 
   // Appends an entry to the log of the leader and returns its identity; header fields group, index
@@ -98,7 +99,8 @@ class Core {
   // The log does not hold fetch.first any more: the follower needs a snapshot.
   void supply_failed(const Fetch& fetch);
   // Answers a SendSnapshot: `sent` is the snapshot that was handed over completely, or none when
-  // the sending failed (it is asked for again).
+  // the sending failed (it is asked for again). Ignored where the request is not the follower's
+  // newest any more.
   void on_snapshot_sent(const SendSnapshot& request, std::optional<LogId> sent);
   // The log's first entry is now the one after `base`, which is not above the commit index.
   void on_compacted(LogId base);
@@ -151,6 +153,11 @@ class Core {
   [[nodiscard]] Index durable() const;
   // Of an entry in [base, last]; none elsewhere.
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
+  // The newest recovery from a lost quorum that was heard of, and whether the log lacks it: then
+  // this replica does not campaign, and hears only those who have it. If it is not one of the
+  // survivors, that stays so for ever.
+  [[nodiscard]] std::uint64_t recovery() const;
+  [[nodiscard]] bool left_behind() const;
   // In force: the newest in the log, committed or not.
   [[nodiscard]] const Membership& membership() const;
   // In force at `index`, which is not below the commit index at boot.

@@ -59,6 +59,9 @@ struct Core::State {
   State(const Options& tuning, Boot boot);
 
   // ---- core.cc
+  // Of no earlier recovery than this replica has heard of. One of a later recovery is heard, too:
+  // from then on nothing from before it counts here.
+  bool counts(const Message& message);
   void dispatch(Message& message);
   // Of the own term, or made so.
   void dispatch_current(Message& message);
@@ -87,6 +90,8 @@ struct Core::State {
   // ---- replication.cc: what a leader does with its followers.
   void plan_sends(std::vector<Fetch>& fetch);
   void plan_send(const ReplicaId& to, Progress& progress, std::vector<Fetch>& fetch);
+  // In place of what was asked for this follower and not handed over yet.
+  void ask_for_snapshot(const ReplicaId& to, Progress& progress);
   void send_append(const ReplicaId& to, Progress& progress, std::vector<Entry> entries);
   void send_heartbeats();
   void send_heartbeat(const ReplicaId& to, const Progress& progress);
@@ -137,7 +142,8 @@ struct Core::State {
   [[nodiscard]] std::optional<ReplicaId> known_leader() const;
   [[nodiscard]] Role role_name() const;
   [[nodiscard]] Message message_to(const ReplicaId& to) const;
-  // Promises nothing about entries or votes. It names the term, so it waits until that is durable.
+  // Promises nothing about entries or votes. It names term and recovery, so it waits until they are
+  // durable.
   template <class Body>
   void send(const ReplicaId& to, Body body);
   // Promises that everything accepted so far is durable.
@@ -149,7 +155,10 @@ struct Core::State {
   void push(Message message);
   void note_role_change();
   void reset_election_timer();
-  void save_hard_state(HardState next);
+  void save_vote(Term term, std::optional<ReplicaId> vote);
+  void save_hard_state(const HardState& next);
+  // The group was recovered, and this replica's log does not say so (yet).
+  [[nodiscard]] bool left_behind() const { return membership().recovery < hard_state.recovery; }
 
   Options options;
   ReplicaId self;
@@ -194,7 +203,8 @@ template <class Body>
 void Core::State::send(const ReplicaId& to, Body body) {
   Message message = message_to(to);
   message.body = std::move(body);
-  if (writes.durable_hard_state().term == hard_state.term) {
+  const HardState& durable = writes.durable_hard_state();
+  if (durable.term == hard_state.term && durable.recovery == hard_state.recovery) {
     push(std::move(message));
   } else {
     writes.send_after(std::move(message));

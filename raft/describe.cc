@@ -32,7 +32,10 @@ template <class T>
 std::string text(const std::optional<T>& value) {
   return value ? text(*value) : "-";
 }
-std::string text(const HardState& state) { return text(state.term) + " vote " + text(state.vote); }
+std::string text(const HardState& state) {
+  return text(state.term) + " vote " + text(state.vote) +
+         (state.recovery == 0 ? "" : " recovery " + text(state.recovery));
+}
 
 void add_list(std::string& line, std::string_view name, const std::vector<ReplicaId>& list) {
   if (list.empty()) return;
@@ -123,11 +126,12 @@ std::string text(const Leader& leader) {
   std::string line = "leader since " + text(leader.start);
   for (const auto& [replica, progress] : leader.progress) {
     line += " {" + text(replica) + " session " + text(progress.session()) + " state " +
-            text(static_cast<std::uint64_t>(progress.state())) + " match " +
-            text(progress.match()) + " next " + text(progress.next()) + " told " +
-            text(progress.sent_commit()) + (progress.paused() ? " paused" : "") +
-            (progress.fetching() ? " fetching" : "") + " window " +
-            text(progress.inflights().count()) + '/' + text(progress.inflights().bytes()) + '}';
+            text(static_cast<std::uint64_t>(progress.state())) + " transfer " +
+            text(progress.transfer()) + " match " + text(progress.match()) + " next " +
+            text(progress.next()) + " told " + text(progress.sent_commit()) +
+            (progress.paused() ? " paused" : "") + (progress.fetching() ? " fetching" : "") +
+            " window " + text(progress.inflights().count()) + '/' +
+            text(progress.inflights().bytes()) + '}';
   }
   if (leader.transfer) line += " transfer to " + text(leader.transfer->to);
   return line;

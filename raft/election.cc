@@ -33,8 +33,10 @@ void Core::State::reset_election_timer() {
 
 // Voting is about the candidate's configuration, campaigning about the own one. A replica that an
 // uncommitted change removes may still be needed to commit it: it may hold the longest log (thesis
-// 4.2.2). It does not count itself then.
-bool Core::State::may_campaign() const { return !damaged && configs.is_voter_since(commit, self); }
+// 4.2.2). It does not count itself then. One that a recovery left behind is a voter of the past.
+bool Core::State::may_campaign() const {
+  return !damaged && !left_behind() && configs.is_voter_since(commit, self);
+}
 
 bool Core::State::hears_leader() const {
   if (leading() != nullptr) return true;
@@ -93,8 +95,9 @@ void Core::State::become_follower(Term term, std::optional<ReplicaId> leader) {
   const bool changed =
       role_name() != Role::kFollower || term > hard_state.term || known_leader() != leader;
   // A vote is forgotten only with its term.
-  if (term > hard_state.term) save_hard_state({.term = term, .vote = std::nullopt});
+  if (term > hard_state.term) save_vote(term, std::nullopt);
   role = Follower{.leader = leader};
+  if (led) send_snapshot.clear();
   if (!changed) return;
   if (led || leader.has_value()) reset_election_timer();
   uncommitted.clear();
@@ -112,7 +115,7 @@ void Core::State::campaign(Campaign kind) {
   const bool asks = kind == Campaign::kPreVote;
   role = Candidate{.kind = kind, .votes = {}};
   // A term is begun by writing it down, with the vote for itself.
-  if (!asks) save_hard_state({.term = hard_state.term.next(), .vote = self});
+  if (!asks) save_vote(hard_state.term.next(), self);
   note_role_change();
   const Term candidacy = asks ? hard_state.term.next() : hard_state.term;
   std::vector<ReplicaId> voters = membership().members();
@@ -215,7 +218,7 @@ void Core::State::on_vote_request(const ReplicaId& from, const RequestVote& requ
     return;
   }
   election_elapsed = 0;
-  save_hard_state({.term = hard_state.term, .vote = from});
+  save_vote(hard_state.term, from);
   if (mutant(Mutant::kVoteBeforeFlush)) return send_at_once(from, reply);
   send_when_durable(from, reply);
 }

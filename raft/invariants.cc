@@ -16,6 +16,7 @@ void check_state(const Core& core) {
   CHECK(core.durable() >= core.base().index);
   CHECK(core.durable() <= core.last().index);
   CHECK(core.term() >= core.last().term);
+  CHECK(core.recovery() >= core.membership().recovery);
   // (Together, too; but to count them without doubles would cost memory at every step.)
   const Membership& members = core.membership();
   for (const auto* list :
@@ -29,7 +30,7 @@ void check_state(const Core& core) {
       CHECK(*start < core.base().index || core.term_at(*start) == core.term());
       CHECK(core.last().term == core.term());
       CHECK(core.vote() == core.self());
-      CHECK(!core.damaged());
+      CHECK(!core.damaged() && !core.left_behind());
       break;
     }
     case Role::kCandidate:
@@ -53,13 +54,15 @@ Observation observe(const Core& core) {
           .vote = core.vote(),
           .last = core.last(),
           .commit = core.commit(),
-          .leadership_start = core.leadership_start()};
+          .leadership_start = core.leadership_start(),
+          .recovery = core.recovery()};
 }
 
 void check_invariants(const Observation& before, const Core& core) {
   check_state(core);
   CHECK(core.term() >= before.term);
   CHECK(core.commit() >= before.commit);
+  CHECK(core.recovery() >= before.recovery);
   // One vote in a term.
   if (core.term() == before.term && before.vote) CHECK(core.vote() == before.vote);
   // A leader only ever appends, and a term it has led it does not begin to lead again.

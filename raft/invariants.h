@@ -4,6 +4,7 @@
 // the next. CHECKed after every input; they cost a few comparisons, so they stay on in release
 // builds. What holds between replicas is checked by the simulator (jepsen/sim).
 
+#include <cstdint>
 #include <optional>
 
 #include "raft/core.h"
@@ -19,6 +20,7 @@ struct Observation {
   LogId last;
   Index commit;
   std::optional<Index> leadership_start;
+  std::uint64_t recovery = 0;
 };
 
 [[nodiscard]] Observation observe(const Core& core);

@@ -2,6 +2,7 @@
 // what is durable (Raft thesis 3.5, 5). Part of Core; see core_state.h.
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -21,14 +22,15 @@ namespace lignum::raft {
 
 namespace {
 
-// Consecutive, of terms that do not fall and are not above the leader's; memberships can be read.
-bool well_formed(const AppendEntries& request) {
+// Consecutive, of terms that do not fall and are not above the leader's; memberships can be read
+// and are of no later recovery than their sender has heard of.
+bool well_formed(const AppendEntries& request, std::uint64_t recovery) {
   LogId last = request.previous;
   for (const Entry& entry : request.entries) {
     if (entry.header.index != last.index.next() || entry.header.term < last.term) return false;
-    if (entry.header.kind == EntryKind::kMembership &&
-        !decode_membership(entry.payload.bytes()).has_value()) {
-      return false;
+    if (entry.header.kind == EntryKind::kMembership) {
+      const auto membership = decode_membership(entry.payload.bytes());
+      if (!membership || membership->recovery > recovery) return false;
     }
     last = entry.header.id();
   }
@@ -64,7 +66,7 @@ void Core::State::answer_stale(const Message& message) {
 }
 
 void Core::State::on_append(const ReplicaId& from, AppendEntries& request) {
-  if (!well_formed(request)) return;
+  if (!well_formed(request, hard_state.recovery)) return;
   AppendReply reply{.term = hard_state.term,
                     .session = request.session,
                     .previous = request.previous.index,
@@ -137,6 +139,7 @@ void Core::State::on_heartbeat(const ReplicaId& from, const Heartbeat& heartbeat
 
 void Core::State::on_snapshot(const ReplicaId& from, const InstallSnapshot& install) {
   const Snapshot& snapshot = install.snapshot;
+  if (snapshot.membership.recovery > hard_state.recovery) return;
   AppendReply reply{.term = hard_state.term,
                     .session = install.session,
                     .previous = snapshot.id.index,

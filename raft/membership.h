@@ -34,7 +34,7 @@ struct Membership {
   std::vector<ReplicaId> learners_next;
   // The leader leaves the joint configuration by itself once it is committed.
   bool auto_leave = false;
-  // Rises by one with each recovery from a lost quorum; carried by every message.
+  // Rises by one with each recovery from a lost quorum (recovery.h).
   std::uint64_t recovery = 0;
 
   [[nodiscard]] bool joint() const { return !outgoing.empty(); }

@@ -119,8 +119,8 @@ struct ReadReply {
 struct Message {
   ReplicaId from;
   ReplicaId to;
-  // Of the sender's configuration (Membership::recovery): what was sent before a recovery from lost
-  // quorum means nothing after it.
+  // The sender's HardState::recovery: what was sent before a recovery from a lost quorum means
+  // nothing after it.
   std::uint64_t recovery = 0;
   std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendReply, Heartbeat, HeartbeatReply,
                InstallSnapshot, TimeoutNow, ReadRequest, ReadReply>

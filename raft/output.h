@@ -68,10 +68,15 @@ struct Fetch {
 };
 
 // A follower needs a snapshot: the host sends it one (its newest image) with this session, and
-// says how that ended (Core::on_snapshot_sent). Asked again only after that.
+// says how that ended (Core::on_snapshot_sent). One transfer to a follower is open at a time: a
+// later request for it takes the place of an earlier one, whose answer counts nothing any more and
+// need not be given.
 struct SendSnapshot {
   ReplicaId to;
   Session session = 0;
+  // Counts within the session: the answer names the transfer that it ends.
+  std::uint64_t transfer = 0;
+  friend bool operator==(const SendSnapshot&, const SendSnapshot&) = default;
 };
 
 enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };

@@ -93,14 +93,18 @@ void Progress::become_replicate() {
   next_ = match_.next();
 }
 
-void Progress::become_snapshot() { reset(ProgressState::kSnapshot); }
+void Progress::become_snapshot() {
+  reset(ProgressState::kSnapshot);
+  ++transfer_;
+}
 
-void Progress::on_snapshot_sent(std::optional<Index> sent) {
-  if (state_ != ProgressState::kSnapshot) return;
+bool Progress::on_snapshot_sent(std::uint64_t transfer, std::optional<Index> sent) {
+  if (state_ != ProgressState::kSnapshot || transfer != transfer_) return false;
   become_probe();
   if (sent) probe_from(std::max(*sent, match_).next());
   // The answer to the snapshot, or to a heartbeat where it failed, comes first.
   waiting_ = true;
+  return true;
 }
 
 bool Progress::take_recently_active() { return std::exchange(recently_active_, false); }

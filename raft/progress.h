@@ -74,13 +74,17 @@ class Progress {
   // heartbeat's answer repeats the probe, in kSnapshot the host says how the sending ended.
   void on_unreachable();
 
-  // Each forgets what is in flight. The first two go on after match().
+  // Each forgets what is in flight. The first two go on after match(); the third begins another
+  // transfer().
   void become_probe();
   void become_replicate();
   void become_snapshot();
-  // The snapshot left completely (probe after it) or its sending failed (probe from match); either
-  // way after the next answer. Nothing happens outside kSnapshot: the follower was quicker.
-  void on_snapshot_sent(std::optional<Index> sent);
+  // The newest transfer of a snapshot; 0 before the first.
+  [[nodiscard]] std::uint64_t transfer() const { return transfer_; }
+  // That transfer left completely (probe after it) or failed (probe from match); either way after
+  // the next answer. True when that is news: what is said of an earlier transfer is not, nor is it
+  // outside kSnapshot, where the follower was quicker.
+  bool on_snapshot_sent(std::uint64_t transfer, std::optional<Index> sent);
 
   // An answer came since the last call of take_recently_active().
   void set_recently_active() { recently_active_ = true; }
@@ -96,6 +100,7 @@ class Progress {
   Index match_;
   Index next_;
   Index sent_commit_;
+  std::uint64_t transfer_ = 0;
   // A probe is out, or the window was full after the last message.
   bool waiting_ = false;
   // In kProbe: a message was sent that a rejection may answer.

@@ -58,11 +58,7 @@ void Core::State::plan_send(const ReplicaId& to, Progress& progress, std::vector
   if (progress.paused()) return;
   if (buggify(Buggify::kRaftProbeAgain)) progress.on_unreachable();
   const Index previous(progress.next().value() - 1);
-  if (!log.term_at(previous)) {
-    progress.become_snapshot();
-    send_snapshot.push_back({.to = to, .session = progress.session()});
-    return;
-  }
+  if (!log.term_at(previous)) return ask_for_snapshot(to, progress);
   if (progress.next() <= log.last().index) {
     // A full window lets a message through after a heartbeat was answered: it asks whether what is
     // in flight has arrived.
@@ -81,6 +77,13 @@ void Core::State::plan_send(const ReplicaId& to, Progress& progress, std::vector
   }
   const bool news = progress.sent_commit() < std::min(commit, previous);
   if (news || progress.state() == ProgressState::kProbe) send_append(to, progress, {});
+}
+
+void Core::State::ask_for_snapshot(const ReplicaId& to, Progress& progress) {
+  progress.become_snapshot();
+  std::erase_if(send_snapshot, [&](const SendSnapshot& earlier) { return earlier.to == to; });
+  send_snapshot.push_back(
+      {.to = to, .session = progress.session(), .transfer = progress.transfer()});
 }
 
 void Core::State::send_append(const ReplicaId& to, Progress& progress, std::vector<Entry> entries) {

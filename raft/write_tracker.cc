@@ -29,6 +29,7 @@ void WriteTracker::save(const HardState& hard_state) {
   CHECK(hard_state.term >= hard_state_.term);
   CHECK(hard_state.term > hard_state_.term || !hard_state_.vote ||
         hard_state.vote == hard_state_.vote);
+  CHECK(hard_state.recovery >= hard_state_.recovery);
   // Entries of an earlier term that were gathered before may be flushed under the newer hard
   // state: the host writes that first.
   gathering().hard_state = hard_state;

@@ -25,6 +25,9 @@ constexpr std::string_view kFooter = R"(
 Settings come from four places, the later ones win: defaults, the file given with
 --config (or LOGD_CONFIG), LOGD_* variables, flags.
 
+'logd recover-group' lets groups go on after a majority was lost for ever:
+docs/operating/lost-quorum.md.
+
 Signals: SIGTERM and SIGINT drain and stop within five seconds, a second one stops at
 once; SIGHUP reads log.level again.
 
@@ -41,6 +44,7 @@ struct Flags {
   const CLI::Option* config_option = nullptr;
   bool print_config = false;
   bool version = false;
+  RecoverRequest recover;
 };
 
 void declare(CLI::App& app, Flags& flags) {
@@ -63,9 +67,26 @@ std::string flag_of(std::string_view name) {
   return std::string(name);
 }
 
+CLI::App* declare_recovery(CLI::App& app, RecoverRequest& request) {
+  CLI::App* const recover = app.add_subcommand(
+      "recover-group",
+      "go on after a majority was lost for ever, with a data directory that is not served "
+      "(docs/operating/lost-quorum.md)");
+  recover
+      ->add_option("--survivors", request.survivors,
+                   "files with what each surviving node said; without: say it of this one")
+      ->type_name("FILE ...");
+  recover->add_option("--group", request.group, "only this group; without: every one")
+      ->type_name("N");
+  recover->add_flag("--dry-run", request.dry_run, "say what would be done and change nothing");
+  recover->fallthrough();
+  return recover;
+}
+
 // CLI11's own message names the flag but suggests nothing.
 std::unexpected<Error> refuse(const CommandInput& input, const CLI::ParseError& error) {
-  std::vector<std::string> known = {"--config", "--print-config", "--version", "--help"};
+  std::vector<std::string> known = {"--config",    "--print-config", "--version", "--help",
+                                    "--survivors", "--group",        "--dry-run"};
   for (const SettingInfo& info : setting_infos()) known.push_back(info.flag);
   for (const std::string& argument : input.arguments) {
     const std::string flag = argument.substr(0, argument.find('='));
@@ -124,16 +145,17 @@ Result<Command> parse_command_line(const CommandInput& input) {
   CLI::App* check = app.add_subcommand("check-config", "check the configuration and end");
   declare(app, flags);
   check->fallthrough();
+  const CLI::App* const recover = declare_recovery(app, flags.recover);
   std::vector<std::string> reversed(input.arguments.rbegin(), input.arguments.rend());
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    return Command{.action = Action::kPrint, .text = app.help(), .settings = {}};
+    return Command{.action = Action::kPrint, .text = app.help(), .settings = {}, .recover = {}};
   } catch (const CLI::ParseError& error) {
     return refuse(input, error);
   }
   if (flags.version) {
-    return Command{.action = Action::kPrint, .text = version_text(), .settings = {}};
+    return Command{.action = Action::kPrint, .text = version_text(), .settings = {}, .recover = {}};
   }
   TRY_ASSIGN(settings, gather(input, flags));
   if (check->parsed()) {
@@ -143,14 +165,24 @@ Result<Command> parse_command_line(const CommandInput& input) {
         .text = fmt::format("the configuration is fine ({} of {} settings differ{} from the "
                             "defaults)\n",
                             changed, setting_infos().size(), changed == 1 ? "s" : ""),
-        .settings = std::move(settings)};
+        .settings = std::move(settings),
+        .recover = {}};
+  }
+  if (recover->parsed()) {
+    return Command{.action = Action::kRecover,
+                   .text = {},
+                   .settings = std::move(settings),
+                   .recover = std::move(flags.recover)};
   }
   if (flags.print_config) {
     std::string text = print_config(settings);
-    return Command{
-        .action = Action::kPrint, .text = std::move(text), .settings = std::move(settings)};
+    return Command{.action = Action::kPrint,
+                   .text = std::move(text),
+                   .settings = std::move(settings),
+                   .recover = {}};
   }
-  return Command{.action = Action::kServe, .text = {}, .settings = std::move(settings)};
+  return Command{
+      .action = Action::kServe, .text = {}, .settings = std::move(settings), .recover = {}};
 }
 
 }  // namespace lignum::server

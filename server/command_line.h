@@ -5,10 +5,12 @@
 //     logd [flags]                      serve
 //     logd check-config [--config F]    check the configuration and say so
 //     logd --print-config [flags]       print what would be in effect, and why
-//     logd --version, logd --help
+//     logd recover-group [flags]        a group goes on after a majority was lost
+//     (recover_command.h) logd --version, logd --help
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,12 +24,23 @@ namespace lignum::server {
 enum class Action : std::uint8_t {
   kServe,
   kPrint,  // write `text` to stdout and end with success
+  kRecover,
+};
+
+// What `logd recover-group` was told.
+struct RecoverRequest {
+  // Files with facts; none: write those of this node.
+  std::vector<std::string> survivors;
+  // Only this one.
+  std::optional<std::uint32_t> group;
+  bool dry_run = false;
 };
 
 struct Command {
   Action action = Action::kServe;
   std::string text;
   Settings settings;
+  RecoverRequest recover;
 };
 
 // What the command line needs from the process it runs in.

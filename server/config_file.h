@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "raft/error.h"
 
@@ -14,5 +15,7 @@ inline constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20;
 
 // kInvalidArgument, which names the file: it is not there, a directory, unreadable, too large.
 [[nodiscard]] Result<std::string> read_config_file(const std::string& name);
+// The same of another small file, which messages call `what`.
+[[nodiscard]] Result<std::string> read_small_file(const std::string& name, std::string_view what);
 
 }  // namespace lignum::server

@@ -17,10 +17,13 @@
 
 #include <fmt/format.h>
 #include "raft/error.h"
+#include "raft/last_words.h"
 #include "server/app.h"
 #include "server/command_line.h"
 #include "server/config_file.h"
+#include "server/lane_ports.h"
 #include "server/options.h"
+#include "server/recover_command.h"
 #include "server/signals.h"
 #include "server/stderr_sink.h"
 
@@ -53,9 +56,22 @@ CommandInput gather_input(int argc, char** argv) {
   return input;
 }
 
+void say_last(std::string_view text) { write_last_words(text, kWordsWaitMax); }
+
 int complain(const lignum::Error& error) {
-  write_last_words(fmt::format("logd: {}\n", error.message()), kWordsWaitMax);
+  say_last(fmt::format("logd: {}\n", error.message()));
   return exit_code(error);
+}
+
+int recover(const Command& command) {
+  const auto done = recover_groups(
+      command.recover,
+      {.data = command.settings.options.data,
+       .now = read_clocks(),
+       .read_file = [](const std::string& file) { return read_small_file(file, "file of facts"); },
+       .print = [](const std::string& text) { fmt::print("{}", text); },
+       .remark = [](const std::string& text) { fmt::print(stderr, "logd: {}\n", text); }});
+  return done ? 0 : complain(done.error());
 }
 
 Result<Settings> read_settings(const CommandInput& input) {
@@ -89,6 +105,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   signal(SIGPIPE, SIG_IGN);
+  if (command->action == Action::kRecover) return recover(*command);
   // Before any other thread, and longer than the App, so that its end is watched too.
   Signals signals(App::kStopMax + kBesideStop);
   App app(std::move(command->settings));
@@ -104,6 +121,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, kKeptHeapBytes);
   mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+  lignum::set_last_words_writer(say_last);
   try {
     return run(argc, argv);
   } catch (const boost::system::system_error& error) {

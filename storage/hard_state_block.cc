@@ -60,12 +60,13 @@ void encode_hard_state(const HardStateBlock& block, std::span<std::byte> out) {
   store_le<std::uint32_t>(out, 4, block.group.value());
   store_le<std::uint64_t>(out, 8, block.sequence);
   if (block.state) {
-    const auto& [term, vote] = *block.state;
+    const auto& [term, vote, recovery] = *block.state;
     store_le<std::uint8_t>(out, 16, 1);
     store_le<std::uint8_t>(out, 17, vote ? 1 : 0);
     store_le<std::uint32_t>(out, 20, vote ? vote->node.value() : 0);
     store_le<std::uint64_t>(out, 24, term.value());
     store_le<std::uint64_t>(out, 32, vote ? vote->incarnation.value() : 0);
+    store_le<std::uint64_t>(out, 40, recovery);
   }
   seal(out);
 }
@@ -78,7 +79,9 @@ std::optional<HardStateBlock> decode_hard_state(Bytes block) {
                          .sequence = load_le<std::uint64_t>(block, 8),
                          .state = std::nullopt};
   if (load_le<std::uint8_t>(block, 16) != 0) {
-    raft::HardState state{.term = Term(load_le<std::uint64_t>(block, 24)), .vote = std::nullopt};
+    raft::HardState state{.term = Term(load_le<std::uint64_t>(block, 24)),
+                          .vote = std::nullopt,
+                          .recovery = load_le<std::uint64_t>(block, 40)};
     if (load_le<std::uint8_t>(block, 17) != 0 && !mutant(Mutant::kVoteLostAtRestart)) {
       state.vote = ReplicaId{.node = NodeId(load_le<std::uint32_t>(block, 20)),
                              .incarnation = NodeIncarnation(load_le<std::uint64_t>(block, 32))};

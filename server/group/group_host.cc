@@ -53,7 +53,10 @@ class Countdown {
 // Rule B9: the term is at least that of the last entry; a vote of an earlier term counts nothing.
 raft::HardState at_boot(const std::optional<raft::HardState>& stored, Term last) {
   raft::HardState state = stored.value_or(raft::HardState{});
-  if (state.term < last) state = {.term = last, .vote = std::nullopt};
+  if (state.term < last) {
+    state.term = last;
+    state.vote.reset();
+  }
   return state;
 }
 
@@ -225,6 +228,10 @@ std::vector<Replica*> GroupHost::replicas() {
   if (meta_) all.push_back(&meta_->replica());
   for (const auto& data : data_) all.push_back(&data->replica());
   return all;
+}
+
+Result<void> GroupHost::store_hard_state(GroupId group, const raft::HardState& state) {
+  return directory_.hard_state->store(group, state);
 }
 
 void GroupHost::start(Task serving) {

@@ -112,6 +112,9 @@ class GroupHost {
   // lane that all groups share there.
   [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
+  // Instead of the one that was found; between open() and start(), for a group that is not started
+  // any more (offline_node.h).
+  Result<void> store_hard_state(GroupId group, const raft::HardState& state);
 
  private:
   // A group on its way from its directory to its seat.

@@ -108,6 +108,7 @@ Replica::~Replica() { *alive_ = false; }
 
 void Replica::start() {
   started_ = true;
+  note_left_behind();
   if (alone()) core_.tick();
   pump();
 }
@@ -154,7 +155,7 @@ Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
 }
 
 void Replica::receive(net::PeerMessage received) {
-  if (stopping_ || !damage_.empty() || received.incarnation != incarnation_) return;
+  if (quiet() || !damage_.empty() || received.incarnation != incarnation_) return;
   if (!std::holds_alternative<raft::Message>(received.body)) {
     return receive_snapshot(std::move(received));
   }
@@ -197,11 +198,12 @@ void Replica::step(raft::Message message) {
   drain();
   core_.step(std::move(message));
   drain();
+  note_left_behind();
   schedule_pump();
 }
 
 void Replica::unreachable(ReplicaId peer) {
-  if (stopping_ || !damage_.empty()) return;
+  if (quiet() || !damage_.empty()) return;
   core_.on_unreachable(peer);
   schedule_pump();
 }
@@ -261,7 +263,7 @@ void Replica::on_timer() {
 
 void Replica::tick(std::int64_t now) {
   tick_at_.reset();
-  if (stopping_ || !damage_.empty() || alone()) return;
+  if (quiet() || !damage_.empty() || alone()) return;
   // One, however late the timer was: time in which this process stood still is nobody's fault.
   tick_at_ = now + tick_us_;
   drain();
@@ -291,10 +293,11 @@ void Replica::pump() {
   if (!buggify(Buggify::kServerLateLaunch)) writer_.launch();
   apply_committed();
   writer_.launch();
-  if (started_ && !tick_at_ && !stopping_ && damage_.empty() && !alone()) {
+  if (started_ && !tick_at_ && !quiet() && damage_.empty() && !alone()) {
     tick_at_ = ports_.now().monotonic_us + tick_us_;
     wake_by(*tick_at_);
   }
+  continue_hand_over();
   advance_stop();
 }
 
@@ -406,6 +409,13 @@ void Replica::stop(Task done) {
   CHECK(!stopping_);
   stopping_ = true;
   stopped_ = std::move(done);
+  begin_hand_over();
+  if (!hand_over_until_) return go_quiet();
+  continue_hand_over();
+  pump();
+}
+
+void Replica::go_quiet() {
   incoming_.clear();
   incoming_bytes_ = 0;
   sender_.clear();
@@ -424,7 +434,7 @@ void Replica::on_upkeep_ended() {
 }
 
 void Replica::advance_stop() {
-  if (!stopping_ || !stopped_ || writer_.flushing() || upkeep_.busy() || pump_posted_) return;
+  if (!quiet() || !stopped_ || writer_.flushing() || upkeep_.busy() || pump_posted_) return;
   const bool sound = damage_.empty();
   // It waited for the upkeep that was out.
   if (sound && installing_ != nullptr) return;

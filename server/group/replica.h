@@ -132,8 +132,9 @@ class Replica final : private LogWriter::Events {
   // Begins to count ticks; a group of one voter campaigns at once. Serving begins with
   // ReplicaOwner::on_admitting.
   void start();
-  // Refuses proposals, lets what is in flight finish, takes a last checkpoint, stages a marker,
-  // then calls `done`. Called once.
+  // Refuses proposals, gives leadership away where others could lead (kHandOverUs at most), lets
+  // what is in flight finish, takes a last checkpoint, stages a marker, then calls `done`. Called
+  // once.
   void stop(Task done);
 
   // A message of another replica of this group arrived, whole and verified.
@@ -219,6 +220,8 @@ class Replica final : private LogWriter::Events {
   static constexpr std::int64_t kIncomingPollUs = 500;
   // How often a segment is tried again whose preparation failed.
   static constexpr std::int64_t kPrepareRetryUs = 1'000'000;
+  // What giving leadership away may take of the time that a stop has: two attempts.
+  static constexpr std::int64_t kHandOverUs = 1'000'000;
   // How often the operator is told, while it goes on to fail.
   static constexpr std::int64_t kTroubleEveryUs = 60'000'000;
 
@@ -262,9 +265,18 @@ class Replica final : private LogWriter::Events {
   bool replay(Index to);
   void on_upkeep_ended();
   // The log's preparation of a segment failed, or works again.
+  // Tells the operator, once, that a recovery from a lost quorum went on without this replica.
+  void note_left_behind();
+  [[nodiscard]] std::string left_behind_text() const;
   void on_preparation();
   // Tries it again where that is due; returns when it will be.
   std::optional<std::int64_t> retry_preparation(const Now& now);
+  void begin_hand_over();
+  void continue_hand_over();
+  [[nodiscard]] std::optional<ReplicaId> successor() const;
+  // Neither hears nor says anything more.
+  [[nodiscard]] bool quiet() const { return stopping_ && !hand_over_until_; }
+  void go_quiet();
   void advance_stop();
 
   const GroupId group_;
@@ -318,7 +330,11 @@ class Replica final : private LogWriter::Events {
   };
   std::optional<Told> told_trouble_;
   std::optional<std::int64_t> retry_preparation_at_;
+  bool told_left_behind_ = false;
   bool stopping_ = false;
+  // Until when it is tried to give leadership away; set only while that is so.
+  std::optional<std::int64_t> hand_over_until_;
+  std::size_t hand_overs_tried_ = 0;
   Task stopped_;
   // Posted tasks find out with it whether the replica still exists.
   std::shared_ptr<bool> alive_;

@@ -36,13 +36,13 @@ void Replica::receive_snapshot(net::PeerMessage received) {
 }
 
 void Replica::on_snapshot_ready(const net::SnapshotOffer& offer) {
-  if (stopping_ || !damage_.empty()) return;
+  if (quiet() || !damage_.empty()) return;
   installing_ = std::make_shared<Installing>();
   installing_->mark = {
       .id = offer.last.id, .append_time = offer.last.append_time, .chain = offer.last.chain};
   step({.from = offer.from,
         .to = core_.self(),
-        .recovery = offer.snapshot.membership.recovery,
+        .recovery = offer.recovery,
         .body = raft::InstallSnapshot{
             .term = offer.term, .session = offer.session, .snapshot = offer.snapshot}});
   // The core had no use for it: it comes from an earlier term, or the log reaches as far by now.

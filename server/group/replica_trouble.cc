@@ -25,6 +25,7 @@ Error Replica::refusal() const {
                          .readable = true});
   }
   if (stopping_) return {Errc::kShuttingDown, "the node is shutting down"};
+  if (core_.left_behind()) return {Errc::kNotLeader, left_behind_text()};
   const auto leader = core_.leader();
   if (!leader) {
     return {Errc::kNotLeader, fmt::format("group {} has no leader yet", group_.value())};
@@ -46,6 +47,22 @@ Error Replica::room_error() const {
   }
   return {Errc::kNoSpace,
           fmt::format("the disk is full: {}; trim or delete streams, or make room", why)};
+}
+
+std::string Replica::left_behind_text() const {
+  return fmt::format(
+      "group {} was recovered from a lost quorum (recovery {}) and the log of this "
+      "replica is from before that: it takes no part until the group's leader "
+      "brings it up; where it is no member any more it has to be wiped: "
+      "docs/operating/lost-quorum.md",
+      group_.value(), core_.recovery());
+}
+
+void Replica::note_left_behind() {
+  // (A replica that is new to the group has nothing to be left behind with.)
+  const bool now = core_.left_behind() && !core_.membership().voters.empty();
+  const bool told = std::exchange(told_left_behind_, now);
+  if (told_left_behind_ && !told) ports_.report(Severity::kWarn, left_behind_text());
 }
 
 void Replica::on_preparation() {
@@ -97,6 +114,7 @@ void Replica::halt(std::string why) {
   waiters_.fail_all();
   reads_.fail_all(refusal());
   owner_.on_halted();
+  continue_hand_over();
   advance_stop();
 }
 
@@ -113,7 +131,9 @@ ReplicaStatus Replica::status() const {
           .log_last = log_->last().index,
           .usage = log_->usage(),
           .damage = damage_,
-          .trouble = trouble ? trouble->describe() : std::string()};
+          .trouble = core_.left_behind() ? left_behind_text()
+                     : trouble           ? trouble->describe()
+                                         : std::string()};
 }
 
 }  // namespace lignum::server

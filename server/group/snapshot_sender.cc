@@ -115,13 +115,14 @@ void SnapshotSender::opened(Transfer& transfer, std::shared_ptr<const storage::I
                   group_.value(), transfer.request.to.node.value(), applied.index.value()));
 }
 
-void SnapshotSender::offer(const Transfer& transfer, Term term) {
+void SnapshotSender::offer(const Transfer& transfer, const raft::Core& core) {
   const storage::ImageInfo& info = transfer.image->info();
   send(net::SnapshotOffer{
       .from = self_,
       .to = transfer.request.to,
-      .term = term,
+      .term = core.term(),
       .session = transfer.request.session,
+      .recovery = core.recovery(),
       .snapshot = transfer.snapshot,
       .last = {.id = info.applied, .chain = info.chain, .append_time = info.append_time},
       .image_bytes = transfer.image->bytes()});
@@ -148,7 +149,7 @@ void SnapshotSender::tick(const raft::Core& core) {
       at = transfers_.erase(at);
       continue;
     } else if (!transfer.pulled && transfer.idle_ticks % kOfferTicks == 1) {
-      offer(transfer, core.term());
+      offer(transfer, core);
     }
     ++at;
   }

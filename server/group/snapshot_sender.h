@@ -87,7 +87,7 @@ class SnapshotSender {
   void open(Transfer& transfer);
   void opened(Transfer& transfer, std::shared_ptr<const storage::ImageSource> image,
               const raft::Membership& membership);
-  void offer(const Transfer& transfer, Term term);
+  void offer(const Transfer& transfer, const raft::Core& core);
   void send_place(Transfer& transfer, net::SnapshotPull pull);
   void send_log(Transfer& transfer, const net::SnapshotPull& pull);
   void send_image(Transfer& transfer, const net::SnapshotPull& pull);

@@ -232,9 +232,14 @@ Result<T> snapshot_back(T body) {
 TEST(RaftCodecTest, WhatMovesASnapshotComesBack) {
   const LogId last = mark(90).id;
   const raft::Snapshot snapshot{.id = last, .membership = {.voters = {kOne, kTwo}}};
-  const auto offer = snapshot_back(SnapshotOffer{
-      .term = Term(4), .session = 5, .snapshot = snapshot, .last = mark(90), .image_bytes = 6});
+  const auto offer = snapshot_back(SnapshotOffer{.term = Term(4),
+                                                 .session = 5,
+                                                 .recovery = 7,
+                                                 .snapshot = snapshot,
+                                                 .last = mark(90),
+                                                 .image_bytes = 6});
   ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->recovery, 7U);
   EXPECT_EQ(offer->term, Term(4));
   EXPECT_EQ(offer->session, 5U);
   EXPECT_EQ(offer->snapshot, snapshot);

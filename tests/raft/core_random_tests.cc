@@ -80,7 +80,8 @@ class Life {
   Core reboot() {
     // At boot the term is at least that of the last entry (Boot::hard_state).
     if (disk_.hard_state.term < disk_.last().term) {
-      disk_.hard_state = {.term = disk_.last().term, .vote = std::nullopt};
+      disk_.hard_state = {
+          .term = disk_.last().term, .vote = std::nullopt, .recovery = disk_.hard_state.recovery};
     }
     boot_term_ = disk_.hard_state.term;
     boot_last_ = disk_.last();

@@ -19,6 +19,7 @@
 #include "raft/check.h"
 #include "raft/config_history.h"
 #include "raft/core.h"
+#include "raft/describe.h"
 #include "raft/entry.h"
 #include "raft/log_view.h"
 #include "raft/membership.h"
@@ -96,10 +97,13 @@ ModelCluster::ModelCluster(std::uint64_t seed, std::vector<ReplicaId> voters, Op
 
 void ModelCluster::boot(Node& node) {
   node.flights.clear();
+  node.snapshot_ends.clear();
+  node.asked.clear();
   node.reads.clear();
   ModelDisk& disk = node.disk;
   if (disk.hard_state.term < disk.last().term) {
-    disk.hard_state = {.term = disk.last().term, .vote = std::nullopt};
+    disk.hard_state = {
+        .term = disk.last().term, .vote = std::nullopt, .recovery = disk.hard_state.recovery};
   }
   node.staged = disk;
   std::vector<TermRun> runs;
@@ -175,16 +179,30 @@ void ModelCluster::drain(Node& node) {
 
 void ModelCluster::send_snapshot(Node& node, const SendSnapshot& request) {
   const Snapshot snapshot = node.disk.image;
-  if (random_.chance(1, 4)) {
-    node.core->on_snapshot_sent(request, std::nullopt);
-    return;
-  }
+  node.asked[request.to] = request;
+  const bool lost = random_.chance(1, 4);
+  node.snapshot_ends.push_back(
+      {.request = request, .sent = lost ? std::nullopt : std::optional<LogId>(snapshot.id)});
+  // Otherwise told later: the follower's answer may come first, and another request after it.
+  if (random_.chance(1, 2)) end_snapshot(node);
+  if (lost) return;
   send(node, {.from = node.id,
               .to = request.to,
               .body = InstallSnapshot{
                   .term = node.core->term(), .session = request.session, .snapshot = snapshot}});
-  node.core->on_snapshot_sent(request, snapshot.id);
   ++snapshots_;
+}
+
+void ModelCluster::end_snapshot(Node& node) {
+  if (node.snapshot_ends.empty()) return;
+  const std::uint64_t which = random_.below(node.snapshot_ends.size());
+  const Node::SnapshotEnd end = node.snapshot_ends[which];
+  node.snapshot_ends.erase(node.snapshot_ends.begin() + static_cast<std::ptrdiff_t>(which));
+  const std::string before = raft::describe(*node.core);
+  node.core->on_snapshot_sent(end.request, end.sent);
+  if (node.asked.at(end.request.to) != end.request) {
+    EXPECT_EQ(raft::describe(*node.core), before) << "an old transfer's end counts";
+  }
 }
 
 void ModelCluster::end_read(Node& node, const ReadReady& read) {
@@ -380,8 +398,12 @@ void ModelCluster::act(Scope scope) {
     deliver(which);
   } else if (draw < 560) {
     if (!network_.empty()) network_.pop_front();
-  } else if (draw < 780) {
+  } else if (draw < 770) {
     complete(any());
+  } else if (draw < 780) {
+    Node& node = any();
+    end_snapshot(node);
+    drain(node);
   } else if (draw < 930) {
     propose();
   } else {
@@ -416,6 +438,7 @@ void ModelCluster::settle(int rounds) {
     for (auto& [id, node] : nodes_) drain(node);
     for (auto& [id, node] : nodes_) {
       while (!node.flights.empty()) complete(node);
+      while (!node.snapshot_ends.empty()) end_snapshot(node);
     }
     std::size_t messages = network_.size();
     while (messages-- > 0) deliver(0);

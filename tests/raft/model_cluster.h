@@ -87,6 +87,14 @@ class ModelCluster {
     std::unique_ptr<Core> core;
     Index checked;
     std::uint64_t boots = 0;
+    // What became of snapshots that were asked for, not told yet; and the newest request for each
+    // follower.
+    struct SnapshotEnd {
+      SendSnapshot request;
+      std::optional<LogId> sent;
+    };
+    std::vector<SnapshotEnd> snapshot_ends;
+    std::map<ReplicaId, SendSnapshot> asked;
     // Open reads, and what was committed anywhere when they began.
     std::map<std::uint64_t, Index> reads;
   };
@@ -96,6 +104,8 @@ class ModelCluster {
   void act_rarely(std::uint64_t draw, Scope scope);
   void serve(Node& node, const Fetch& fetch);
   void send_snapshot(Node& node, const SendSnapshot& request);
+  // Tells the core how a transfer ended: any that is open, not the oldest one first.
+  void end_snapshot(Node& node);
   void end_read(Node& node, const ReadReady& read);
   void send(Node& from, Message message);
   void deliver(std::size_t which);

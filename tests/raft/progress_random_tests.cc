@@ -153,7 +153,8 @@ class Life {
 
   void end_snapshot(bool arrived) {
     if (!snapshot_) return;
-    progress_.on_snapshot_sent(arrived ? std::optional<Index>(snapshot_->index) : std::nullopt);
+    progress_.on_snapshot_sent(progress_.transfer(),
+                               arrived ? std::optional<Index>(snapshot_->index) : std::nullopt);
     snapshot_.reset();
     check();
   }

@@ -189,7 +189,7 @@ TEST(Progress, ASnapshotIsFollowedByAProbeBehindIt) {
   progress.on_heartbeat_answered();
   EXPECT_TRUE(progress.paused());
   EXPECT_FALSE(progress.on_rejected(Index(4), Index(1)));
-  progress.on_snapshot_sent(Index(40));
+  progress.on_snapshot_sent(progress.transfer(), Index(40));
   EXPECT_EQ(progress.state(), ProgressState::kProbe);
   EXPECT_EQ(progress.next(), Index(41));
   EXPECT_EQ(progress.match(), Index(0));
@@ -204,7 +204,7 @@ TEST(Progress, AProbeFromBeforeTheSnapshotIsOutNoMore) {
   Progress progress = begin_at(41);
   progress.on_sent(0, 0, Index(0));
   progress.become_snapshot();
-  progress.on_snapshot_sent(Index(40));
+  progress.on_snapshot_sent(progress.transfer(), Index(40));
   ASSERT_EQ(progress.next(), Index(41));
   EXPECT_FALSE(progress.on_rejected(Index(40), Index(2)));
   EXPECT_EQ(progress.next(), Index(41));
@@ -217,7 +217,7 @@ TEST(Progress, AProbeFromBeforeTheSnapshotIsOutNoMore) {
 TEST(Progress, ASnapshotThatFailedIsRepeatedAfterAHeartbeat) {
   Progress progress = replicating_from(4);
   progress.become_snapshot();
-  progress.on_snapshot_sent(std::nullopt);
+  progress.on_snapshot_sent(progress.transfer(), std::nullopt);
   EXPECT_EQ(progress.state(), ProgressState::kProbe);
   EXPECT_EQ(progress.next(), Index(5));
   EXPECT_TRUE(progress.paused());
@@ -236,7 +236,7 @@ TEST(Progress, AnAcknowledgementThatConnectsEndsTheSnapshot) {
   EXPECT_TRUE(progress.on_accepted(Index(30), Index(30)));
   EXPECT_EQ(progress.state(), ProgressState::kReplicate);
   EXPECT_EQ(progress.next(), Index(31));
-  progress.on_snapshot_sent(Index(40));
+  EXPECT_FALSE(progress.on_snapshot_sent(progress.transfer(), Index(40)));
   EXPECT_EQ(progress.state(), ProgressState::kReplicate) << "too late to matter";
   EXPECT_EQ(progress.next(), Index(31));
 }
@@ -245,7 +245,7 @@ TEST(Progress, AnOlderSnapshotDoesNotSendItBackBelowMatch) {
   Progress progress = replicating_from(4);
   progress.become_snapshot();
   EXPECT_TRUE(progress.on_accepted(Index(28), Index(30)));
-  progress.on_snapshot_sent(Index(20));
+  progress.on_snapshot_sent(progress.transfer(), Index(20));
   EXPECT_EQ(progress.next(), Index(29));
 }
 

@@ -275,5 +275,54 @@ TEST_F(ClusterTest, EveryNodeHasTheRoutingTable) {
   }
 }
 
+// Long before an election timeout, and what was asked for is answered.
+TEST_F(ClusterTest, ALeaderThatStopsGivesItsGroupAwayFirst) {
+  serve();
+  ASSERT_TRUE(settle());
+  const std::size_t old = *cluster.leader(kData);
+  std::vector<Pending> asked;
+  for (int i = 0; i < 5; ++i) {
+    asked.push_back(cluster.node(old).send(append_request(stream, 0), make_batch(4, std::nullopt)));
+  }
+  const auto stopped = cluster.node(old).begin_stop();
+  constexpr int kMost = 100;
+  int milliseconds = 0;
+  for (; milliseconds < 5'000 && cluster.leader(kData) == old; ++milliseconds) {
+    cluster.advance(1'000);
+  }
+  EXPECT_LT(milliseconds, kMost);
+  for (; milliseconds < 5'000 && !*stopped; ++milliseconds) cluster.advance(1'000);
+  EXPECT_TRUE(*stopped);
+  EXPECT_LT(milliseconds, kMost);
+  for (const Pending& pending : asked) {
+    EXPECT_TRUE(pending->has_value() && (*pending)->response.has_append());
+  }
+  cluster.kill(old);
+  ASSERT_TRUE(append(1));
+  ASSERT_TRUE(cluster.start(old));
+  expect_same_bytes();
+}
+
+// Whoever is asked first does not answer: the next one is.
+TEST_F(ClusterTest, ALeaderThatStopsAsksAnotherWhereOneIsSilent) {
+  serve();
+  ASSERT_TRUE(settle());
+  const std::size_t old = *cluster.leader(kData);
+  cluster.cut_off((old + 1) % 3);
+  const auto stopped = cluster.node(old).begin_stop();
+  ASSERT_TRUE(cluster.wait([&] { return *stopped; }));
+  EXPECT_EQ(cluster.leader(kData), (old + 2) % 3);
+}
+
+// Nobody is there to lead: the stop does not wait for long.
+TEST_F(ClusterTest, ALeaderThatNobodyCanFollowStopsAllTheSame) {
+  serve();
+  const std::size_t old = *cluster.leader(kData);
+  cluster.cut_off(old);
+  const auto stopped = cluster.node(old).begin_stop();
+  cluster.advance(2 * Replica::kHandOverUs);
+  EXPECT_TRUE(*stopped);
+}
+
 }  // namespace
 }  // namespace lignum::server

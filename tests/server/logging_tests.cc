@@ -8,13 +8,19 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
+#include "raft/check.h"
+#include "raft/last_words.h"
 #include "server/group/ports.h"
 #include "server/logging.h"
 #include "server/options.h"
+#include "server/stderr_sink.h"
 
 namespace lignum::server {
 namespace {
@@ -75,6 +81,24 @@ TEST_F(LoggingTest, ColoursGoAroundTheLevel) {
   Logging logging({.colour = true, .fd = ends[1]});
   logging.write(Severity::kWarn, "mind");
   EXPECT_THAT(read_pipe(), HasSubstr("\x1B[33m\x1B[1mwarning\x1B[m mind\n"));
+}
+
+// As logd is set up.
+void break_an_invariant_while_nobody_reads() {
+  std::array<int, 2> full{};
+  static_cast<void>(::pipe2(full.data(), O_CLOEXEC | O_NONBLOCK));
+  while (::write(full[1], "x", 1) == 1) {
+  }
+  static_cast<void>(::fcntl(full[1], F_SETFL, 0));
+  static_cast<void>(::dup2(full[1], STDERR_FILENO));
+  set_last_words_writer(
+      [](std::string_view text) { write_last_words(text, std::chrono::milliseconds(50)); });
+  ::alarm(20);
+  CHECK(false);
+}
+
+TEST(LastWordsDeathTest, WaitForNobody) {
+  EXPECT_EXIT(break_an_invariant_while_nobody_reads(), ::testing::KilledBySignal(SIGABRT), "");
 }
 
 }  // namespace

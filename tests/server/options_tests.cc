@@ -166,6 +166,26 @@ TEST(Options, CheckConfigVersionAndHelp) {
   EXPECT_THAT(help->text, HasSubstr("LOGD_STREAMS_RETENTION"));
 }
 
+TEST(Options, RecoverGroup) {
+  World world{.file = ""};
+  const auto facts = world.parse({"recover-group", "--data", "/d", "--group", "3"});
+  ASSERT_TRUE(facts) << facts.error().message();
+  EXPECT_EQ(facts->action, Action::kRecover);
+  EXPECT_EQ(facts->settings.options.data, "/d");
+  EXPECT_EQ(facts->recover.group, 3U);
+  EXPECT_TRUE(facts->recover.survivors.empty());
+  const auto plan = world.parse({"recover-group", "--survivors", "a", "b", "--dry-run"});
+  ASSERT_TRUE(plan) << plan.error().message();
+  EXPECT_THAT(plan->recover.survivors, ::testing::ElementsAre("a", "b"));
+  EXPECT_TRUE(plan->recover.dry_run);
+  EXPECT_EQ(plan->recover.group, std::nullopt);
+  EXPECT_THAT(world.error({"recover-group", "--survivor", "a"}),
+              HasSubstr("did you mean '--survivors'"));
+  EXPECT_THAT(world.error({"recover-group", "--group", "x"}), HasSubstr("--group"));
+  // Serving takes none of them.
+  EXPECT_THAT(world.error({"--dry-run"}), HasSubstr("--dry-run"));
+}
+
 TEST(Options, SizesAndDurations) {
   EXPECT_EQ(parse_size("64MiB"), std::uint64_t{64} << 20);
   EXPECT_EQ(parse_size("1GB"), 1'000'000'000U);

@@ -73,9 +73,12 @@ class SimCluster {
     return all;
   }
   bool stop(std::size_t i) {
-    const bool stopped = nodes_[i]->stop();
+    // Five seconds, as logd has.
+    const auto stopped = nodes_[i]->begin_stop();
+    for (int waited = 0; !*stopped && waited < 500; ++waited) advance(10'000);
+    run();
     nodes_[i].reset();
-    return stopped;
+    return *stopped;
   }
   // The process dies at once; its disk keeps what was synced.
   void kill(std::size_t i) {

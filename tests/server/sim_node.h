@@ -109,9 +109,14 @@ class SimNode {
     return serving && !world.dead;
   }
   bool stop() {
-    bool stopped = false;
-    host_->stop([&stopped] { stopped = true; });
+    const auto stopped = begin_stop();
     world.run();
+    return *stopped;
+  }
+  // True when it has stopped, which may take others, and time.
+  std::shared_ptr<bool> begin_stop() {
+    auto stopped = std::make_shared<bool>(false);
+    host_->stop([stopped] { *stopped = true; });
     return stopped;
   }
 

@@ -79,7 +79,7 @@ void RaftHost::add_snapshot(const raft::SendSnapshot& request) {
               .to = request.to,
               .body = raft::Message{.from = self(),
                                     .to = request.to,
-                                    .recovery = core_.membership().recovery,
+                                    .recovery = core_.recovery(),
                                     .body = std::move(body)},
               .request = request});
 }

@@ -19,6 +19,7 @@
 #include "raft/error.h"
 #include "raft/messages.h"
 #include "raft/output.h"
+#include "raft/recovery.h"
 #include "raft/types.h"
 #include "tests/support/letter.h"
 #include "tests/support/raft_host.h"
@@ -94,6 +95,32 @@ RaftHost& RaftWorld::restart(Node node) {
   Corpse corpse = found->second;
   ++corpse.settings.options.seed;
   return add(corpse.settings, corpse.disk, corpse.disk.base().index);
+}
+
+Result<raft::RecoveryPlan> RaftWorld::recover(std::span<const Node> nodes) {
+  std::vector<raft::Survivor> survivors;
+  for (const Node node : nodes) {
+    CHECK(corpses_.contains(node));
+    const Corpse& corpse = corpses_.at(node);
+    const raft::Boot boot = corpse.disk.boot(corpse.settings.self, corpse.disk.base().index);
+    survivors.push_back({.self = boot.self,
+                         .group = boot.group,
+                         .hard_state = boot.hard_state,
+                         .last = boot.last,
+                         .commit = boot.commit,
+                         .membership = boot.configs.back().membership});
+  }
+  TRY_ASSIGN(plan, raft::plan_recovery(survivors));
+  for (const raft::Survivor& each : survivors) {
+    raft::PersistOp op;
+    op.hard_state = raft::recovered_hard_state(plan, each);
+    if (each.self == plan.seed) {
+      op.append.push_back(raft::recovery_entry(plan, each.group));
+    }
+    op.token.last = op.append.empty() ? each.last : plan.entry;
+    corpses_.at(node_of(each.self)).disk.perform(op);
+  }
+  return plan;
 }
 
 bool RaftWorld::process_ready(Node node) {
@@ -307,6 +334,22 @@ bool RaftWorld::replay(const Replayed& wanted) {
   Letter letter = *found;
   letter.request.reset();
   receive(letter);
+  return true;
+}
+
+bool RaftWorld::answer_snapshot(const Replayed& wanted, bool arrived) {
+  std::size_t left = wanted.nth;
+  const auto found = std::ranges::find_if(sent_, [&](const Letter& letter) {
+    return letter.request && node_of(letter.from) == wanted.from &&
+           node_of(letter.to) == wanted.to && --left == 0;
+  });
+  if (found == sent_.end()) {
+    return false;
+  }
+  const LogId id = std::get<raft::InstallSnapshot>(found->message()->body).snapshot.id;
+  input(wanted.from, [&](raft::Core& core) {
+    core.on_snapshot_sent(*found->request, arrived ? std::optional<LogId>(id) : std::nullopt);
+  });
   return true;
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "raft/error.h"
+#include "raft/recovery.h"
 #include "raft/types.h"
 #include "tests/support/letter.h"
 #include "tests/support/raft_host.h"
@@ -59,6 +60,8 @@ class RaftWorld {
   void crash(Node node);
   // A process starts on the disk that crash() left, with another seed.
   RaftHost& restart(Node node);
+  // The disks of `nodes`, which are down, are carried over a lost quorum (raft/recovery.h).
+  Result<raft::RecoveryPlan> recover(std::span<const Node> nodes);
 
   // ---- Steps of one host. Each is true when it did something.
 
@@ -86,6 +89,11 @@ class RaftWorld {
     std::size_t nth = 1;
   };
   bool replay(const Replayed& wanted);
+  // From now on; what became of a snapshot is otherwise told by answer_snapshot() alone.
+  void report_snapshots(SnapshotReports reports) { settings_.snapshot_reports = reports; }
+  // Tells the sender of the nth snapshot that its core asked for what became of it, however late.
+  // False when there are not so many.
+  bool answer_snapshot(const Replayed& wanted, bool arrived);
   // Wraps any other input of the core of `node`: output is taken and rules are checked.
   template <class Input>
   void input(Node node, Input&& input) {

@@ -116,7 +116,8 @@ raft::Boot ReplicaLog::boot(ReplicaId self, Index commit) const {
                   .commit = commit,
                   .configs = {{.index = base_.index, .membership = base_membership_}}};
   if (boot.hard_state.term < boot.last.term) {
-    boot.hard_state = {.term = boot.last.term, .vote = std::nullopt};
+    boot.hard_state.term = boot.last.term;
+    boot.hard_state.vote.reset();
   }
   for (const Entry& entry : entries_) {
     if (boot.terms.empty() || boot.terms.back().term != entry.header.term) {

@@ -113,6 +113,7 @@ const std::map<std::string_view, WorldScript::Command>& WorldScript::commands() 
       {"crash", &WorldScript::crash},
       {"restart", &WorldScript::restart},
       {"wipe", &WorldScript::wipe},
+      {"recover", &WorldScript::recover},
       {"campaign", &WorldScript::campaign},
       {"forget-leader", &WorldScript::forget_leader},
       {"tick", &WorldScript::tick},
@@ -133,6 +134,8 @@ const std::map<std::string_view, WorldScript::Command>& WorldScript::commands() 
       {"transfer-leadership", &WorldScript::transfer},
       {"report-unreachable", &WorldScript::report_unreachable},
       {"send-snapshot", &WorldScript::send_snapshot},
+      {"snapshot-answers", &WorldScript::snapshot_answers},
+      {"answer-snapshot", &WorldScript::answer_snapshot},
       {"damage", &WorldScript::damage},
       {"cut", &WorldScript::cut},
       {"isolate", &WorldScript::isolate},
@@ -258,6 +261,15 @@ WorldScript::Lines WorldScript::wipe(const Block& block) {
   ++incarnation;
   world_.add(host_settings(block, node), ReplicaLog({}, {}, {}), Index(0));
   return {};
+}
+
+WorldScript::Lines WorldScript::recover(const Block& block) {
+  const auto plan = world_.recover(nodes_of(block));
+  if (!plan) {
+    return {"refused: " + plan.error().message()};
+  }
+  return {describe(plan->seed) + " appends " + describe(plan->entry) + " " +
+          describe(plan->membership) + (plan->may_lose_acknowledged ? ", may lose" : "")};
 }
 
 WorldScript::Lines WorldScript::campaign(const Block& block) {
@@ -388,7 +400,7 @@ void WorldScript::inject(const Block& block, decltype(raft::Message::body) body)
   world_.input(to, [&](raft::Core& core) {
     core.step({.from = replica(*block.value("from")),
                .to = core.self(),
-               .recovery = core.membership().recovery,
+               .recovery = core.recovery(),
                .body = std::move(body)});
   });
 }
@@ -463,10 +475,25 @@ WorldScript::Lines WorldScript::send_snapshot(const Block& block) {
                .to = receiver,
                .body = raft::Message{.from = host.self(),
                                      .to = receiver,
-                                     .recovery = host.core().membership().recovery,
+                                     .recovery = host.core().recovery(),
                                      .body = std::move(body)},
                .request = {}});
   return {};
+}
+
+WorldScript::Lines WorldScript::snapshot_answers(const Block& block) {
+  world_.report_snapshots(positions(block).at(0) == "by-hand" ? SnapshotReports::kNever
+                                                              : SnapshotReports::kMade);
+  return {};
+}
+
+WorldScript::Lines WorldScript::answer_snapshot(const Block& block) {
+  const bool found = world_.answer_snapshot({.from = node_named(*block.value("from")),
+                                             .to = node_named(*block.value("to")),
+                                             .kind = {},
+                                             .nth = number_of(block, "nth").value_or(1)},
+                                            !flag_of(block, "lost", false));
+  return found ? Lines{} : Lines{"error: so many snapshots were not asked for"};
 }
 
 WorldScript::Lines WorldScript::damage(const Block& block) {

@@ -5,6 +5,7 @@
 //   add-nodes N voters=(1,2,3) [learners=(4)] [index=I | log=(terms)] [term=T] [inflight=N]
 //             [prevote=B] [checkquorum=B] [async-storage-writes=B] [append-bytes=N]
 //   crash N.. | restart N.. | wipe N        wipe: an empty disk, and so a new incarnation
+//   recover N..                             of those that are down; the others are lost for ever
 //   campaign N | forget-leader N | tick N [times=T] | tick-heartbeat N | tick-election N
 //   propose N TEXT | propose-conf-change N [transition=explicit], with a body such as "v1 l2 r3.2"
 //   process-ready N.. | process-append-thread N.. | process-apply-thread N..
@@ -13,6 +14,7 @@
 //   inject-heartbeat from=N to=N term=T commit=I
 //   stabilize [N..] | run ticks=T [N..]     run: all of them tick and stabilize, T times
 //   compact N I | transfer-leadership from=N to=N | report-unreachable N PEER | send-snapshot N TO
+//   snapshot-answers made|by-hand | answer-snapshot from=N to=N [nth=I] [lost=true]
 //   damage N from=I | cut N M.. | isolate N.. | heal | read N
 //   raft-log N.. | raft-state | status N | log-level none|info|debug
 //
@@ -80,6 +82,7 @@ class WorldScript {
   Lines crash(const Block& block);
   Lines restart(const Block& block);
   Lines wipe(const Block& block);
+  Lines recover(const Block& block);
   Lines campaign(const Block& block);
   Lines forget_leader(const Block& block);
   Lines tick(const Block& block);
@@ -100,6 +103,8 @@ class WorldScript {
   Lines transfer(const Block& block);
   Lines report_unreachable(const Block& block);
   Lines send_snapshot(const Block& block);
+  Lines snapshot_answers(const Block& block);
+  Lines answer_snapshot(const Block& block);
   Lines damage(const Block& block);
   Lines cut(const Block& block);
   Lines isolate(const Block& block);
