@@ -16,6 +16,7 @@
 #include "raft/core_state.h"
 #include "raft/entry.h"
 #include "raft/error.h"
+#include "raft/hard_state.h"
 #include "raft/invariants.h"
 #include "raft/membership.h"
 #include "raft/messages.h"

@@ -75,7 +75,7 @@ CLI::App* declare_recovery(CLI::App& app, RecoverRequest& request) {
   recover
       ->add_option("--survivors", request.survivors,
                    "files with what each surviving node said; without: say it of this one")
-      ->type_name("FILE ...");
+      ->type_name("FILE");
   recover->add_option("--group", request.group, "only this group; without: every one")
       ->type_name("N");
   recover->add_flag("--dry-run", request.dry_run, "say what would be done and change nothing");

@@ -1,7 +1,6 @@
 #include "server/recover_command.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <map>

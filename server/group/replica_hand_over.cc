@@ -2,8 +2,6 @@
 // an election timeout that the leader is gone. Part of Replica; see replica.h.
 
 #include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <tuple>
 #include <vector>

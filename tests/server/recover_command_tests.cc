@@ -122,6 +122,7 @@ TEST_F(RecoverCommand, SaysWhatIsWrong) {
   make_node();
   ASSERT_EQ(run({}), std::nullopt);
   const std::string facts = write("node1.facts", out);
+  const std::string changed = write("changed", out.substr(0, out.size() - 3) + "\n");
 
   const auto dry = run({.dry_run = true});
   EXPECT_EQ(dry.value().code(), Errc::kInvalidArgument);
@@ -131,7 +132,6 @@ TEST_F(RecoverCommand, SaysWhatIsWrong) {
               HasSubstr("any such group"));
   EXPECT_THAT(run({.survivors = {directory + "/none"}}).value().message(),
               HasSubstr("file of facts"));
-  const std::string changed = write("changed", out.substr(0, out.size() - 3) + "\n");
   EXPECT_THAT(run({.survivors = {changed}}).value().message(), HasSubstr("changed:3:"));
   // Every group of the files is planned before the first is touched.
   const auto twice = run({.survivors = {facts, facts}});

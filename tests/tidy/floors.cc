@@ -19,9 +19,9 @@ bool matches(std::string_view path, const Names& names) {
   return std::ranges::any_of(names, [&](auto name) { return path.starts_with(name); });
 }
 
-const Names kVocabulary = {"raft/types.h",  "raft/error.",  "raft/check.",
-                           "raft/random.",  "raft/mutex.h", "raft/options.",
-                           "raft/payload.", "raft/mutant",  "raft/buggify."};
+const Names kVocabulary = {"raft/types.h",  "raft/error.",     "raft/check.",   "raft/random.",
+                           "raft/mutex.h",  "raft/options.",   "raft/payload.", "raft/mutant",
+                           "raft/buggify.", "raft/last_words."};
 // Pure codecs, a small library of storage/.
 const Names kFormats = {"storage/record",     "storage/crc32c", "storage/compression",
                         "storage/byte_order", "storage/level.", "storage/chain."};
