@@ -78,18 +78,17 @@ void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnatio
   }
 }
 
-// Torn or damaged?
-std::string judge(const TailScan& scan, Bytes bytes, SegmentId segment) {
+}  // namespace
+
+std::string proof_of_flush(Bytes bytes, SegmentId segment, std::uint64_t position) {
   if (mutant(Mutant::kDamageTakenForTornTail)) return "";
-  const auto later = evidence_behind(bytes, segment, scan.end);
-  const bool flushed_past = later && later->flushed > scan.end;
-  const bool too_far = later && later->position - scan.end > kInFlightWindowMax;
+  const auto later = evidence_behind(bytes, segment, position);
+  const bool flushed_past = later && later->flushed > position;
+  const bool too_far = later && later->position - position > kInFlightWindowMax;
   if (flushed_past) return fmt::format("byte {} was flushed after it", later->flushed);
   if (too_far) return fmt::format("an entry stands at byte {}", later->position);
   return "";
 }
-
-}  // namespace
 
 std::uint64_t content_end(Bytes bytes, std::uint64_t from) {
   std::uint64_t end = bytes.size();
@@ -103,7 +102,7 @@ TailScan scan_tail(Bytes bytes, const SegmentRecord& record, GroupIncarnation in
   scan.end = kFramesStart;
   scan.flushed = kFramesStart;
   take_frames(scan, bytes, record.id, incarnation);
-  scan.damage = judge(scan, bytes, record.id);
+  scan.damage = proof_of_flush(bytes, record.id, scan.end);
   scan.content_end = content_end(bytes, scan.end);
   return scan;
 }
