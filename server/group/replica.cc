@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include "net/peer_message.h"
+#include "net/repair_messages.h"
 #include "net/snapshot_messages.h"
 #include "raft/buggify.h"
 #include "raft/check.h"
@@ -96,6 +97,23 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                  .log = *log_,
                  .checkpoints = upkeep_.checkpoints(),
                  .ready = [this](const net::SnapshotOffer& offer) { on_snapshot_ready(offer); }}),
+      answers_({.group = group_,
+                .incarnation = incarnation_,
+                .ports = ports_,
+                .log = *log_,
+                .core = core_,
+                .piece_bytes = parts.snapshot_piece_bytes,
+                .confirm =
+                    [this](ReadWaiters::Callback callback) {
+                      confirm_read(ports_.now().monotonic_us + kRepairConfirmUs,
+                                   std::move(callback));
+                    },
+                .damaged = [this](const Error& error) { halt_unreadable(error); }}),
+      scrubber_({.ports = ports_,
+                 .log = *log_,
+                 .pace = parts.scrub,
+                 .damaged = [this](const Error& error) { halt_unreadable(error); }}),
+      mended_(parts.mended),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);
   log_->on_preparation([this] { on_preparation(); });
@@ -155,6 +173,9 @@ Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
 
 void Replica::receive(net::PeerMessage received) {
   if (stopping_ || !damage_.empty() || received.incarnation != incarnation_) return;
+  if (const auto* const request = std::get_if<net::RepairRequest>(&received.body)) {
+    return answers_.on_request(*request);
+  }
   if (!std::holds_alternative<raft::Message>(received.body)) {
     return receive_snapshot(std::move(received));
   }
@@ -270,6 +291,7 @@ void Replica::tick(std::int64_t now) {
   if (installing_ == nullptr) receiver_.tick(core_.commit());
   catch_up_.retry();
   drain();
+  scrubber_.tick(now);
   schedule_pump();
 }
 
@@ -362,7 +384,7 @@ void Replica::supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entrie
   } else if (entries.error().code() == Errc::kTrimmed) {
     core_.supply_failed(fetch);
   } else {
-    return halt(entries.error().message());
+    return halt_unreadable(entries.error());
   }
   drain();
 }

@@ -83,6 +83,12 @@ std::optional<std::int64_t> Replica::retry_preparation(const Now& now) {
   return retry_preparation_at_;
 }
 
+void Replica::halt_unreadable(const Error& error) {
+  if (!damage_.empty()) return;
+  log_damaged_ = error.code() == Errc::kCorrupt;
+  halt(error.message());
+}
+
 void Replica::halt(std::string why) {
   if (!damage_.empty()) return;
   damage_ = std::move(why);
