@@ -65,9 +65,9 @@ LogRepair::LogRepair(Directory& directory, const SegmentedLogOptions& options,
       survey_(std::move(survey)),
       next_number_(manifest_->current().next_segment) {}
 
-LogRepair::~LogRepair() {
-  // Debris otherwise.
+void LogRepair::discard() {
   if (stage_) stage_->discard();
+  stage_.reset();
 }
 
 SegmentId LogRepair::take_number() {

@@ -54,7 +54,7 @@ class LogRepair {
   [[nodiscard]] static Result<std::unique_ptr<LogRepair>> begin(Directory& directory,
                                                                 const SegmentedLogOptions& options,
                                                                 const LogEvidence& evidence);
-  ~LogRepair();
+  ~LogRepair() = default;
   LogRepair(const LogRepair&) = delete;
   LogRepair& operator=(const LogRepair&) = delete;
 
@@ -70,6 +70,8 @@ class LogRepair {
   // The active segment, and the log with it, ends where it stands. The caller has the word of a
   // leader that nothing was committed behind it that would be lost.
   void end_here();
+  // Removes what was not listed yet; debris otherwise. Nothing else is called afterwards.
+  void discard();
   // The error was of a write or sync of the list of segments: nobody knows what is on the disk, and
   // the process has to stop.
   [[nodiscard]] bool disk_failed() const { return disk_failed_; }

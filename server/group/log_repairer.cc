@@ -44,14 +44,15 @@ void LogRepairer::start() {
 }
 
 void LogRepairer::begin() {
-  bench_ = std::make_shared<Bench>();
+  const std::shared_ptr<Bench> before = std::exchange(bench_, std::make_shared<Bench>());
   missing_.reset();
   goal_.reset();
   ended_ = false;
   busy_ = true;
   parts_.ports.run(
       Pool::kBackground,
-      [bench = bench_, make = parts_.begin]() -> Result<void> {
+      [bench = bench_, before, make = parts_.begin]() -> Result<void> {
+        if (before->repair) before->repair->discard();
         TRY_ASSIGN(repair, make());
         bench->repair = std::move(repair);
         TRY_ASSIGN(missing, bench->repair->advance());

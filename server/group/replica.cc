@@ -450,7 +450,8 @@ void Replica::advance_stop() {
   const bool sound = damage_.empty();
   // It waited for the upkeep that was out.
   if (sound && installing_ != nullptr) return;
-  if (sound && !upkeep_.failed() &&
+  const bool state_sound = sound || (log_damaged_ && !alone() && installing_ == nullptr);
+  if (state_sound && !upkeep_.failed() &&
       applied_.id.index > upkeep_.checkpoints().durable_checkpoint()) {
     upkeep_.checkpoint();
     return;

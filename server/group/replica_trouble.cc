@@ -98,7 +98,13 @@ void Replica::halt(std::string why) {
   incoming_bytes_ = 0;
   sender_.clear();
   receiver_.stop();
-  upkeep_.halt();
+  // What was applied is sound where only the log is not: the checkpoint of stop() spares the repair
+  // what lies below it.
+  if (log_damaged_ && !alone()) {
+    upkeep_.stop();
+  } else {
+    upkeep_.halt();
+  }
   if (std::exchange(admitting_, false)) owner_.on_leadership_lost();
   waiters_.fail_all();
   reads_.fail_all(refusal());

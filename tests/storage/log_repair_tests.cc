@@ -222,17 +222,33 @@ TEST(LogRepair, APowerCutAtAnyCallLosesNothingThatWasSound) {
   auto damaged = log.disk->clone();
   damaged->flip(paths.front(), 40'000, 1);
   damaged->flip(paths.back(), 5000, 1);
+  // Others have what was damaged, and nothing else: what was sound has to come from here.
+  std::vector<std::pair<Index, Index>> lost;
+  const Source noted = [&](const MissingRange& range) {
+    lost.emplace_back(range.after.id.index, range.end ? range.end->index : Index());
+    return source(range);
+  };
+  ASSERT_TRUE(repair(*damaged->clone(), evidence_of(log), noted));
+  ASSERT_GE(lost.size(), 2U);
+  const Source only_lost = [&](const MissingRange& range) -> Result<std::vector<KeptItem>> {
+    for (const auto& [after, last] : lost) {
+      if (range.end && range.after.id.index >= after && range.end->index <= last) {
+        return source(range);
+      }
+    }
+    return std::vector<KeptItem>{};
+  };
   std::uint64_t unfinished = 0;
   bool done = false;
   for (std::uint64_t at = 1; !done; at += full_proof() ? 1 : kSanitized ? 9 : 3) {
     auto disk = damaged->clone();
     disk->crash_at(at);
-    done = repair(*disk, evidence_of(log), std::ref(source)).has_value();
+    done = repair(*disk, evidence_of(log), only_lost).has_value();
     for_each_crash_image(*disk, [&](std::unique_ptr<SimDisk> after) {
       SCOPED_TRACE("cut in call " + std::to_string(at));
       unfinished += is_whole(*after) ? 0 : 1;
       // Whatever was left, the repair goes on from there.
-      const auto outcome = repair(*after, evidence_of(log), std::ref(source));
+      const auto outcome = repair(*after, evidence_of(log), only_lost);
       ASSERT_TRUE(outcome) << outcome.error().describe();
       EXPECT_EQ(difference_of(*after, log, evidence_of(log)), "");
     });
