@@ -1,5 +1,6 @@
 #include "jepsen/sim/run.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -51,6 +52,7 @@ class Run final : public NodeWatcher {
     all.reserve(nodes_.size());
     for (const auto& node : nodes_) all.push_back(node.get());
     checks_.watch(all);
+    if (plan.faults.damage > 0) checks_.expect_damage();
     faults_ = std::make_unique<Faults>(world_, network_, std::move(all), plan.faults);
   }
 
@@ -145,7 +147,25 @@ class Run final : public NodeWatcher {
     if (!steps(world_.now() + plan_.calm_max, [this, &apart] { return converged(apart); })) {
       return late(apart);
     }
+    if (plan_.faults.damage > 0 && !heal()) return;
     audit();
+  }
+
+  // What a start finds is found by one more start of every node at once, the rest by reading.
+  bool heal() {
+    for (const auto& node : nodes_) {
+      node->kill();
+      node->start();
+    }
+    std::string where = "a node does not serve";
+    Moment next_look = 0;
+    const auto whole = [&] {
+      if (world_.now() < next_look) return false;
+      next_look = world_.now() + net::kSecond;
+      return converged(where) && faults_->healed(where);
+    };
+    if (!steps(world_.now() + 2 * plan_.calm_max, whole)) late(where);
+    return !world_.breach();
   }
 
   // Every replica has applied what every other has. If not, `apart` names one that has not.
@@ -156,7 +176,13 @@ class Run final : public NodeWatcher {
         apart = fmt::format("node {} does not serve", node->number());
         return false;
       }
-      for (const server::Replica* replica : node->host()->replicas()) {
+      const auto replicas = node->host()->replicas();
+      const bool all = replicas.size() == plan_.node.data_groups + 1;
+      if (!all || std::ranges::any_of(replicas, &server::Replica::halted)) {
+        apart = fmt::format("node {}: not every group has its replica", node->number());
+        return false;
+      }
+      for (const server::Replica* replica : replicas) {
         const Index own = replica->applied().index;
         const auto [other, first] = applied.try_emplace(replica->group(), own);
         if (first || other->second == own) continue;
@@ -199,11 +225,12 @@ class Run final : public NodeWatcher {
   std::vector<ShardExtent> extents_of(SimNode& node) const {
     std::vector<ShardExtent> extents;
     for (const auto& [group, seat] : node.host()->router().seats()) {
-      if (seat.group == nullptr) continue;
+      const server::DataGroup* const data = seat.group;
+      if (data == nullptr) continue;
       for (const WorkloadStream& stream : workload_->streams()) {
         for (std::uint32_t shard = 0; shard < stream.shards; ++shard) {
           const ShardKey key{.stream = stream.id, .shard = ShardNumber(shard)};
-          const auto status = seat.group->shard_status(key);
+          const auto status = data->shard_status(key);
           if (!status) continue;
           extents.push_back({.group = group,
                              .shard = key,
