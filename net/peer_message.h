@@ -4,6 +4,7 @@
 
 #include <variant>
 
+#include "net/repair_messages.h"
 #include "net/snapshot_messages.h"
 #include "raft/messages.h"
 #include "raft/types.h"
@@ -14,7 +15,9 @@ struct PeerMessage {
   GroupId group;
   // Of the sender's group: what belongs to another cluster is told apart by it.
   GroupIncarnation incarnation;
-  std::variant<raft::Message, SnapshotOffer, SnapshotPull, SnapshotLog, SnapshotImage> body;
+  std::variant<raft::Message, SnapshotOffer, SnapshotPull, SnapshotLog, SnapshotImage,
+               RepairRequest, RepairReply>
+      body;
 
   [[nodiscard]] ReplicaId from() const {
     return std::visit([](const auto& message) { return message.from; }, body);

@@ -211,6 +211,8 @@ Result<RaftBody> decode_body(const peer::PeerHeader& header, const Payload& payl
     case Body::kSnapshotPull:
     case Body::kSnapshotLog:
     case Body::kSnapshotImage:
+    case Body::kRepairRequest:
+    case Body::kRepairReply:
     case Body::kAppendEntries:
     case Body::BODY_NOT_SET:
       break;

@@ -9,6 +9,7 @@
 #include "net/peer_fields.h"
 #include "net/peer_message.h"
 #include "net/proto/peer.pb.h"
+#include "net/repair_messages.h"
 #include "net/snapshot_messages.h"
 #include "raft/check.h"
 #include "raft/entry.h"
@@ -49,12 +50,39 @@ class Encoder {
     out.set_image_from(body.image_from);
   }
   void operator()(const SnapshotLog& body) {
-    CHECK(body.items.size() <= kSnapshotItemsMax);
     auto& out = *out_.mutable_snapshot_log();
     out.set_session(body.session);
     put(body.snapshot, *out.mutable_snapshot());
     put(body.after, *out.mutable_after());
-    for (const storage::KeptItem& item : body.items) {
+    put_items(body.items, out);
+  }
+  void operator()(const SnapshotImage& body) {
+    auto& out = *out_.mutable_snapshot_image();
+    out.set_session(body.session);
+    put(body.snapshot, *out.mutable_snapshot());
+    out.set_from(body.from_byte);
+    if (!body.bytes.empty()) payload_.push_back(body.bytes);
+  }
+  void operator()(const RepairRequest& body) {
+    auto& out = *out_.mutable_repair_request();
+    out.set_number(body.number);
+    put(body.after, *out.mutable_after());
+    if (body.last) out.set_last(body.last->value());
+  }
+  void operator()(const RepairReply& body) {
+    auto& out = *out_.mutable_repair_reply();
+    out.set_number(body.number);
+    out.set_answer(static_cast<std::uint32_t>(body.answer));
+    put(body.after, *out.mutable_after());
+    out.set_end(body.end.value());
+    put_items(body.items, out);
+  }
+
+ private:
+  template <class Out>
+  void put_items(const std::vector<storage::KeptItem>& items, Out& out) {
+    CHECK(items.size() <= kSnapshotItemsMax);
+    for (const storage::KeptItem& item : items) {
       if (item.skip_to) {
         put(*item.skip_to, *out.add_items()->mutable_skip_to());
         continue;
@@ -65,15 +93,7 @@ class Encoder {
       if (!item.entry.payload.empty()) payload_.push_back(item.entry.payload);
     }
   }
-  void operator()(const SnapshotImage& body) {
-    auto& out = *out_.mutable_snapshot_image();
-    out.set_session(body.session);
-    put(body.snapshot, *out.mutable_snapshot());
-    out.set_from(body.from_byte);
-    if (!body.bytes.empty()) payload_.push_back(body.bytes);
-  }
 
- private:
   GroupIncarnation incarnation_;
   peer::PeerHeader& out_;
   std::vector<Payload>& payload_;
@@ -114,18 +134,17 @@ Result<void> decode(const peer::SnapshotPull& in, SnapshotPull& out) {
   return {};
 }
 
-Result<void> decode(const peer::SnapshotLog& in, GroupIncarnation group, const Payload& payload,
-                    SnapshotLog& out) {
+// The items behind `after`, of a SnapshotLog or a RepairReply.
+template <class In>
+Result<std::vector<storage::KeptItem>> items_of(const In& in, const EntryPlace& after,
+                                                const Payload& payload) {
   if (static_cast<std::size_t>(in.items_size()) > kSnapshotItemsMax) {
     return broken("too many items");
   }
-  out.session = in.session();
-  out.snapshot = log_id_of(in.snapshot());
-  out.after = log_mark_of(in.after());
-  if (!bounded(out.after)) return broken("an index out of bounds");
+  std::vector<storage::KeptItem> items;
   PayloadCutter cutter(payload);
-  LogId before = out.after.id;
-  out.items.reserve(static_cast<std::size_t>(in.items_size()));
+  LogId before = after.before;
+  items.reserve(static_cast<std::size_t>(in.items_size()));
   for (const peer::SnapshotItem& each : in.items()) {
     storage::KeptItem item;
     if (each.has_skip_to()) {
@@ -137,13 +156,51 @@ Result<void> decode(const peer::SnapshotLog& in, GroupIncarnation group, const P
       before = item.skip_to->id;
     } else {
       if (!each.has_entry()) return broken("an item that this build does not know");
-      TRY_ASSIGN(entry, entry_of(each.entry(), {.group = group, .before = before}, cutter));
+      TRY_ASSIGN(entry, entry_of(each.entry(), {.group = after.group, .before = before}, cutter));
       item.entry = std::move(entry);
       before = item.entry.header.id();
     }
-    out.items.push_back(std::move(item));
+    items.push_back(std::move(item));
   }
   if (!cutter.used_up()) return broken("payload that belongs to no entry");
+  return items;
+}
+
+Result<void> decode(const peer::SnapshotLog& in, GroupIncarnation group, const Payload& payload,
+                    SnapshotLog& out) {
+  out.session = in.session();
+  out.snapshot = log_id_of(in.snapshot());
+  out.after = log_mark_of(in.after());
+  if (!bounded(out.after)) return broken("an index out of bounds");
+  TRY_ASSIGN(items, items_of(in, {.group = group, .before = out.after.id}, payload));
+  out.items = std::move(items);
+  return {};
+}
+
+Result<void> decode(const peer::RepairRequest& in, RepairRequest& out) {
+  out.number = in.number();
+  out.after = log_mark_of(in.after());
+  if (!bounded(out.after)) return broken("an index out of bounds");
+  if (!in.has_last()) return {};
+  if (in.last() <= out.after.id.index.value() || in.last() > UINT64_MAX / 2) {
+    return broken("a range that leads backwards");
+  }
+  out.last = Index(in.last());
+  return {};
+}
+
+Result<void> decode(const peer::RepairReply& in, GroupIncarnation group, const Payload& payload,
+                    RepairReply& out) {
+  if (in.answer() > static_cast<std::uint32_t>(RepairReply::Answer::kEnd)) {
+    return broken("an unknown answer");
+  }
+  out.number = in.number();
+  out.answer = static_cast<RepairReply::Answer>(in.answer());
+  out.after = log_mark_of(in.after());
+  out.end = Index(in.end());
+  if (!bounded(out.after)) return broken("an index out of bounds");
+  TRY_ASSIGN(items, items_of(in, {.group = group, .before = out.after.id}, payload));
+  out.items = std::move(items);
   return {};
 }
 
@@ -151,7 +208,7 @@ Result<void> decode(const peer::SnapshotLog& in, GroupIncarnation group, const P
 
 bool holds_snapshot(const peer::PeerHeader& header) {
   return header.has_snapshot_offer() || header.has_snapshot_pull() || header.has_snapshot_log() ||
-         header.has_snapshot_image();
+         header.has_snapshot_image() || header.has_repair_request() || header.has_repair_reply();
 }
 
 void encode_snapshot(const PeerMessage& message, peer::PeerHeader& header,
@@ -169,6 +226,12 @@ Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payl
     message.body = std::move(out);
     return {};
   }
+  if (header.has_repair_reply()) {
+    RepairReply out{.from = from, .to = to};
+    TRY(decode(header.repair_reply(), message.incarnation, payload, out));
+    message.body = std::move(out);
+    return {};
+  }
   if (header.has_snapshot_image()) {
     if (payload.size() > kSnapshotPieceBytes) return broken("a piece that is too large");
     message.body = SnapshotImage{.from = from,
@@ -183,6 +246,12 @@ Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payl
   if (header.has_snapshot_offer()) {
     SnapshotOffer out{.from = from, .to = to, .recovery = header.recovery()};
     TRY(decode(header.snapshot_offer(), out));
+    message.body = std::move(out);
+    return {};
+  }
+  if (header.has_repair_request()) {
+    RepairRequest out{.from = from, .to = to};
+    TRY(decode(header.repair_request(), out));
     message.body = std::move(out);
     return {};
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The messages that move a snapshot (snapshot_messages.h), to protobuf and back. Part of the codec
-// (raft_codec.h); pure.
+// The messages that move pieces of logs (snapshot_messages.h, repair_messages.h), to protobuf and
+// back. Part of the codec (raft_codec.h); pure.
 
 #include <vector>
 
@@ -14,7 +14,7 @@ namespace lignum::net {
 
 [[nodiscard]] bool holds_snapshot(const peer::PeerHeader& header);
 // Fills the body of `header`, whose other fields are set, and gathers the payloads. The body is one
-// of snapshot_messages.h within its bounds (CHECKed).
+// of those above within its bounds (CHECKed).
 void encode_snapshot(const PeerMessage& message, peer::PeerHeader& header,
                      std::vector<Payload>& payload);
 // Fills message.body; its group and incarnation are set. As decode_peer_message().

@@ -258,7 +258,8 @@ Result<void> App::Impl::open_groups() {
                            lanes_->context(group.value() % lanes_->count()), pools, logging_);
                      },
                      .boot_ports = *boot_ports_,
-                     .defaults = stream_defaults(options)});
+                     .defaults = stream_defaults(options),
+                     .begin_repair = repair_segmented_log({})});
   TRY_ASSIGN(report, host_->open());
   report_ = report;
   std::promise<void> serving;

@@ -25,24 +25,36 @@ void Router::set_table(TablePtr table) {
   table_ = std::move(table);
 }
 
-std::optional<NodeId> Router::meta_leader() const { return meta_->leader(); }
+std::optional<NodeId> Router::meta_leader() const {
+  const MetaGroup* const meta = meta_;
+  return meta == nullptr ? std::nullopt : meta->leader();
+}
+
+void Router::add_group(GroupId id, Ports* ports, DataGroup* group, std::string damage) {
+  Seat& seat = seats_[id];
+  seat.ports = ports;
+  seat.group = group;
+  seat.damage = std::move(damage);
+}
 
 Result<void> Router::on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const {
   const auto seat = seats_.find(group);
   if (seat == seats_.end()) {
     return fail(Errc::kNotFound, fmt::format("this node has no group {}", group.value()));
   }
-  if (seat->second.group == nullptr) {
+  DataGroup* const target = seat->second.group;
+  if (target == nullptr) {
     return std::unexpected(halted_error(
         {.node = node_, .group = group, .damage = seat->second.damage, .alone = alone_}));
   }
-  seat->second.ports->post(
-      [target = seat->second.group, use = std::move(use)]() mutable { use(*target); });
+  seat->second.ports->post([target, use = std::move(use)]() mutable { use(*target); });
   return {};
 }
 
 void Router::on_meta(std::move_only_function<void(MetaGroup&)> use) const {
-  meta_ports_->post([target = meta_, use = std::move(use)]() mutable { use(*target); });
+  MetaGroup* const target = meta_;
+  if (target == nullptr) return;
+  meta_ports_->post([target, use = std::move(use)]() mutable { use(*target); });
 }
 
 }  // namespace lignum::server

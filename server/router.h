@@ -3,8 +3,8 @@
 // The one place where a request finds its group: from any thread to the group's lane.
 //
 // Made by the group host at start, immutable afterwards except for the routing table, which group 0
-// swaps in as it changes. A group that could not be opened has a seat without a group: callers are
-// told why. Owned by App; outlives the connections.
+// swaps in as it changes, and for groups whose log was repaired. A group that could not be opened
+// has a seat without a group: callers are told why. Owned by App; outlives the connections.
 
 #include <atomic>
 #include <cstdint>
@@ -32,17 +32,22 @@ class Router {
 
   struct Seat {
     Ports* ports = nullptr;
-    DataGroup* group = nullptr;
-    // Why there is no group; empty where there is one.
-    std::string damage;
+    // None: it could not be opened, and may take its seat later.
+    std::atomic<DataGroup*> group = nullptr;
+    // Why there was no group at the start; empty where there was one.
+    std::string damage{};
   };
 
-  // Setup, before any request.
-  void add_group(GroupId id, Seat seat) { seats_.insert_or_assign(id, std::move(seat)); }
+  // Setup, before any request. `group` may be null.
+  void add_group(GroupId id, Ports* ports, DataGroup* group, std::string damage);
   void set_meta(Ports* ports, MetaGroup* group) {
     meta_ports_ = ports;
     meta_ = group;
   }
+  // Another object takes the seat of a group whose log was repaired; by its lane. What was there
+  // before outlives the router: requests may be on their way to it.
+  void reseat(GroupId id, DataGroup* group) { seats_.at(id).group = group; }
+  void reseat_meta(MetaGroup* group) { meta_ = group; }
   // Whose groups these are, and whether they began with this node alone.
   void set_node(NodeId node, bool alone) {
     node_ = node;
@@ -63,7 +68,8 @@ class Router {
   // Runs `use` on the lane of `group`. kHalted for a group that could not be opened, kNotFound for
   // one that does not exist; then `use` is not called.
   Result<void> on_group(GroupId group, std::move_only_function<void(DataGroup&)> use) const;
-  // Runs `use` on the lane of the meta group.
+  // Runs `use` on the lane of the meta group. Where that could not be opened yet, `use` is dropped:
+  // nothing is served before it is.
   void on_meta(std::move_only_function<void(MetaGroup&)> use) const;
 
   [[nodiscard]] const std::map<GroupId, Seat>& seats() const { return seats_; }
@@ -74,7 +80,7 @@ class Router {
  private:
   std::map<GroupId, Seat> seats_;
   Ports* meta_ports_ = nullptr;
-  MetaGroup* meta_ = nullptr;
+  std::atomic<MetaGroup*> meta_ = nullptr;
   NodeId node_;
   bool alone_ = true;
   std::atomic<std::int64_t> producers_end_ = 0;

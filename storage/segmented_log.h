@@ -91,6 +91,8 @@ struct LogEvidence {
   Index index;
   // A noun phrase for messages, such as "the checkpoint".
   std::string source;
+  // The same place in full, where it is known: what repair may restore up to (log_repair.h).
+  std::optional<LogMark> mark = std::nullopt;
 };
 
 // What recovery cut off: never acknowledged, as far as the bytes can tell.

@@ -30,13 +30,13 @@ struct LaterFrame {
   std::uint64_t flushed = 0;
 };
 
-// What the frames behind scan.end say: the highest position that was flushed when one of them was
+// What the frames behind `after` say: the highest position that was flushed when one of them was
 // written, and where the last of them lies.
-std::optional<LaterFrame> evidence_behind(const TailScan& scan, Bytes bytes, SegmentId segment) {
+std::optional<LaterFrame> evidence_behind(Bytes bytes, SegmentId segment, std::uint64_t after) {
   std::optional<LaterFrame> found;
-  const std::uint64_t first = (scan.end / kFrameAlignment + 1) * kFrameAlignment;
+  const std::uint64_t first = (after / kFrameAlignment + 1) * kFrameAlignment;
   // No frame begins in zeros.
-  const std::uint64_t last = std::min<std::uint64_t>(scan.content_end, bytes.size());
+  const std::uint64_t last = content_end(bytes, after);
   for (std::uint64_t at = first; at < last && at + kEnvelopeBytes <= bytes.size();
        at += kFrameAlignment) {
     if (load_le<std::uint32_t>(bytes, at) != kFrameMagic) continue;
@@ -83,18 +83,17 @@ void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnatio
   }
 }
 
-// Torn or damaged?
-std::string judge(const TailScan& scan, Bytes bytes, SegmentId segment) {
+}  // namespace
+
+std::string proof_of_flush(Bytes bytes, SegmentId segment, std::uint64_t position) {
   if (mutant(Mutant::kDamageTakenForTornTail)) return "";
-  const auto later = evidence_behind(scan, bytes, segment);
-  const bool flushed_past = later && later->flushed > scan.end;
-  const bool too_far = later && later->position - scan.end > kInFlightWindowMax;
+  const auto later = evidence_behind(bytes, segment, position);
+  const bool flushed_past = later && later->flushed > position;
+  const bool too_far = later && later->position - position > kInFlightWindowMax;
   if (flushed_past) return fmt::format("byte {} was flushed after it", later->flushed);
   if (too_far) return fmt::format("an entry stands at byte {}", later->position);
   return "";
 }
-
-}  // namespace
 
 std::uint64_t content_end(Bytes bytes, std::uint64_t from) {
   std::uint64_t end = bytes.size();
@@ -115,7 +114,7 @@ TailScan scan_tail(Bytes bytes, const SegmentRecord& record, GroupIncarnation in
   scan.flushed = kFramesStart;
   take_frames(scan, bytes, record.id, incarnation);
   scan.content_end = content_end(bytes, scan.end);
-  scan.damage = judge(scan, bytes, record.id);
+  scan.damage = proof_of_flush(bytes, record.id, scan.end);
   return scan;
 }
 

@@ -36,6 +36,10 @@ struct TailScan {
 [[nodiscard]] TailScan scan_tail(Bytes bytes, const SegmentRecord& record,
                                  GroupIncarnation incarnation);
 
+// What proves that the frame at `position`, which does not check, was flushed once: a clause for a
+// message. Empty: nothing does.
+[[nodiscard]] std::string proof_of_flush(Bytes bytes, SegmentId segment, std::uint64_t position);
+
 // One past the last byte that is not zero, at least `from`.
 [[nodiscard]] std::uint64_t content_end(Bytes bytes, std::uint64_t from);
 

@@ -45,7 +45,8 @@ const std::vector<Faults::Kind>& Faults::kinds() {
       {.name = "wall clock jumped", .mean = &FaultPlan::clock_jump, .strike = &Faults::jump_clock},
       {.name = "clock drift", .mean = &FaultPlan::clock_drift, .strike = &Faults::drift_clock},
       {.name = "partition", .mean = &FaultPlan::partition, .strike = &Faults::partition},
-      {.name = "link clogged", .mean = &FaultPlan::clog, .strike = &Faults::clog}};
+      {.name = "link clogged", .mean = &FaultPlan::clog, .strike = &Faults::clog},
+      {.name = "damage at rest", .mean = &FaultPlan::damage, .strike = &Faults::damage}};
   return kKinds;
 }
 
@@ -56,6 +57,7 @@ Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
       nodes_(std::move(nodes)),
       plan_(plan),
       churn_(world, nodes_),
+      damage_(nodes_, plan.trims),
       random_(world.stream("faults")),
       restarts_(world.stream("restarts")) {
   for (const Kind& kind : kinds()) schedules_.push_back(world.stream(kind.name));
@@ -234,6 +236,19 @@ void Faults::disk_full(SimNode& node) {
   ++world_.faults["disk full"];
   node.disk().set_capacity(node.disk().used_bytes() + random_.below(std::uint64_t{256} << 10));
   world_.queue.after(draw_span(), [&node] { node.disk().set_capacity(std::uint64_t{1} << 40); });
+}
+
+void Faults::damage(SimNode& node) {
+  // Half of it is found by a start, the rest by whoever reads.
+  const bool up = node.state() != SimNode::State::kDown;
+  const bool cut = up && random_.chance(1, 2);
+  if (cut) node.power_cut(draw_image());
+  const auto strikes = 1 + random_.below(3);
+  for (std::uint64_t i = 0; i < strikes; ++i) {
+    const std::string_view what = damage_.strike(node, random_);
+    if (!what.empty()) ++world_.faults[what];
+  }
+  if (cut) restart_later(node);
 }
 
 void Faults::jump_clock(SimNode& node) {

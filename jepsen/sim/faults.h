@@ -12,10 +12,12 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "jepsen/sim/churn.h"
+#include "jepsen/sim/damage.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
@@ -56,6 +58,10 @@ struct FaultPlan {
   Moment slow_disk = 0;
   Moment disk_error = 0;  // a write or sync fails
   Moment disk_full = 0;
+  // Bytes at rest, of which a majority of others have good copies (damage.h).
+  Moment damage = 0;
+  // Streams are trimmed: what others hold now they may have cleaned when it is asked for.
+  bool trims = false;
   // Clocks.
   Moment clock_jump = 0;
   Moment clock_drift = 0;
@@ -85,6 +91,10 @@ class Faults {
   // A node went down by itself, or was put down: it starts again after a while.
   void restart_later(SimNode& node);
   [[nodiscard]] const std::vector<StrikeRecord>& struck() const { return struck_; }
+  // What was damaged at rest is whole again; if not, `where` says what is not.
+  [[nodiscard]] bool healed(std::string& where) const {
+    return plan_.damage == 0 || damage_.healed(where);
+  }
 
  private:
   // One kind of fault; faults.cc has the list.
@@ -108,6 +118,7 @@ class Faults {
   void slow_disk(SimNode& node);
   void disk_error(SimNode& node);
   void disk_full(SimNode& node);
+  void damage(SimNode& node);
   void jump_clock(SimNode& node);
   void drift_clock(SimNode& node);
   void partition(SimNode& node);
@@ -118,6 +129,7 @@ class Faults {
   const std::vector<SimNode*> nodes_;
   const FaultPlan plan_;
   Churn churn_;
+  Damage damage_;
   // Of the strike that is falling.
   Random random_;
   Random restarts_;

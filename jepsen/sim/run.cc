@@ -1,5 +1,6 @@
 #include "jepsen/sim/run.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -52,6 +53,7 @@ class Run final : public NodeWatcher {
     all.reserve(nodes_.size());
     for (const auto& node : nodes_) all.push_back(node.get());
     checks_.watch(all);
+    if (plan.faults.damage > 0) checks_.expect_damage();
     faults_ = std::make_unique<Faults>(world_, network_, std::move(all), plan.faults);
   }
 
@@ -146,17 +148,38 @@ class Run final : public NodeWatcher {
       if (const auto found = apart()) late(found->describe());
       return;
     }
+    if (plan_.faults.damage > 0 && !heal()) return;
     audit();
   }
 
-  // A replica that has not applied what others have; without a group: a node that does not serve.
+  // What a start finds is found by one more start of every node at once, the rest by reading.
+  bool heal() {
+    for (const auto& node : nodes_) {
+      node->kill();
+      node->start();
+    }
+    std::string where;
+    Moment next_look = 0;
+    const auto whole = [&] {
+      if (world_.now() < next_look) return false;
+      next_look = world_.now() + net::kSecond;
+      const auto found = apart();
+      if (found) where = found->describe();
+      return !found && faults_->healed(where);
+    };
+    if (!steps(world_.now() + 2 * plan_.calm_max, whole)) late(where);
+    return !world_.breach();
+  }
+
+  // A replica that has not applied what others have; without a group: a node that does not
+  // serve all of them.
   struct Apart {
     HostNumber node = 0;
     std::optional<GroupId> group{};
     Index applied{};
     Index others{};
     [[nodiscard]] std::string describe() const {
-      if (!group) return fmt::format("node {} does not serve", node);
+      if (!group) return fmt::format("node {} does not serve every group", node);
       return fmt::format("node {}, group {}: applied {}, others {}", node, group->value(),
                          applied.value(), others.value());
     }
@@ -167,7 +190,12 @@ class Run final : public NodeWatcher {
     std::map<GroupId, Index> applied;
     for (const auto& node : nodes_) {
       if (node->state() != SimNode::State::kServing) return Apart{.node = node->number()};
-      for (const server::Replica* replica : node->host()->replicas()) {
+      const auto replicas = node->host()->replicas();
+      const bool all = replicas.size() == plan_.node.data_groups + 1;
+      if (!all || std::ranges::any_of(replicas, &server::Replica::halted)) {
+        return Apart{.node = node->number()};
+      }
+      for (const server::Replica* replica : replicas) {
         const Index own = replica->applied().index;
         const auto [other, first] = applied.try_emplace(replica->group(), own);
         if (first || other->second == own) continue;
@@ -211,11 +239,12 @@ class Run final : public NodeWatcher {
   std::vector<ShardExtent> extents_of(SimNode& node) const {
     std::vector<ShardExtent> extents;
     for (const auto& [group, seat] : node.host()->router().seats()) {
-      if (seat.group == nullptr) continue;
+      const server::DataGroup* const data = seat.group;
+      if (data == nullptr) continue;
       for (const WorkloadStream& stream : workload_->streams()) {
         for (std::uint32_t shard = 0; shard < stream.shards; ++shard) {
           const ShardKey key{.stream = stream.id, .shard = ShardNumber(shard)};
-          const auto status = seat.group->shard_status(key);
+          const auto status = data->shard_status(key);
           if (!status) continue;
           extents.push_back({.group = group,
                              .shard = key,

@@ -66,8 +66,11 @@ void SafetyChecks::watch(std::vector<SimNode*> nodes) {
 
 const SafetyChecks::Watched& SafetyChecks::watched(SimNode& node) {
   Watched& watched = watched_.at(node.number());
-  if (watched.life == node.lives() && !watched.replicas.empty()) return watched;
-  watched = {.life = node.lives(), .replicas = {}};
+  // Repair replaces a replica while its node lives on.
+  const bool lasting = !damage_expected_ && !watched.replicas.empty();
+  if (watched.life == node.lives() && lasting) return watched;
+  watched.life = node.lives();
+  watched.replicas.clear();
   server::GroupHost* const host = node.host();
   if (host == nullptr) return watched;
   for (const server::Replica* replica : host->replicas()) {
@@ -98,11 +101,12 @@ void SafetyChecks::look_at(SimNode& node) {
 void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica, Seen& seen) {
   const GroupId group = replica.group();
   const raft::Core& core = replica.core();
+  if (damage_expected_ && replica.log_damaged()) return;
   const Index applied = replica.applied().index;
   const bool leads = core.role() == raft::Role::kLeader;
   look_at_peers(node, replica, seen);
   // Most of what runs on a node moves none of this.
-  if (seen.life == node.lives() && seen.term == core.term() && seen.commit == core.commit() &&
+  if (same_life(node, replica, seen) && seen.term == core.term() && seen.commit == core.commit() &&
       seen.applied == applied && seen.last == core.last() && seen.leads == leads &&
       seen.written == replica.log().last() && seen.durable == core.durable() && !core.damaged()) {
     return;
@@ -110,15 +114,16 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
   look_at_state(node, replica, seen);
   look_at_role(node, replica, seen);
   look_at_log(node, replica, seen);
-  const Index applied_before = seen.life == node.lives() ? seen.applied : Index();
+  const bool same = same_life(node, replica, seen);
+  const Index applied_before = same ? seen.applied : Index();
   if (applied > applied_before) {
     world_.note(TraceKind::kCommit, node.number(), group.value(), applied.value());
     take_committed(node, replica, applied_before.next(), applied);
     if (probe_is_due(counts_.disk_probes)) probe_commit(node, replica);
   }
-  const bool same_life = seen.life == node.lives();
-  counts_.snapshots += replica.snapshots_sent() - (same_life ? seen.snapshots : 0);
+  counts_.snapshots += replica.snapshots_sent() - (same ? seen.snapshots : 0);
   seen = {.life = node.lives(),
+          .replica = &replica,
           .term = core.term(),
           .commit = core.commit(),
           .applied = applied,
@@ -139,7 +144,7 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
   if (core.damaged()) breach(node, group, "is damaged");
   if (applied > core.commit()) breach(node, group, "applied what is not committed");
   if (applied > core.durable()) breach(node, group, "applied what it has not flushed");
-  if (seen.life == node.lives()) {
+  if (same_life(node, replica, seen)) {
     if (core.term() < seen.term) breach(node, group, "its term went back");
     if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
     if (applied < seen.applied) breach(node, group, "its applied index went back");
@@ -161,7 +166,7 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
 void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen) {
   const raft::Core& core = replica.core();
   if (core.role() != raft::Role::kLeader) return;
-  const bool led = seen.leads && seen.life == node.lives() && seen.term == core.term();
+  const bool led = seen.leads && same_life(node, replica, seen) && seen.term == core.term();
   if (led) {
     look_at_old_leader(node, replica, seen);
     return;
@@ -219,7 +224,7 @@ void SafetyChecks::look_at_peers(SimNode& node, const server::Replica& replica, 
     return;
   }
   std::vector<raft::PeerStatus> peers = core.peers();
-  if (seen.leads && seen.life == node.lives() && seen.term == core.term()) {
+  if (seen.leads && same_life(node, replica, seen) && seen.term == core.term()) {
     for (const raft::PeerStatus& peer : peers) {
       const auto before = std::ranges::find(seen.peers, peer.replica, &raft::PeerStatus::replica);
       if (before == seen.peers.end() || before->match <= peer.match) continue;
@@ -259,6 +264,7 @@ void SafetyChecks::look_at_new_leader(SimNode& node, const server::Replica& repl
 }
 
 bool SafetyChecks::probe_is_due(std::uint64_t probes) {
+  if (damage_expected_) return false;
   return random_.chance(1, probes < kEarlyProbes ? kEarlyProbeOneIn : kProbeOneIn);
 }
 

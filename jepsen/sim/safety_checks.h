@@ -52,6 +52,9 @@ class SafetyChecks {
 
   // Every node of the cluster; they outlive the checks' use.
   void watch(std::vector<SimNode*> nodes);
+  // Disks are damaged at rest: a replica may be halted for it until it is repaired, and what a disk
+  // holds proves nothing.
+  void expect_damage() { damage_expected_ = true; }
   // After everything that ran on the node.
   void look_at(SimNode& node);
   // A message leaves the node.
@@ -73,6 +76,8 @@ class SafetyChecks {
   // What a replica was last seen to be.
   struct Seen {
     std::uint64_t life = 0;
+    // A repaired log comes with another replica in the same life.
+    const server::Replica* replica = nullptr;
     Term term;
     Index commit;
     Index applied;
@@ -96,7 +101,7 @@ class SafetyChecks {
     std::vector<std::optional<Term>> committed;
   };
 
-  // A node's replicas, as long as it lives on, and what each was last seen to be.
+  // A node's replicas, and what each was last seen to be.
   struct Watched {
     std::uint64_t life = 0;
     std::vector<std::pair<const server::Replica*, Seen*>> replicas;
@@ -116,6 +121,10 @@ class SafetyChecks {
   void probe_commit(SimNode& node, const server::Replica& replica);
   void look_at_old_leader(SimNode& node, const server::Replica& replica, const Seen& seen);
   void check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised);
+  [[nodiscard]] static bool same_life(const SimNode& node, const server::Replica& replica,
+                                      const Seen& seen) {
+    return seen.life == node.lives() && seen.replica == &replica;
+  }
   [[nodiscard]] bool probe_is_due(std::uint64_t probes);
   void check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote);
   void check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply);
@@ -128,6 +137,7 @@ class SafetyChecks {
   std::vector<Watched> watched_;
   std::map<GroupId, Group> groups_;
   Counts counts_;
+  bool damage_expected_ = false;
 };
 
 }  // namespace lignum::jepsen

@@ -140,7 +140,9 @@ server::GroupHostParts SimNode::parts(Life& life) {
           .producer_sessions_max = plan_.producer_sessions_max,
           .raft = raft,
           .tick_us = plan_.tick_us,
-          .snapshot_piece_bytes = plan_.snapshot_piece_bytes};
+          .snapshot_piece_bytes = plan_.snapshot_piece_bytes,
+          .begin_repair = server::repair_segmented_log(plan_.segments),
+          .scrub = plan_.scrub};
 }
 
 void SimNode::boot() {
@@ -169,7 +171,7 @@ void SimNode::boot() {
     return fmt::format("{} groups, {} halted, {} bytes of log{}", opened->groups, opened->halted,
                        opened->log_bytes, opened->made ? ", new" : "");
   });
-  if (opened->halted > 0) {
+  if (opened->halted > opened->mending) {
     watcher_.on_refused(*this, fmt::format("{} groups are halted", opened->halted));
     return;
   }
@@ -179,6 +181,8 @@ void SimNode::boot() {
                              .address_of = [](NodeId node) -> std::optional<std::string> {
                                return node_address(node.value() - 1);
                              }});
+  // A node whose catalogue has to be repaired talks to the others before it serves anybody.
+  if (opened->mending > 0) network_.join(number_, *this);
   life.host->start([this] { serve(); });
 }
 
@@ -330,15 +334,22 @@ void SimNode::report(server::Severity severity, const std::string& text) {
 }
 
 void SimNode::on_stream_opened(StreamNumber stream) {
-  run([this, stream] { life_->server->open(stream); });
+  run([this, stream] {
+    if (!life_->server) return network_.close(number_, stream);
+    life_->server->open(stream);
+  });
 }
 
 void SimNode::on_stream_bytes(StreamNumber stream, std::vector<std::byte> bytes) {
-  run([this, stream, moved = std::move(bytes)] { life_->server->receive(stream, moved); });
+  run([this, stream, moved = std::move(bytes)] {
+    if (life_->server) life_->server->receive(stream, moved);
+  });
 }
 
 void SimNode::on_stream_closed(StreamNumber stream) {
-  run([this, stream] { life_->server->close(stream); });
+  run([this, stream] {
+    if (life_->server) life_->server->close(stream);
+  });
 }
 
 }  // namespace lignum::jepsen

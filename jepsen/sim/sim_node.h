@@ -33,6 +33,7 @@
 #include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/group_host.h"
+#include "server/group/log_scrubber.h"
 #include "server/group/ports.h"
 #include "server/group/segment_store.h"
 #include "server/shard/producer_table.h"
@@ -55,6 +56,7 @@ struct NodePlan {
   raft::Options raft;
   std::int64_t tick_us = 50'000;
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  server::ScrubPace scrub;
   // Producers that a shard remembers.
   std::size_t producer_sessions_max = server::ProducerTable::kSessionsMax;
   // Of a server session: requests taken and not yet answered.

@@ -24,6 +24,7 @@
 #include "storage/byte_order.h"
 #include "storage/file.h"
 #include "storage/image_transfer.h"
+#include "storage/log_mark.h"
 #include "storage/segmented_log.h"
 #include "storage/snapshot_image.h"
 #include "storage/state_store.h"
@@ -108,18 +109,27 @@ Result<void> Checkpoints::take_stock(const std::vector<std::string>& names, std:
 Result<storage::LogEvidence> Checkpoints::evidence() const {
   storage::LogEvidence found;
   // What of the store cannot be read is told by restore().
-  (void)store_.scan(prefix_ + std::string(kMarkKey),
-                    [&](std::string_view, std::string_view value) -> Result<void> {
-                      const auto mark = decode_mark(value, incarnation_);
-                      if (mark) found = {.index = mark->id.index, .source = "the checkpoint"};
-                      return {};
-                    });
+  (void)store_.scan(
+      prefix_ + std::string(kMarkKey),
+      [&](std::string_view, std::string_view value) -> Result<void> {
+        const auto mark = decode_mark(value, incarnation_);
+        if (mark) {
+          found = {.index = mark->id.index,
+                   .source = "the checkpoint",
+                   .mark = storage::LogMark{
+                       .id = mark->id, .chain = mark->chain, .append_time = mark->append_time}};
+        }
+        return {};
+      });
   TRY_ASSIGN(names, storage::list_images(*images_));
   for (const std::string& name : names) {
     const auto info = storage::read_image_info(*images_, name);
     TRY(lived_with(info));
     if (!info || info->incarnation != incarnation_ || info->applied.index <= found.index) continue;
-    found = {.index = info->applied.index, .source = fmt::format("the image {}", name)};
+    found = {.index = info->applied.index,
+             .source = fmt::format("the image {}", name),
+             .mark = storage::LogMark{
+                 .id = info->applied, .chain = info->chain, .append_time = info->append_time}};
   }
   return found;
 }

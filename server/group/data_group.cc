@@ -104,9 +104,11 @@ std::optional<ShardKey> shard_of_command(Bytes payload) {
 }  // namespace
 
 DataGroup::DataGroup(ReplicaParts parts, const AppliedMark& applied,
-                     std::unique_ptr<ShardState> state, Ports& ports, std::function<void()> leads)
+                     std::unique_ptr<ShardState> state, Ports& ports, std::function<void()> leads,
+                     std::function<void()> damaged)
     : ports_(ports),
       leads_(std::move(leads)),
+      damaged_(std::move(damaged)),
       state_(std::move(state)),
       replica_(std::move(parts), applied, *state_, ports, *this),
       admission_(*state_),
@@ -160,7 +162,10 @@ Refusal DataGroup::not_admitting() const {
   return {.error = replica_.refusal(), .leader = replica_.other_leader()};
 }
 
-void DataGroup::on_halted() { settle(); }
+void DataGroup::on_halted() {
+  settle();
+  if (replica_.log_damaged()) damaged_();
+}
 
 void DataGroup::append(AppendRequest request, Reply<AppendOutcome> reply) {
   if (!replica_.admitting()) return reply(std::unexpected(not_admitting()));

@@ -53,10 +53,11 @@ class DataGroup final : public ReplicaOwner {
   static constexpr std::int64_t kRoomPollUs = 500;
 
   // `state` was restored to `applied`. `leads` is called whenever this replica begins to admit, on
-  // this lane: somebody has to see that the shards are those of the catalogue.
+  // this lane: somebody has to see that the shards are those of the catalogue. `damaged` is called
+  // there when it was halted because its log cannot be read.
   DataGroup(
       ReplicaParts parts, const AppliedMark& applied, std::unique_ptr<ShardState> state,
-      Ports& ports, std::function<void()> leads = [] {});
+      Ports& ports, std::function<void()> leads = [] {}, std::function<void()> damaged = [] {});
   ~DataGroup() override;
   DataGroup(const DataGroup&) = delete;
   DataGroup& operator=(const DataGroup&) = delete;
@@ -140,6 +141,7 @@ class DataGroup final : public ReplicaOwner {
 
   Ports& ports_;
   std::function<void()> leads_;
+  std::function<void()> damaged_;
   LeaderHint leader_;
   std::unique_ptr<ShardState> state_;
   Replica replica_;

@@ -93,6 +93,10 @@ Result<BootReport> GroupHost::open() {
   bool store_damaged = false;
   for (const GroupId group : directory_.groups) {
     ++report.groups;
+    ports_[group] = parts_.make_ports(group);
+    mendings_[group];
+    log_directories_[group];
+    if (group != kMetaGroup) data_[group];
     TRY_ASSIGN(found, prepare(group));
     prepared.push_back(std::move(found));
     store_damaged = store_damaged || prepared.back().store_damaged;
@@ -106,46 +110,65 @@ Result<BootReport> GroupHost::open() {
     if (store_damaged && each.checkpoints) each.checkpoints->store_was_replaced();
     if (!each.damage.empty()) ++report.halted;
     if (each.log) report.log_bytes += each.log->usage().bytes;
+    const GroupId group = each.group;
     TRY(seat(std::move(each)));
+    if (mendings_.at(group).wanted) ++report.mending;
   }
   return report;
 }
 
 Result<GroupHost::Prepared> GroupHost::prepare(GroupId group) {
-  Prepared prepared{.group = group, .ports = parts_.make_ports(group)};
-  if (auto outcome = try_prepare(prepared); !outcome) {
+  Prepared prepared{.group = group};
+  auto outcome = try_prepare(prepared);
+  tell(prepared);
+  if (!outcome) {
     // Nothing is wrong with the group.
     if (outcome.error().code() == Errc::kTooManyFiles) return std::unexpected(outcome.error());
-    prepared.damage = outcome.error().message();
-    prepared.log.reset();
+    give_up(prepared, outcome.error());
     parts_.boot_ports.report(Severity::kError,
                              fmt::format("group {} is halted: {}", group.value(), prepared.damage));
   }
   return prepared;
 }
 
+void GroupHost::give_up(Prepared& prepared, const Error& error) {
+  prepared.damage = error.message();
+  prepared.log_damaged = prepared.log_damaged && error.code() == Errc::kCorrupt;
+  prepared.log.reset();
+}
+
+void GroupHost::tell(const Prepared& prepared) {
+  for (const auto& [severity, text] : prepared.remarks) {
+    parts_.boot_ports.report(severity, fmt::format("group {}: {}", prepared.group.value(), text));
+  }
+}
+
 Result<void> GroupHost::try_prepare(Prepared& prepared) {
   const GroupId group = prepared.group;
   const GroupIncarnation incarnation = group_incarnation(directory_.identity.cluster, group);
-  const auto report = [this, group](Severity severity, const std::string& text) {
-    parts_.boot_ports.report(severity, fmt::format("group {}: {}", group.value(), text));
+  const auto report = [&prepared](Severity severity, std::string text) {
+    prepared.remarks.emplace_back(severity, std::move(text));
   };
+  Ports& ports = *ports_.at(group);
   TRY_ASSIGN(loaded, directory_.hard_state->load(group));
   for (const std::string& each : loaded.damage) report(Severity::kWarn, each);
   if (loaded.torn) report(Severity::kWarn, "a vote that was being written was given up");
   TRY_ASSIGN(image_directory, images_->open_directory(group_directory_name(group)));
   prepared.checkpoints = std::make_unique<Checkpoints>(group, incarnation, parts_.store,
-                                                       std::move(image_directory), *prepared.ports);
+                                                       std::move(image_directory), ports);
   TRY_ASSIGN(evidence, prepared.checkpoints->evidence());
-  TRY_ASSIGN(log_directory, groups_->open_directory(group_directory_name(group)));
-  // The log refers to it for as long as it lives.
-  storage::Directory& log_place = *log_directory;
-  log_directories_.push_back(std::move(log_directory));
-  TRY_ASSIGN(opened, parts_.open_log(log_place, {.group = group,
-                                                 .incarnation = incarnation,
-                                                 .node = directory_.identity.incarnation,
-                                                 .evidence = std::move(evidence),
-                                                 .ports = *prepared.ports}));
+  std::unique_ptr<storage::Directory>& log_directory = log_directories_.at(group);
+  if (!log_directory) {
+    TRY_ASSIGN(found, groups_->open_directory(group_directory_name(group)));
+    log_directory = std::move(found);
+  }
+  // From here on it is the log.
+  prepared.log_damaged = true;
+  TRY_ASSIGN(opened, parts_.open_log(*log_directory, {.group = group,
+                                                      .incarnation = incarnation,
+                                                      .node = directory_.identity.incarnation,
+                                                      .evidence = std::move(evidence),
+                                                      .ports = ports}));
   for (const std::string& each : opened.remarks) report(Severity::kWarn, each);
   prepared.log = std::move(opened.log);
   TRY_ASSIGN(settled, prepared.checkpoints->settle_snapshot(
@@ -171,62 +194,88 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
                               .applied = restored.mark.id,
                               .config = machine.config()}));
   prepared.boot = std::move(boot);
+  prepared.log_damaged = false;
   return {};
 }
 
 Result<void> GroupHost::seat(Prepared prepared) {
   const GroupId group = prepared.group;
+  Ports& ports = *ports_.at(group);
   if (!prepared.damage.empty()) {
-    if (group == kMetaGroup) {
+    const bool mends = prepared.log_damaged && may_mend();
+    mendings_.at(group).wanted = mends;
+    if (group != kMetaGroup) {
+      router_.add_group(group, &ports, nullptr, prepared.damage);
+      return {};
+    }
+    if (!mends) {
       return fail(Errc::kCorrupt,
                   fmt::format("the catalogue (group 0) is damaged, so nothing can be found: {}",
                               prepared.damage));
     }
-    router_.add_group(group, {.ports = nullptr, .group = nullptr, .damage = prepared.damage});
+    router_.set_meta(&ports, nullptr);
     return {};
   }
+  if (group == kMetaGroup) {
+    meta_ = make_meta(prepared);
+    router_.set_meta(&ports, meta_.get());
+    return {};
+  }
+  data_.at(group) = make_data(prepared);
+  router_.add_group(group, &ports, data_.at(group).get(), {});
+  return {};
+}
+
+ReplicaParts GroupHost::replica_parts(Prepared& prepared) {
+  const GroupId group = prepared.group;
   storage::HardStateFile* const hard_state = directory_.hard_state.get();
   raft::Options tuning = parts_.raft;
   tuning.seed = Random(tuning.seed,
                        fmt::format("{}/{}", directory_.identity.incarnation.value(), group.value()))
                     .next();
-  ReplicaParts parts{.group = group,
-                     .boot = std::move(prepared.boot),
-                     .log = std::move(prepared.log),
-                     .save_hard_state =
-                         [hard_state, group](const raft::HardState& state) {
-                           return hard_state->store(group, state);
-                         },
-                     .checkpoints = std::move(prepared.checkpoints),
-                     .raft = tuning,
-                     .tick_us = parts_.tick_us,
-                     .snapshot_piece_bytes = parts_.snapshot_piece_bytes};
-  Ports& ports = *prepared.ports;
-  ports_[group] = std::move(prepared.ports);
-  if (group == kMetaGroup) {
-    std::vector<GroupId> data_groups(directory_.groups.begin() + 1, directory_.groups.end());
-    meta_ = std::make_unique<MetaGroup>(MetaGroup::Parts{.replica = std::move(parts),
-                                                         .applied = prepared.applied,
-                                                         .state = std::move(prepared.meta),
-                                                         .identity = directory_.identity,
-                                                         .data_groups = std::move(data_groups),
-                                                         .defaults = parts_.defaults},
-                                        ports, router_);
-    router_.set_meta(&ports, meta_.get());
-    return {};
-  }
-  auto data = std::make_unique<DataGroup>(
-      std::move(parts), prepared.applied, std::move(prepared.shards), ports,
-      [this] { router_.on_meta([](MetaGroup& meta) { meta.reconcile_soon(); }); });
-  router_.add_group(group, {.ports = &ports, .group = data.get(), .damage = {}});
-  data_.push_back(std::move(data));
-  return {};
+  return {.group = group,
+          .boot = std::move(prepared.boot),
+          .log = std::move(prepared.log),
+          .save_hard_state =
+              [hard_state, group](const raft::HardState& state) {
+                return hard_state->store(group, state);
+              },
+          .checkpoints = std::move(prepared.checkpoints),
+          .raft = tuning,
+          .tick_us = parts_.tick_us,
+          .snapshot_piece_bytes = parts_.snapshot_piece_bytes,
+          .mended = prepared.mended,
+          .scrub = parts_.scrub};
+}
+
+std::unique_ptr<MetaGroup> GroupHost::make_meta(Prepared& prepared) {
+  std::vector<GroupId> data_groups(directory_.groups.begin() + 1, directory_.groups.end());
+  return std::make_unique<MetaGroup>(
+      MetaGroup::Parts{.replica = replica_parts(prepared),
+                       .applied = prepared.applied,
+                       .state = std::move(prepared.meta),
+                       .identity = directory_.identity,
+                       .data_groups = std::move(data_groups),
+                       .defaults = parts_.defaults,
+                       .damaged = [this] { on_damaged(kMetaGroup); }},
+      *ports_.at(kMetaGroup), router_);
+}
+
+std::unique_ptr<DataGroup> GroupHost::make_data(Prepared& prepared) {
+  const GroupId group = prepared.group;
+  ReplicaParts parts = replica_parts(prepared);
+  return std::make_unique<DataGroup>(
+      std::move(parts), prepared.applied, std::move(prepared.shards), *ports_.at(group),
+      [this] { router_.on_meta([](MetaGroup& meta) { meta.reconcile_soon(); }); },
+      [this, group] { on_damaged(group); });
 }
 
 std::vector<Replica*> GroupHost::replicas() {
   std::vector<Replica*> all;
   if (meta_) all.push_back(&meta_->replica());
-  for (const auto& data : data_) all.push_back(&data->replica());
+  for (const auto& [group, data] : data_) {
+    if (data) all.push_back(&data->replica());
+  }
   return all;
 }
 
@@ -235,36 +284,54 @@ Result<void> GroupHost::store_hard_state(GroupId group, const raft::HardState& s
 }
 
 void GroupHost::start(Task serving) {
-  CHECK(meta_ != nullptr);
   // The meta group reconciles, so it starts when the data groups have settled.
   auto meta_turn = std::make_shared<Task>([this, serving = std::move(serving)]() mutable {
-    router_.on_meta([serving = std::move(serving)](MetaGroup& meta) mutable {
-      meta.start(std::move(serving));
+    ports_.at(kMetaGroup)->post([this, serving = std::move(serving)]() mutable {
+      start_meta(std::move(serving));
     });
   });
-  auto settled = std::make_shared<Countdown>(data_.size() + 1, [meta_turn] { (*meta_turn)(); });
-  for (const auto& [group, seat] : router_.seats()) {
-    if (seat.group == nullptr) continue;
-    const auto sent = router_.on_group(
-        group, [settled](DataGroup& data) { data.start([settled] { (*settled)(); }); });
-    CHECK(sent.has_value());
+  std::vector<DataGroup*> seated;
+  for (const auto& [group, data] : data_) {
+    if (data) seated.push_back(data.get());
+  }
+  // From here on each lane may seat what it has repaired.
+  for (const GroupId group : directory_.groups) {
+    if (!mendings_.at(group).wanted) continue;
+    ports_.at(group)->post([this, group] { mend(group); });
+  }
+  auto settled = std::make_shared<Countdown>(seated.size() + 1, [meta_turn] { (*meta_turn)(); });
+  for (DataGroup* const data : seated) {
+    ports_.at(data->replica().group())->post([data, settled] {
+      data->start([settled] { (*settled)(); });
+    });
   }
   (*settled)();
+}
+
+void GroupHost::start_meta(Task serving) {
+  if (meta_) return meta_->start(std::move(serving));
+  serving_ = std::move(serving);
 }
 
 void GroupHost::receive(net::PeerMessage message) {
   if (message.to() != self()) return;
   const GroupId group = message.group;
+  const auto ports = ports_.find(group);
+  // A group that is unknown here hears nothing.
+  if (ports == ports_.end()) return;
+  ports->second->post([this, group, message = std::move(message)]() mutable {
+    deliver(group, std::move(message));
+  });
+}
+
+void GroupHost::deliver(GroupId group, net::PeerMessage message) {
+  Mending& mending = mendings_.at(group);
+  if (mending.repairer) return mending.repairer->receive(std::move(message));
   if (group == kMetaGroup) {
-    router_.on_meta([message = std::move(message)](MetaGroup& meta) mutable {
-      meta.receive(std::move(message));
-    });
+    if (meta_) meta_->receive(std::move(message));
     return;
   }
-  // A group that is halted or unknown here hears nothing.
-  (void)router_.on_group(group, [message = std::move(message)](DataGroup& data) mutable {
-    data.receive(std::move(message));
-  });
+  if (const auto& data = data_.at(group)) data->receive(std::move(message));
 }
 
 void GroupHost::unreachable(ReplicaId peer) {
@@ -276,14 +343,25 @@ void GroupHost::unreachable(ReplicaId peer) {
 }
 
 void GroupHost::stop(Task stopped) {
-  auto last = std::make_shared<Countdown>(data_.size() + 1, std::move(stopped));
-  for (const auto& [group, seat] : router_.seats()) {
-    if (seat.group == nullptr) continue;
-    const auto sent =
-        router_.on_group(group, [last](DataGroup& data) { data.stop([last] { (*last)(); }); });
-    CHECK(sent.has_value());
+  auto last = std::make_shared<Countdown>(ports_.size(), std::move(stopped));
+  for (const GroupId group : directory_.groups) {
+    ports_.at(group)->post([this, group, last] { stop_group(group, [last] { (*last)(); }); });
   }
-  router_.on_meta([last](MetaGroup& meta) { meta.stop([last] { (*last)(); }); });
+}
+
+void GroupHost::stop_group(GroupId group, Task done) {
+  Mending& mending = mendings_.at(group);
+  mending.stopping = true;
+  if (mending.repairer) return mending.repairer->stop(std::move(done));
+  if (mending.under_way) {
+    mending.stopped = std::move(done);
+  } else if (group == kMetaGroup && meta_) {
+    meta_->stop(std::move(done));
+  } else if (group != kMetaGroup && data_.at(group)) {
+    data_.at(group)->stop(std::move(done));
+  } else {
+    ports_.at(group)->post(std::move(done));
+  }
 }
 
 }  // namespace lignum::server

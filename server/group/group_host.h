@@ -5,7 +5,9 @@
 // Owned by App (or by a test), which gives it the data directory, the state store, and ports for
 // each group; it knows neither sockets nor threads. open() runs on the booting thread before any
 // lane does; start() and stop() are called there too and post to the lanes. A group whose log
-// cannot be opened is left out and named: the others serve.
+// cannot be opened is left out and named: the others serve. Where the group has other members its
+// log is repaired from them (log_repairer.h), and the group takes its seat later; so it goes, too,
+// where a log is found damaged while it serves. Before the meta group is there nothing is served.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/peer_message.h"
@@ -25,6 +28,8 @@
 #include "server/group/checkpoints.h"
 #include "server/group/data_directory.h"
 #include "server/group/data_group.h"
+#include "server/group/log_repairer.h"
+#include "server/group/log_scrubber.h"
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
@@ -32,6 +37,7 @@
 #include "server/shard/producer_table.h"
 #include "storage/file.h"
 #include "storage/log.h"
+#include "storage/log_repair.h"
 #include "storage/segmented_log.h"
 #include "storage/state_store.h"
 
@@ -56,6 +62,10 @@ struct OpenLogRequest {
 using OpenLog =
     std::function<Result<OpenedLog>(storage::Directory& directory, const OpenLogRequest& request)>;
 
+// Looks at a damaged log to make it good; may run on any thread.
+using BeginRepair = std::function<Result<std::unique_ptr<storage::LogRepair>>(
+    storage::Directory& directory, const OpenLogRequest& request)>;
+
 struct GroupHostParts {
   storage::Directory& root;
   BootstrapOptions bootstrap;
@@ -75,6 +85,10 @@ struct GroupHostParts {
   std::int64_t tick_us = 50'000;
   // See ReplicaParts.
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  // None: a group whose log is damaged stays halted.
+  BeginRepair begin_repair{};
+  // How fast the logs of groups with other members are read through.
+  ScrubPace scrub;
 };
 
 // What boot found, for the ready line.
@@ -82,6 +96,8 @@ struct BootReport {
   bool made = false;
   std::uint32_t groups = 0;
   std::uint32_t halted = 0;
+  // Of these, those whose log is being repaired.
+  std::uint32_t mending = 0;
   std::uint64_t log_bytes = 0;
 };
 
@@ -108,7 +124,7 @@ class GroupHost {
   void unreachable(ReplicaId peer);
 
   [[nodiscard]] Router& router() { return router_; }
-  // The replicas that were opened, the meta group's first; for who watches from outside, on the one
+  // The replicas that are there, the meta group's first; for who watches from outside, on the one
   // lane that all groups share there.
   [[nodiscard]] std::vector<Replica*> replicas();
   [[nodiscard]] const storage::NodeIdentity& identity() const { return directory_.identity; }
@@ -120,7 +136,8 @@ class GroupHost {
   // A group on its way from its directory to its seat.
   struct Prepared {
     GroupId group;
-    std::unique_ptr<Ports> ports;
+    // For the operator.
+    std::vector<std::pair<Severity, std::string>> remarks;
     std::unique_ptr<storage::Log> log;
     std::unique_ptr<Checkpoints> checkpoints;
     std::unique_ptr<MetaState> meta;
@@ -129,6 +146,23 @@ class GroupHost {
     AppliedMark applied;
     bool store_damaged = false;
     std::string damage;
+    // The damage is in the log.
+    bool log_damaged = false;
+    // The log was repaired before.
+    bool mended = false;
+  };
+  // How a damaged log becomes whole; touched on the group's lane only, once groups have begun.
+  struct Mending {
+    bool wanted = false;
+    // From the end of the damaged replica to the seat of the next.
+    bool under_way = false;
+    // stop_group() was called.
+    bool stopping = false;
+    std::unique_ptr<LogRepairer> repairer;
+    // Groups whose place another one took; somebody may still be on the way to them.
+    std::vector<std::unique_ptr<DataGroup>> retired;
+    std::vector<std::unique_ptr<MetaGroup>> retired_meta;
+    Task stopped;
   };
   [[nodiscard]] ReplicaId self() const;
   // What every group's log begins with.
@@ -137,16 +171,39 @@ class GroupHost {
   Result<Prepared> prepare(GroupId group);
   Result<void> try_prepare(Prepared& prepared);
   Result<void> seat(Prepared prepared);
+  static void give_up(Prepared& prepared, const Error& error);
+  void tell(const Prepared& prepared);
+  [[nodiscard]] ReplicaParts replica_parts(Prepared& prepared);
+  [[nodiscard]] std::unique_ptr<MetaGroup> make_meta(Prepared& prepared);
+  [[nodiscard]] std::unique_ptr<DataGroup> make_data(Prepared& prepared);
+  void start_meta(Task serving);
+  void deliver(GroupId group, net::PeerMessage message);
+  void stop_group(GroupId group, Task done);
+
+  // group_host_repair.cc
+  [[nodiscard]] bool may_mend() const;
+  // The group's replica was halted because its log is damaged.
+  void on_damaged(GroupId group);
+  void mend(GroupId group);
+  void reopen(GroupId group, bool mended);
+  void reopened(Prepared prepared);
+  [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);
+  // The host is being stopped: whoever waits for this group is told.
+  bool stops(Mending& mending, GroupId group);
 
   GroupHostParts parts_;
   OpenDirectory directory_;
   std::unique_ptr<storage::Directory> groups_;
   std::unique_ptr<storage::Directory> images_;
-  std::vector<std::unique_ptr<storage::Directory>> log_directories_;
+  // Every group has its place in these maps from open() on.
+  std::map<GroupId, std::unique_ptr<storage::Directory>> log_directories_;
   std::map<GroupId, std::unique_ptr<Ports>> ports_;
   Router router_;
   std::unique_ptr<MetaGroup> meta_;
-  std::vector<std::unique_ptr<DataGroup>> data_;
+  std::map<GroupId, std::unique_ptr<DataGroup>> data_;
+  std::map<GroupId, Mending> mendings_;
+  // Waits for the meta group; on its lane.
+  Task serving_;
 };
 
 }  // namespace lignum::server

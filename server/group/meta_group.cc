@@ -79,6 +79,7 @@ MetaGroup::MetaGroup(Parts parts, Ports& ports, Router& router)
     : ports_(ports),
       router_(router),
       state_(std::move(parts.state)),
+      damaged_(std::move(parts.damaged)),
       replica_(std::move(parts.replica), parts.applied, *state_, ports, *this),
       identity_(parts.identity),
       data_groups_(std::move(parts.data_groups)),
@@ -147,7 +148,10 @@ void MetaGroup::on_leadership_lost() {
   }
 }
 
-void MetaGroup::on_halted() { settle(); }
+void MetaGroup::on_halted() {
+  settle();
+  if (replica_.log_damaged()) damaged_();
+}
 
 void MetaGroup::on_applied(const Entry& entry) {
   if (entry.header.kind != EntryKind::kCommand) return;

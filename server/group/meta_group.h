@@ -86,6 +86,8 @@ class MetaGroup final : public ReplicaOwner {
     // Of the data directory; what the first command of a cluster says.
     std::vector<GroupId> data_groups;
     MetaDefaults defaults;
+    // Called on the lane when the replica was halted because its log cannot be read.
+    std::function<void()> damaged = [] {};
   };
   // `router` outlives the group.
   MetaGroup(Parts parts, Ports& ports, Router& router);
@@ -158,6 +160,7 @@ class MetaGroup final : public ReplicaOwner {
   Router& router_;
   LeaderHint leader_;
   std::unique_ptr<MetaState> state_;
+  std::function<void()> damaged_;
   Replica replica_;
   storage::NodeIdentity identity_;
   std::vector<GroupId> data_groups_;

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include "net/peer_message.h"
+#include "net/repair_messages.h"
 #include "net/snapshot_messages.h"
 #include "raft/buggify.h"
 #include "raft/check.h"
@@ -96,6 +97,23 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                  .log = *log_,
                  .checkpoints = upkeep_.checkpoints(),
                  .ready = [this](const net::SnapshotOffer& offer) { on_snapshot_ready(offer); }}),
+      answers_({.group = group_,
+                .incarnation = incarnation_,
+                .ports = ports_,
+                .log = *log_,
+                .core = core_,
+                .piece_bytes = parts.snapshot_piece_bytes,
+                .confirm =
+                    [this](ReadWaiters::Callback callback) {
+                      confirm_read(ports_.now().monotonic_us + kRepairConfirmUs,
+                                   std::move(callback));
+                    },
+                .damaged = [this](const Error& error) { halt_unreadable(error); }}),
+      scrubber_({.ports = ports_,
+                 .log = *log_,
+                 .pace = parts.scrub,
+                 .damaged = [this](const Error& error) { halt_unreadable(error); }}),
+      mended_(parts.mended),
       alive_(std::make_shared<bool>(true)) {
   CHECK(applied_.id.index <= log_->last().index);
   log_->on_preparation([this] { on_preparation(); });
@@ -156,6 +174,9 @@ Result<LogId> Replica::admit(Entry entry, TimeUs stamp) {
 
 void Replica::receive(net::PeerMessage received) {
   if (quiet() || !damage_.empty() || received.incarnation != incarnation_) return;
+  if (const auto* const request = std::get_if<net::RepairRequest>(&received.body)) {
+    return answers_.on_request(*request);
+  }
   if (!std::holds_alternative<raft::Message>(received.body)) {
     return receive_snapshot(std::move(received));
   }
@@ -272,6 +293,7 @@ void Replica::tick(std::int64_t now) {
   if (installing_ == nullptr) receiver_.tick(core_.commit());
   catch_up_.retry();
   drain();
+  scrubber_.tick(now);
   schedule_pump();
 }
 
@@ -365,7 +387,7 @@ void Replica::supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entrie
   } else if (entries.error().code() == Errc::kTrimmed) {
     core_.supply_failed(fetch);
   } else {
-    return halt(entries.error().message());
+    return halt_unreadable(entries.error());
   }
   drain();
 }
@@ -438,7 +460,8 @@ void Replica::advance_stop() {
   const bool sound = damage_.empty();
   // It waited for the upkeep that was out.
   if (sound && installing_ != nullptr) return;
-  if (sound && !upkeep_.failed() &&
+  const bool state_sound = sound || (log_damaged_ && !alone() && installing_ == nullptr);
+  if (state_sound && !upkeep_.failed() &&
       applied_.id.index > upkeep_.checkpoints().durable_checkpoint()) {
     upkeep_.checkpoint();
     return;

@@ -28,7 +28,8 @@
 //
 // Damage (an entry that contradicts the state, a log that fails its checksums or contradicts its
 // leader's) halts this replica only: it admits nothing more, says nothing more to others, and says
-// so in status(); what was applied stays readable.
+// so in status(); what was applied stays readable. A log that fails its checksums is repaired from
+// the other members, and another Replica takes this one's place (log_repairer.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -54,10 +55,12 @@
 #include "server/group/catch_up.h"
 #include "server/group/checkpoints.h"
 #include "server/group/configured_state.h"
+#include "server/group/log_scrubber.h"
 #include "server/group/log_writer.h"
 #include "server/group/ports.h"
 #include "server/group/read_waiters.h"
 #include "server/group/recent_entries.h"
+#include "server/group/repair_answers.h"
 #include "server/group/snapshot_receiver.h"
 #include "server/group/snapshot_sender.h"
 #include "server/group/state_machine.h"
@@ -101,6 +104,10 @@ struct ReplicaParts {
   std::int64_t tick_us = 50'000;
   // Of one piece of a snapshot; net::kSnapshotPieceBytes at most.
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  // The log was repaired: holes of another replica's may have been taken over, of records that this
+  // one's state does not know to be trimmed yet.
+  bool mended = false;
+  ScrubPace scrub;
 };
 
 struct ReplicaStatus {
@@ -182,6 +189,11 @@ class Replica final : private LogWriter::Events {
 
   // The replica serves no more; `why` names file and byte where that is known.
   void halt(std::string why);
+  // The same for what a read of the log returned: kCorrupt is damage that can be repaired.
+  void halt_unreadable(const Error& error);
+  // It was halted because its log is damaged.
+  [[nodiscard]] bool log_damaged() const { return log_damaged_; }
+  [[nodiscard]] bool mended() const { return mended_; }
 
   // Starts a checkpoint and an image unless one is on its way or nothing was applied since.
   void checkpoint() { upkeep_.checkpoint(); }
@@ -222,6 +234,8 @@ class Replica final : private LogWriter::Events {
   static constexpr std::int64_t kPrepareRetryUs = 1'000'000;
   // What giving leadership away may take of the time that a stop has: two attempts.
   static constexpr std::int64_t kHandOverUs = 1'000'000;
+  // How long a leader has to find out that it still leads before it speaks of its log's end.
+  static constexpr std::int64_t kRepairConfirmUs = 2'000'000;
   // How often the operator is told, while it goes on to fail.
   static constexpr std::int64_t kTroubleEveryUs = 60'000'000;
 
@@ -295,6 +309,8 @@ class Replica final : private LogWriter::Events {
   Upkeep upkeep_;
   SnapshotSender sender_;
   SnapshotReceiver receiver_;
+  RepairAnswers answers_;
+  LogScrubber scrubber_;
   Waiters waiters_;
   ReadWaiters reads_;
 
@@ -323,6 +339,8 @@ class Replica final : private LogWriter::Events {
   std::optional<std::int64_t> tick_at_;
   std::optional<std::int64_t> armed_for_;
   std::string damage_;
+  bool log_damaged_ = false;
+  const bool mended_;
   // Why the log cannot grow, as the operator was told last.
   struct Told {
     Errc code;

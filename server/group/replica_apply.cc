@@ -68,7 +68,7 @@ bool Replica::replay(Index to) {
     auto plan = log_->read(applied_.id.index.next(), to, kReplayBytes);
     auto entries = plan->run();
     if (!entries) {
-      halt(entries.error().message());
+      halt_unreadable(entries.error());
       return false;
     }
     CHECK(!entries->empty());

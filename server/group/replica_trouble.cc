@@ -100,6 +100,12 @@ std::optional<std::int64_t> Replica::retry_preparation(const Now& now) {
   return retry_preparation_at_;
 }
 
+void Replica::halt_unreadable(const Error& error) {
+  if (!damage_.empty()) return;
+  log_damaged_ = error.code() == Errc::kCorrupt;
+  halt(error.message());
+}
+
 void Replica::halt(std::string why) {
   if (!damage_.empty()) return;
   damage_ = std::move(why);
@@ -109,7 +115,13 @@ void Replica::halt(std::string why) {
   incoming_bytes_ = 0;
   sender_.clear();
   receiver_.stop();
-  upkeep_.halt();
+  // What was applied is sound where only the log is not: the checkpoint of stop() spares the repair
+  // what lies below it.
+  if (log_damaged_ && !alone()) {
+    upkeep_.stop();
+  } else {
+    upkeep_.halt();
+  }
   if (std::exchange(admitting_, false)) owner_.on_leadership_lost();
   waiters_.fail_all();
   reads_.fail_all(refusal());

@@ -10,6 +10,7 @@
 #include "server/group/group_host.h"
 #include "server/group/ports.h"
 #include "storage/file.h"
+#include "storage/log_repair.h"
 #include "storage/segmented_log.h"
 
 namespace lignum::server {
@@ -57,6 +58,19 @@ OpenLog open_segmented_log(const SegmentStoreOptions& options) {
         if (opened.report.torn) result.remarks.push_back(describe(*opened.report.torn));
         return result;
       };
+}
+
+BeginRepair repair_segmented_log(const SegmentStoreOptions& options) {
+  return [options](storage::Directory& directory, const OpenLogRequest& request) {
+    return storage::LogRepair::begin(directory,
+                                     {.group = request.group,
+                                      .incarnation = request.incarnation,
+                                      .node = request.node,
+                                      .background = {},
+                                      .segment_bytes_min = options.segment_bytes_min,
+                                      .segment_bytes_max = options.segment_bytes_max},
+                                     request.evidence);
+  };
 }
 
 }  // namespace lignum::server

@@ -21,5 +21,6 @@ struct SegmentStoreOptions {
 [[nodiscard]] MakeLog make_segmented_log(const SegmentStoreOptions& options);
 // What recovery cut or mended comes back as remarks.
 [[nodiscard]] OpenLog open_segmented_log(const SegmentStoreOptions& options);
+[[nodiscard]] BeginRepair repair_segmented_log(const SegmentStoreOptions& options);
 
 }  // namespace lignum::server

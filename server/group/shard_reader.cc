@@ -184,11 +184,16 @@ void ShardReader::check_for_holes(const ReadRequest& request, Offset below, Fetc
 
 void ShardReader::finish(const ReadRequest& request, Offset below, Fetched fetched,
                          Reply<ReadOutcome> reply) {
+  const bool read_all = !fetched.trouble;
   check_for_holes(request, below, fetched);
+  if (read_all && fetched.trouble && replica_.mended()) {
+    // Trimmed elsewhere, as this replica will learn when it has applied as much.
+    return reply(refuse(Errc::kUnavailable, "these records are not here at present; retry"));
+  }
   if (fetched.trouble) {
     Error error = describe(*fetched.trouble, request.shard);
     // The group goes on serving what is sound, but takes no more appends: the operator decides.
-    if (error.code() == Errc::kCorrupt) replica_.halt(error.message());
+    if (error.code() == Errc::kCorrupt) replica_.halt_unreadable(error);
     if (!fetched.entries) {
       Refusal refusal{.error = std::move(error)};
       if (fetched.trouble->offsets) refusal.readable_from = fetched.trouble->offsets->to;

@@ -31,8 +31,10 @@ void serve_routing(const Router& router, const AddressOf& address_of, Respond re
     wire::GroupRoute& route = *reply.add_groups();
     route.set_group(group.value());
     const auto seat = router.seats().find(group);
-    if (seat == router.seats().end() || seat->second.group == nullptr) continue;
-    const auto leader = seat->second.group->leader();
+    const DataGroup* const seated =
+        seat == router.seats().end() ? nullptr : seat->second.group.load();
+    if (seated == nullptr) continue;
+    const auto leader = seated->leader();
     if (!leader) continue;
     if (auto address = address_of(*leader)) route.set_leader(*std::move(address));
   }

@@ -20,6 +20,7 @@
 #include "net/message.h"
 #include "net/proto/client.pb.h"
 #include "net/raft_codec.h"
+#include "net/repair_messages.h"
 #include "net/server_session.h"
 #include "net/snapshot_messages.h"
 #include "raft/check.h"
@@ -181,9 +182,19 @@ void add_peers(const std::filesystem::path& root) {
   log.after.id = {.term = Term(1), .index = Index(4)};
   log.items.push_back({.skip_to = std::nullopt, .entry = entry});
   log.items.push_back({.skip_to = mark, .entry = {}});
+  const std::vector<storage::KeptItem> items = log.items;
+  const storage::LogMark after = log.after;
   add_peer_message(corpus, "pieces", std::move(log));
   add_peer_message(corpus, "image",
                    net::SnapshotImage{.snapshot = last, .bytes = Payload{Buffer(30)}});
+  add_peer_message(corpus, "repair",
+                   net::RepairRequest{.number = 1, .after = after, .last = Index(9)});
+  add_peer_message(corpus, "repaired",
+                   net::RepairReply{.number = 1,
+                                    .answer = net::RepairReply::Answer::kItems,
+                                    .after = after,
+                                    .end = Index(9),
+                                    .items = items});
 }
 
 void add_batches(const std::filesystem::path& root) {

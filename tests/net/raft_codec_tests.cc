@@ -15,6 +15,7 @@
 #include "net/peer_message.h"
 #include "net/proto/peer.pb.h"
 #include "net/raft_codec.h"
+#include "net/repair_messages.h"
 #include "net/snapshot_messages.h"
 #include "raft/entry.h"
 #include "raft/error.h"
@@ -283,6 +284,41 @@ TEST(RaftCodecTest, ItemsOfASnapshotComeBackAndAreJudged) {
   EXPECT_EQ(snapshot_back(bad).error().code(), Errc::kCorrupt);
   EXPECT_EQ(snapshot_back(SnapshotPull{.want = SnapshotPull::Want::kLog}).error().code(),
             Errc::kProtocol);
+}
+
+TEST(RaftCodecTest, WhatRepairsALogComesBackAndIsJudged) {
+  const RepairRequest asked{.number = 7, .after = mark(10), .last = Index(40)};
+  const auto request = snapshot_back(asked);
+  ASSERT_TRUE(request) << request.error().message();
+  EXPECT_EQ(request->number, 7U);
+  EXPECT_EQ(request->after, mark(10));
+  EXPECT_EQ(request->last, Index(40));
+  RepairRequest open = asked;
+  open.last.reset();
+  EXPECT_EQ(snapshot_back(open)->last, std::nullopt);
+  RepairRequest backwards = asked;
+  backwards.last = Index(10);
+  EXPECT_EQ(snapshot_back(backwards).error().code(), Errc::kProtocol);
+
+  RepairReply answer{.number = 7,
+                     .answer = RepairReply::Answer::kItems,
+                     .after = mark(10),
+                     .end = Index(90),
+                     .items = {}};
+  answer.items.push_back({.skip_to = std::nullopt, .entry = entry(11, 3, "one")});
+  answer.items.push_back({.skip_to = mark(40), .entry = {}});
+  const auto reply = snapshot_back(answer);
+  ASSERT_TRUE(reply) << reply.error().message();
+  EXPECT_EQ(reply->number, 7U);
+  EXPECT_EQ(reply->answer, RepairReply::Answer::kItems);
+  EXPECT_EQ(reply->after, mark(10));
+  EXPECT_EQ(reply->end, Index(90));
+  ASSERT_EQ(reply->items.size(), 2U);
+  EXPECT_EQ(reply->items[0].entry.header, answer.items[0].entry.header);
+  EXPECT_EQ(reply->items[1].skip_to, mark(40));
+  RepairReply bad = answer;
+  ++bad.items[0].entry.header.payload_crc;
+  EXPECT_EQ(snapshot_back(bad).error().code(), Errc::kCorrupt);
 }
 
 }  // namespace

@@ -50,7 +50,9 @@ class SimCluster {
       cells_[i].self = members[i];
       cells_[i].members = members;
       cells_[i].groups = 1;
-      cells_[i].logs = {.make = make_segmented_log(store), .open = open_segmented_log(store)};
+      cells_[i].logs = {.make = make_segmented_log(store),
+                        .open = open_segmented_log(store),
+                        .repair = repair_segmented_log(store)};
     }
     nodes_.resize(nodes);
   }

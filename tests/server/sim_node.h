@@ -24,6 +24,7 @@
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "server/group/group_host.h"
+#include "server/group/log_scrubber.h"
 #include "server/service/call.h"
 #include "server/service/dispatch.h"
 #include "storage/file.h"
@@ -40,6 +41,7 @@ namespace lignum::server::testing {
 struct LogFactory {
   MakeLog make;
   OpenLog open;
+  BeginRepair repair{};
 };
 
 struct Cell {
@@ -49,6 +51,7 @@ struct Cell {
   std::uint32_t groups = 2;
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
   std::size_t producer_sessions_max = ProducerTable::kSessionsMax;
+  ScrubPace scrub;
   ReplicaId self{.node = NodeId(1), .incarnation = NodeIncarnation(5)};
   // Of a cluster of several nodes, this one among them.
   std::vector<ReplicaId> members;
@@ -88,7 +91,9 @@ class SimNode {
         .defaults = {.shards = 2},
         .producer_sessions_max = cell.producer_sessions_max,
         .raft = {.seed = seed},
-        .snapshot_piece_bytes = cell.snapshot_piece_bytes});
+        .snapshot_piece_bytes = cell.snapshot_piece_bytes,
+        .begin_repair = cell.logs.repair,
+        .scrub = cell.scrub});
   }
 
   // Opens and starts; false (see `error`) when the node refuses.

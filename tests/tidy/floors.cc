@@ -27,7 +27,8 @@ const Names kFormats = {"storage/record",     "storage/crc32c", "storage/compres
                         "storage/byte_order", "storage/level.", "storage/chain."};
 // What of net/ is pure and known to the state machines.
 const Names kPureNet = {"net/hash_ring",    "net/routing_table",     "net/partitioner",
-                        "net/peer_message", "net/snapshot_messages", "net/proto/"};
+                        "net/peer_message", "net/snapshot_messages", "net/repair_messages",
+                        "net/proto/"};
 const Names kCompression = {"zstd.h", "lz4.h",    "lz4frame.h", "snappy.h", "snappy-sinksource.h",
                             "zlib.h", "xxhash.h", "isa-l.h",    "isa-l/"};
 

@@ -1,0 +1,263 @@
+#include "jepsen/sim/damage.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_node.h"
+#include "raft/buggify.h"
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/payload.h"
+#include "raft/random.h"
+#include "raft/types.h"
+#include "server/group/data_directory.h"
+#include "storage/byte_order.h"
+#include "storage/data_layout.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
+#include "storage/identity_file.h"
+#include "storage/log_survey.h"
+#include "storage/manifest.h"
+#include "storage/segmented_log.h"
+#include "storage/snapshot_image.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+constexpr CrashImage kNothingUnsynced{.data = Survival::kNone, .names = Survival::kNone};
+constexpr int kTries = 8;
+constexpr std::size_t kAnyBytes = std::size_t{64} << 20;
+
+// The directory of a group's log, and what it hangs on.
+struct LogPlace {
+  std::unique_ptr<storage::Directory> root;
+  std::unique_ptr<storage::Directory> groups;
+  std::unique_ptr<storage::Directory> directory;
+  storage::SegmentedLogOptions options;
+};
+
+Result<LogPlace> place_of(SimDisk& disk, GroupId group) {
+  LogPlace place{.root = disk.root(), .groups = {}, .directory = {}, .options = {}};
+  TRY_ASSIGN(identity, storage::load_identity(*place.root));
+  if (!identity) return fail(Errc::kNotFound, "there is no node yet");
+  TRY_ASSIGN(groups, place.root->open_directory(storage::kGroupsDirectoryName));
+  place.groups = std::move(groups);
+  TRY_ASSIGN(directory, place.groups->open_directory(server::group_directory_name(group)));
+  place.directory = std::move(directory);
+  place.options = {.group = group,
+                   .incarnation = storage::group_incarnation(identity->cluster, group),
+                   .node = identity->incarnation,
+                   .background = {}};
+  return place;
+}
+
+std::string log_path(GroupId group, const std::string& name) {
+  return fmt::format("{}/{}/{}", storage::kGroupsDirectoryName, server::group_directory_name(group),
+                     name);
+}
+
+}  // namespace
+
+std::vector<Damage::Frame> Damage::frames_of(Bytes bytes, const storage::SegmentRecord& record) {
+  std::vector<Frame> frames;
+  const std::uint64_t end =
+      record.sealed ? std::min<std::uint64_t>(record.frames_end, bytes.size()) : bytes.size();
+  for (std::uint64_t at = storage::kFramesStart; at + storage::kEnvelopeBytes <= end;) {
+    const auto frame = load_le<std::uint32_t>(bytes, at) == storage::kFrameMagic
+                           ? storage::decode_frame(bytes.subspan(at), record.id, at)
+                           : std::nullopt;
+    if (!frame || frame->bytes > end - at) {
+      at += storage::kFrameAlignment;
+      continue;
+    }
+    Frame found{.begin = at, .end = at + frame->bytes, .flushed = frame->envelope.flushed};
+    const auto* const header = std::get_if<EntryHeader>(&frame->body);
+    const bool sound = header == nullptr ||
+                       storage::payload_intact(
+                           *header, bytes.subspan(at + frame->payload_at(), header->payload_bytes));
+    if (header != nullptr) {
+      found.index = header->index;
+      found.batch = header->kind == EntryKind::kBatch;
+      found.chain = storage::chain_after(*header);
+    }
+    if (sound) frames.push_back(found);
+    at += frame->bytes;
+  }
+  return frames;
+}
+
+bool Damage::holds(SimNode& node, GroupId group, const Frame& first, const Frame& last) const {
+  const WithoutBuggify plain;
+  const auto image = node.disk().crash(1, kNothingUnsynced);
+  const auto place = place_of(*image, group);
+  if (!place) return false;
+  const auto survey = storage::LogSurvey::make(*place->directory, place->options, {});
+  if (!survey || !first.index || !last.index) return false;
+  Index at(first.index->value() - 1);
+  Hash128 chain;
+  while (at < *last.index) {
+    const auto items = survey->read_kept(at, *last.index, kAnyBytes);
+    if (!items || items->empty()) return false;
+    for (const storage::KeptItem& item : *items) {
+      if (item.skip_to) return false;
+      at = item.entry.header.index;
+      chain = storage::chain_after(item.entry.header);
+    }
+  }
+  return chain == last.chain;
+}
+
+Index Damage::imaged(SimNode& node, GroupId group) {
+  const auto image = node.disk().crash(1, kNothingUnsynced);
+  const auto root = image->root();
+  const auto images = root->open_directory(storage::kImagesDirectoryName);
+  if (!images) return {};
+  const auto directory = (*images)->open_directory(server::group_directory_name(group));
+  if (!directory) return {};
+  const auto names = storage::list_images(**directory);
+  if (!names || names->empty()) return {};
+  const auto info = storage::read_image_info(**directory, names->front());
+  return info ? info->applied.index : Index();
+}
+
+bool Damage::allowed(SimNode& node, const Target& target) const {
+  const GroupId group = target.group;
+  std::uint64_t proven_bytes = 0;
+  for (const Frame& frame : target.frames) {
+    if (frame.begin >= target.end) proven_bytes = std::max(proven_bytes, frame.flushed);
+  }
+  const Index proven_entries = imaged(node, group);
+  std::optional<Frame> first;
+  std::optional<Frame> last;
+  for (const Frame& frame : target.frames) {
+    if (frame.end <= target.begin || frame.begin >= target.end) continue;
+    const bool proven = target.record.sealed || frame.begin < proven_bytes ||
+                        (frame.index && *frame.index <= proven_entries);
+    if (!proven) return false;
+    if (!frame.index) continue;
+    if (*frame.index > proven_entries && (trims_ || !frame.batch)) return false;
+    if (!first) first = frame;
+    last = frame;
+  }
+  if (!first || !last) return false;
+  std::size_t copies = 0;
+  for (SimNode* other : nodes_) {
+    if (other != &node && holds(*other, group, *first, *last)) ++copies;
+  }
+  return copies >= nodes_.size() / 2 + 1;
+}
+
+std::string_view Damage::strike(SimNode& node, Random& random) {
+  for (int tries = 0; tries < kTries; ++tries) {
+    const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
+    auto target = draw_target(node, group, random);
+    if (!target) continue;
+    const std::uint64_t kind = random.below(8);
+    const std::string_view done = kind < 2   ? strike_segment(node, *target, random)
+                                  : kind < 5 ? strike_bit(node, *target, random)
+                                             : strike_blocks(node, *target, random);
+    if (!done.empty()) return done;
+  }
+  return {};
+}
+
+std::optional<Damage::Target> Damage::draw_target(SimNode& node, GroupId group,
+                                                  Random& random) const {
+  // A copy, so that nothing of the disk's own faults is used up.
+  const auto copy = node.disk().clone();
+  const auto place = place_of(*copy, group);
+  if (!place) return std::nullopt;
+  const auto read = storage::read_manifest(*place->directory);
+  if (!read) return std::nullopt;
+  const auto& segments = read->manifest.segments;
+  Target target{.group = group, .path = {}, .record = segments[random.below(segments.size())]};
+  const std::string name = storage::segment_file_name(target.record.id);
+  if (!place->directory->exists(name).value_or(false)) return std::nullopt;
+  target.path = log_path(group, name);
+  target.bytes = node.disk().contents(target.path);
+  target.frames = frames_of(target.bytes, target.record);
+  if (target.frames.empty()) return std::nullopt;
+  return target;
+}
+
+std::string_view Damage::strike_segment(SimNode& node, Target& target, Random& random) const {
+  if (!target.record.sealed) return {};
+  if (random.chance(1, 2)) {
+    const std::uint64_t byte = target.record.footer_at + random.below(target.record.footer_bytes);
+    if (byte >= target.bytes.size()) return {};
+    node.disk().flip(target.path, byte, static_cast<std::uint8_t>(1U << random.below(8)));
+    return "bit of a footer rotten";
+  }
+  target.begin = storage::kFramesStart;
+  target.end = target.record.frames_end;
+  if (!allowed(node, target)) return {};
+  node.disk().erase(target.path);
+  return "segment lost";
+}
+
+std::string_view Damage::strike_bit(SimNode& node, Target& target, Random& random) const {
+  const Frame& victim = target.frames[random.below(target.frames.size())];
+  if (!victim.index) return {};
+  target.begin = victim.begin + random.below(victim.end - victim.begin);
+  target.end = target.begin + 1;
+  if (!allowed(node, target)) return {};
+  node.disk().flip(target.path, target.begin, static_cast<std::uint8_t>(1U << random.below(8)));
+  return "bit rotten";
+}
+
+std::string_view Damage::strike_blocks(SimNode& node, Target& target, Random& random) const {
+  const Frame& victim = target.frames[random.below(target.frames.size())];
+  const std::uint64_t unit = random.chance(1, 2) ? kSectorBytes : storage::kBlockBytes;
+  std::vector<std::byte>& bytes = target.bytes;
+  target.begin = std::max<std::uint64_t>(victim.begin / unit * unit, storage::kFramesStart);
+  target.end = target.begin + unit;
+  if (target.end > bytes.size() || !allowed(node, target)) return {};
+  const auto at = [&bytes](std::uint64_t byte) {
+    return bytes.begin() + static_cast<std::ptrdiff_t>(byte);
+  };
+  const bool lost = random.chance(1, 3);
+  if (lost) {
+    std::fill(at(target.begin), at(target.end), std::byte{0});
+  } else {
+    // What was written here stands elsewhere, or what belongs elsewhere here.
+    const std::uint64_t from = random.below(bytes.size() / unit) * unit;
+    const std::vector<std::byte> other(at(from), at(from + unit));
+    std::ranges::copy(other, at(target.begin));
+  }
+  node.disk().put(target.path, bytes);
+  return lost ? "write lost" : "write misdirected";
+}
+
+bool Damage::healed(std::string& where) const {
+  const WithoutBuggify plain;
+  for (SimNode* node : nodes_) {
+    for (std::uint32_t number = 0; number <= node->plan().data_groups; ++number) {
+      const auto copy = node->disk().clone();
+      const auto place = place_of(*copy, GroupId(number));
+      const auto survey = place ? storage::LogSurvey::make(*place->directory, place->options, {})
+                                : std::unexpected(place.error());
+      if (survey && survey->sound()) continue;
+      where = fmt::format("node {}, group {}: its log is still damaged: {}", node->number(), number,
+                          survey ? "" : survey.error().describe());
+      for (std::size_t i = 0; survey && i < survey->segments().size(); ++i) {
+        where += survey->segments()[i].trouble;
+      }
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace lignum::jepsen

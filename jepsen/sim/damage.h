@@ -1,0 +1,83 @@
+#pragma once
+
+// Damage at rest, within what the cluster promises to survive: bits that rot, sectors that were
+// never written or hold what belongs elsewhere, segments that are gone.
+//
+// An atlas is not kept but read: before a place is struck every other node's disk is looked at, and
+// it is struck only where a majority of them hold the same entries sound. So no entry is ever lost
+// that was committed, wherever all the strikes fall, and any loss is a bug. Three more kinds of
+// damage are left out (docs/log_format.md): the end of an active segment that nothing proves to
+// have been flushed, for it looks like a torn write; the active segment as a whole, whose end only
+// a majority without it could tell; and what others may clean before it is asked for, above the
+// newest image here, for that needs a snapshot.
+//
+// Owned by a run's faults. Deterministic.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "jepsen/sim/sim_node.h"
+#include "raft/payload.h"
+#include "raft/random.h"
+#include "raft/types.h"
+#include "storage/file.h"
+#include "storage/manifest.h"
+
+namespace lignum::jepsen {
+
+class Damage {
+ public:
+  // `trims`: records are trimmed in this run.
+  Damage(std::vector<SimNode*> nodes, bool trims) : nodes_(std::move(nodes)), trims_(trims) {}
+
+  // Strikes the disk of `node` once, while it is up or down. Says how; empty: there was no place.
+  std::string_view strike(SimNode& node, Random& random);
+
+  // Every log of every node is whole on its disk. If not, `where` names the first that is not.
+  [[nodiscard]] bool healed(std::string& where) const;
+
+ private:
+  // A frame on a disk.
+  struct Frame {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    std::uint64_t flushed = 0;
+    // Of an entry.
+    std::optional<Index> index;
+    bool batch = false;
+    Hash128 chain;
+  };
+  // One segment, and the run of its bytes that is to be struck.
+  struct Target {
+    GroupId group;
+    std::string path;
+    storage::SegmentRecord record;
+    std::vector<std::byte> bytes;
+    std::vector<Frame> frames;
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+  };
+  [[nodiscard]] static std::vector<Frame> frames_of(Bytes bytes,
+                                                    const storage::SegmentRecord& record);
+  [[nodiscard]] std::optional<Target> draw_target(SimNode& node, GroupId group,
+                                                  Random& random) const;
+  std::string_view strike_segment(SimNode& node, Target& target, Random& random) const;
+  std::string_view strike_bit(SimNode& node, Target& target, Random& random) const;
+  std::string_view strike_blocks(SimNode& node, Target& target, Random& random) const;
+  // Enough others hold what the target holds a part of, and it can be told from a torn tail.
+  [[nodiscard]] bool allowed(SimNode& node, const Target& target) const;
+  [[nodiscard]] bool holds(SimNode& node, GroupId group, const Frame& first,
+                           const Frame& last) const;
+  // The newest entry that an image on the node's disk has applied.
+  [[nodiscard]] static Index imaged(SimNode& node, GroupId group);
+
+  const std::vector<SimNode*> nodes_;
+  const bool trims_;
+};
+
+}  // namespace lignum::jepsen

@@ -1,0 +1,56 @@
+#pragma once
+
+// How a damaged replica gets back what it cannot read any more, as plain values: it asks one member
+// of its group after the other (rules I). Needs no leader, except where nothing says how far the
+// damaged log reached.
+//
+//     damaged                                     any other member
+//       request (after, up to an entry) ----------->
+//                    <---------------------- reply (items), or nothing that helps
+//       request (after the last item) ... until the range is whole
+//
+// A member that is damaged itself answers with what is sound of its log. The one who asks believes
+// only what continues its group chain and ends in the chain that it knows (storage/log_repair.h).
+// One request is out at a time; what is lost is asked for again. The codec lives in net/raft_codec.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "net/snapshot_messages.h"
+#include "raft/types.h"
+#include "storage/log_mark.h"
+
+namespace lignum::net {
+
+// Bytes of entries in one reply, as in a piece of a snapshot.
+inline constexpr std::size_t kRepairPieceBytes = kSnapshotPieceBytes;
+
+struct RepairRequest {
+  ReplicaId from;
+  ReplicaId to;
+  // Told apart by it.
+  std::uint64_t number = 0;
+  storage::LogMark after;
+  // Nothing: up to the end of a leader's log.
+  std::optional<Index> last;
+};
+
+struct RepairReply {
+  enum class Answer : std::uint8_t {
+    kNothing,  // not here, not now, or not for this one to say
+    kItems,    // what follows `after`
+    kEnd,      // only of a leader: its log ends there, or went another way before
+  };
+  ReplicaId from;
+  ReplicaId to;
+  std::uint64_t number = 0;
+  Answer answer = Answer::kNothing;
+  storage::LogMark after;
+  // Of a leader: the last entry of its log.
+  Index end;
+  std::vector<storage::KeptItem> items;
+};
+
+}  // namespace lignum::net

@@ -1,0 +1,145 @@
+// How a group whose log is damaged becomes whole and takes its seat again. Part of GroupHost; see
+// group_host.h. All of it runs on the group's lane, but for what is said to run on a pool.
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include "raft/error.h"
+#include "raft/types.h"
+#include "server/group/checkpoints.h"
+#include "server/group/data_directory.h"
+#include "server/group/data_group.h"
+#include "server/group/group_host.h"
+#include "server/group/log_repairer.h"
+#include "server/group/meta_group.h"
+#include "server/group/ports.h"
+#include "storage/log_repair.h"
+
+namespace lignum::server {
+
+bool GroupHost::may_mend() const {
+  return parts_.begin_repair != nullptr && directory_.identity.members.size() > 1;
+}
+
+bool GroupHost::stops(Mending& mending, GroupId group) {
+  if (!mending.stopped) return false;
+  ports_.at(group)->post(std::exchange(mending.stopped, nullptr));
+  return true;
+}
+
+void GroupHost::on_damaged(GroupId group) {
+  Mending& mending = mendings_.at(group);
+  if (!may_mend() || mending.under_way) return;
+  // Not from inside of the replica.
+  ports_.at(group)->post([this, group] {
+    Mending& mine = mendings_.at(group);
+    if (mine.under_way || mine.stopping) return;
+    mine.under_way = true;
+    const auto ended = [this, group] {
+      if (!stops(mendings_.at(group), group)) mend(group);
+    };
+    // It answers whoever waits, and lets what is out come back: nobody works on the log any more.
+    if (group == kMetaGroup) {
+      meta_->stop(ended);
+    } else {
+      data_.at(group)->stop(ended);
+    }
+  });
+}
+
+void GroupHost::mend(GroupId group) {
+  Mending& mending = mendings_.at(group);
+  mending.wanted = false;
+  mending.under_way = true;
+  Ports& ports = *ports_.at(group);
+  mending.repairer = std::make_unique<LogRepairer>(
+      LogRepairer::Parts{.group = group,
+                         .incarnation = group_incarnation(directory_.identity.cluster, group),
+                         .self = self(),
+                         .peers = directory_.identity.members,
+                         .ports = ports,
+                         .begin = [this, group] { return begin_repair(group); },
+                         .tick_us = parts_.tick_us,
+                         .piece_bytes = parts_.snapshot_piece_bytes,
+                         .whole =
+                             [this, group, &ports](bool mended) {
+                               // Not from inside of the repairer, which goes.
+                               ports.post([this, group, mended] {
+                                 Mending& mine = mendings_.at(group);
+                                 mine.repairer.reset();
+                                 if (!stops(mine, group)) reopen(group, mended);
+                               });
+                             }});
+  mending.repairer->start();
+}
+
+// On the background pool.
+Result<std::unique_ptr<storage::LogRepair>> GroupHost::begin_repair(GroupId group) {
+  const GroupIncarnation incarnation = group_incarnation(directory_.identity.cluster, group);
+  Ports& ports = *ports_.at(group);
+  TRY_ASSIGN(images, images_->open_directory(group_directory_name(group)));
+  const Checkpoints checkpoints(group, incarnation, parts_.store, std::move(images), ports);
+  TRY_ASSIGN(evidence, checkpoints.evidence());
+  return parts_.begin_repair(*log_directories_.at(group), {.group = group,
+                                                           .incarnation = incarnation,
+                                                           .node = directory_.identity.incarnation,
+                                                           .evidence = std::move(evidence),
+                                                           .ports = ports});
+}
+
+void GroupHost::reopen(GroupId group, bool mended) {
+  auto prepared = std::make_shared<Prepared>();
+  prepared->group = group;
+  prepared->mended = mended;
+  ports_.at(group)->run(
+      Pool::kBackground,
+      [this, prepared]() -> Result<void> {
+        if (const auto outcome = try_prepare(*prepared); !outcome) {
+          give_up(*prepared, outcome.error());
+        }
+        return {};
+      },
+      [this, group, mended, prepared](const Result<void>& outcome) {
+        if (stops(mendings_.at(group), group)) return;
+        // The pool is busy.
+        if (!outcome) return reopen(group, mended);
+        reopened(std::move(*prepared));
+      });
+}
+
+void GroupHost::reopened(Prepared prepared) {
+  const GroupId group = prepared.group;
+  Mending& mending = mendings_.at(group);
+  Ports& ports = *ports_.at(group);
+  tell(prepared);
+  if (!prepared.damage.empty()) {
+    ports.report(Severity::kError,
+                 fmt::format("group {} is halted: {}", group.value(), prepared.damage));
+    mending.under_way = false;
+    // Where nothing was found that could be mended, looking again finds nothing either.
+    if (prepared.log_damaged && prepared.mended) mend(group);
+    return;
+  }
+  // The store was read before; what is wrong with it now concerns all groups and waits for a start.
+  if (prepared.store_damaged) prepared.checkpoints->store_was_replaced();
+  mending.under_way = false;
+  ports.report(Severity::kInfo,
+               fmt::format("group {}: its log is whole; the replica joins again", group.value()));
+  if (group == kMetaGroup) {
+    if (meta_) mending.retired_meta.push_back(std::move(meta_));
+    meta_ = make_meta(prepared);
+    router_.reseat_meta(meta_.get());
+    Task serving = std::exchange(serving_, nullptr);
+    meta_->start(serving ? std::move(serving) : Task([] {}));
+    return;
+  }
+  std::unique_ptr<DataGroup>& data = data_.at(group);
+  if (data) mending.retired.push_back(std::move(data));
+  data = make_data(prepared);
+  router_.reseat(group, data.get());
+  data->start([] {});
+}
+
+}  // namespace lignum::server

@@ -1,0 +1,253 @@
+#include "server/group/log_repairer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include "net/peer_message.h"
+#include "net/repair_messages.h"
+#include "raft/check.h"
+#include "raft/error.h"
+#include "raft/mutant.h"
+#include "raft/types.h"
+#include "server/group/ports.h"
+#include "storage/log_mark.h"
+#include "storage/log_repair.h"
+
+namespace lignum::server {
+
+using Answer = net::RepairReply::Answer;
+
+LogRepairer::LogRepairer(Parts parts)
+    : parts_(std::move(parts)), alive_(std::make_shared<bool>(true)) {
+  std::erase(parts_.peers, parts_.self);
+  // An answer to a question of an earlier life is none to one of this.
+  number_ = static_cast<std::uint64_t>(parts_.ports.now().wall_us);
+  first_number_ = number_ + 1;
+}
+
+LogRepairer::~LogRepairer() { *alive_ = false; }
+
+void LogRepairer::start() {
+  parts_.ports.on_wake([this, alive = alive_] {
+    if (*alive) on_timer();
+  });
+  parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
+  begin();
+}
+
+void LogRepairer::begin() {
+  const std::shared_ptr<Bench> before = std::exchange(bench_, std::make_shared<Bench>());
+  missing_.reset();
+  goal_.reset();
+  ended_ = false;
+  busy_ = true;
+  parts_.ports.run(
+      Pool::kBackground,
+      [bench = bench_, before, make = parts_.begin]() -> Result<void> {
+        if (before->repair) before->repair->discard();
+        TRY_ASSIGN(repair, make());
+        bench->repair = std::move(repair);
+        TRY_ASSIGN(missing, bench->repair->advance());
+        bench->missing = missing;
+        return {};
+      },
+      [this, alive = alive_](const Result<void>& outcome) {
+        if (*alive) worked(outcome);
+      });
+}
+
+void LogRepairer::work(std::move_only_function<Result<void>(storage::LogRepair&)> step) {
+  busy_ = true;
+  ticks_left_.reset();
+  parts_.ports.run(
+      Pool::kBackground,
+      [bench = bench_, step = std::move(step)]() mutable -> Result<void> {
+        TRY(step(*bench->repair));
+        TRY_ASSIGN(missing, bench->repair->advance());
+        bench->missing = missing;
+        return {};
+      },
+      [this, alive = alive_](const Result<void>& outcome) {
+        if (*alive) worked(outcome);
+      });
+}
+
+void LogRepairer::worked(const Result<void>& outcome) {
+  busy_ = false;
+  if (stopped_) return parts_.ports.post(std::exchange(stopped_, nullptr));
+  if (over_) return;
+  if (bench_->repair) {
+    survey_ = bench_->repair->survey();
+    mended_ = mended_ || !survey_->sound();
+  }
+  if (!outcome && bench_->repair && bench_->repair->disk_failed()) {
+    over_ = true;
+    return parts_.ports.disk_failed(
+        fmt::format("group {}: {}", parts_.group.value(), outcome.error().describe()));
+  }
+  if (!outcome) return fail_with(outcome.error());
+  missing_ = bench_->missing;
+  if (!missing_) return finish();
+  const bool reached = !missing_->end && goal_ && missing_->after.id.index >= *goal_;
+  if (reached || (mutant(Mutant::kDamagedReplicaVotes) && !ended_)) return end_here();
+  refusals_ = 0;
+  ask();
+}
+
+void LogRepairer::end_here() {
+  ended_ = true;
+  work([](storage::LogRepair& repair) -> Result<void> {
+    repair.end_here();
+    return {};
+  });
+}
+
+void LogRepairer::fail_with(const Error& error) {
+  if (error.code() == Errc::kTrimmed) {
+    // Nothing was taken: whoever is asked next may have it yet.
+    return ask_next();
+  }
+  if (error.code() != Errc::kOverloaded) {
+    parts_.ports.report(Severity::kWarn,
+                        fmt::format("group {}: the repair of its log begins anew: {}",
+                                    parts_.group.value(), error.describe()));
+  }
+  missing_.reset();
+  ++peer_;
+  resting_ = true;
+  ticks_left_ = kRoundTicks;
+}
+
+void LogRepairer::ask() {
+  resting_ = false;
+  if (parts_.peers.empty() || !missing_) {
+    ticks_left_ = kRoundTicks;
+    return;
+  }
+  peer_ %= parts_.peers.size();
+  net::RepairRequest request{.from = parts_.self,
+                             .to = parts_.peers[peer_],
+                             .number = ++number_,
+                             .after = missing_->after,
+                             .last = std::nullopt};
+  if (missing_->end) request.last = missing_->end->index;
+  ticks_left_ = kAnswerTicks;
+  parts_.ports.send(
+      {.group = parts_.group, .incarnation = parts_.incarnation, .body = std::move(request)});
+}
+
+void LogRepairer::ask_next() {
+  ++peer_;
+  if (++refusals_ < parts_.peers.size()) return ask();
+  tell();
+  refusals_ = 0;
+  resting_ = true;
+  ticks_left_ = kRoundTicks;
+}
+
+void LogRepairer::receive(net::PeerMessage message) {
+  if (over_ || stopped_ || message.incarnation != parts_.incarnation) return;
+  const ReplicaId from = message.from();
+  if (from != parts_.self && parts_.peers.size() < kPeersMax &&
+      std::ranges::find(parts_.peers, from) == parts_.peers.end()) {
+    parts_.peers.push_back(from);
+  }
+  if (const auto* const request = std::get_if<net::RepairRequest>(&message.body)) {
+    on_request(*request);
+  } else if (auto* const reply = std::get_if<net::RepairReply>(&message.body)) {
+    on_reply(std::move(*reply));
+  }
+}
+
+void LogRepairer::on_reply(net::RepairReply reply) {
+  const bool asked = reply.number >= first_number_ && reply.number <= number_;
+  if (busy_ || !missing_ || !ticks_left_ || !asked || reply.after != missing_->after) return;
+  // What is of use is taken also where it comes late.
+  const bool of_use = reply.answer == Answer::kEnd ? !missing_->end : !reply.items.empty();
+  if (!of_use && (resting_ || reply.number != number_)) return;
+  if (reply.answer == Answer::kEnd && !missing_->end) return end_here();
+  if (reply.answer != Answer::kItems || reply.items.empty()) return ask_next();
+  if (!missing_->end && !goal_) goal_ = reply.end;
+  work([items = std::move(reply.items)](storage::LogRepair& repair) { return repair.add(items); });
+}
+
+void LogRepairer::on_request(const net::RepairRequest& request) {
+  if (answering_) return;
+  auto reply = std::make_shared<net::RepairReply>(net::RepairReply{.from = parts_.self,
+                                                                   .to = request.from,
+                                                                   .number = request.number,
+                                                                   .answer = Answer::kNothing,
+                                                                   .after = request.after});
+  if (!survey_ || !request.last) return send(std::move(*reply));
+  answering_ = true;
+  parts_.ports.run(
+      Pool::kRead,
+      [reply, survey = survey_, to = *request.last, most = parts_.piece_bytes]() -> Result<void> {
+        TRY_ASSIGN(items, survey->read_kept(reply->after.id.index, to, most));
+        reply->items = std::move(items);
+        return {};
+      },
+      [this, alive = alive_, reply](const Result<void>& outcome) {
+        if (!*alive) return;
+        answering_ = false;
+        if (outcome && !reply->items.empty()) reply->answer = Answer::kItems;
+        if (!over_) send(std::move(*reply));
+      });
+}
+
+void LogRepairer::send(net::RepairReply reply) {
+  parts_.ports.send(
+      {.group = parts_.group, .incarnation = parts_.incarnation, .body = std::move(reply)});
+}
+
+void LogRepairer::on_timer() {
+  if (over_ || stopped_) return;
+  parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
+  if (busy_ || !ticks_left_ || --*ticks_left_ > 0) return;
+  if (!missing_) return begin();
+  if (resting_) return ask();
+  ask_next();
+}
+
+void LogRepairer::tell() {
+  const std::int64_t now = parts_.ports.now().monotonic_us;
+  if (!missing_ || (told_at_ && now < *told_at_ + kTellEveryUs)) return;
+  told_at_ = now;
+  const std::uint64_t first = missing_->after.id.index.value() + 1;
+  const std::string what =
+      missing_->end ? fmt::format("no other member has entries {} to {} of its log", first,
+                                  missing_->end->index.value())
+                    : fmt::format(
+                          "it is not known how far its log reached from entry {} on, and no "
+                          "leader answers",
+                          first);
+  parts_.ports.report(
+      Severity::kError,
+      fmt::format("group {} stays halted: {}; they are asked again", parts_.group.value(), what));
+}
+
+void LogRepairer::finish() {
+  over_ = true;
+  parts_.ports.post([this, alive = alive_] {
+    if (*alive) parts_.whole(mended_);
+  });
+}
+
+void LogRepairer::stop(Task done) {
+  CHECK(!stopped_);
+  if (!busy_) {
+    over_ = true;
+    return parts_.ports.post(std::move(done));
+  }
+  stopped_ = std::move(done);
+}
+
+}  // namespace lignum::server

@@ -1,0 +1,120 @@
+#pragma once
+
+// Sees to it that a damaged log becomes whole again (rules I): storage/log_repair.h says what is
+// missing, the other members of the group are asked for it one after the other, whether they lead,
+// follow or are damaged themselves.
+//
+//     survey ─► advance ─► ask ─► reply ─► add ─┐          nothing missing ─► whole
+//                  ▲        ▲ nothing, or lost: the next   (the group is opened anew)
+//                  └────────┴───────────────────┘
+//
+// Meanwhile the replica does not exist: it neither votes nor acknowledges nor campaigns. What is
+// sound of its log is given to others that ask. Where nothing says how far the log reached, a
+// leader's word is waited for (repair_answers.h). What nobody has keeps the group halted here, and
+// is told; it is asked for again for ever, for whoever has it may only be down.
+//
+// Owned by the group host, on the group's lane; input and output on its pools, one piece at a time.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/peer_message.h"
+#include "net/repair_messages.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "server/group/ports.h"
+#include "storage/log_repair.h"
+#include "storage/log_survey.h"
+
+namespace lignum::server {
+
+class LogRepairer {
+ public:
+  // Members that are asked; more are not remembered.
+  static constexpr std::size_t kPeersMax = 16;
+  // An answer that has not come by then is given up.
+  static constexpr std::uint32_t kAnswerTicks = 10;
+  // Between two rounds in which nobody had what is missing, and before what failed is tried again.
+  static constexpr std::uint32_t kRoundTicks = 10;
+  // How often the operator is told that it is still missing.
+  static constexpr std::int64_t kTellEveryUs = 60'000'000;
+
+  struct Parts {
+    GroupId group;
+    GroupIncarnation incarnation;
+    ReplicaId self;
+    // The group's members as far as they are known; whoever writes to this one is added.
+    std::vector<ReplicaId> peers;
+    Ports& ports;
+    // Looks at the log; on the background pool.
+    std::function<Result<std::unique_ptr<storage::LogRepair>>()> begin;
+    std::int64_t tick_us = 50'000;
+    std::size_t piece_bytes = net::kRepairPieceBytes;
+    // Called once, on the lane, from a posted task. `mended`: something was.
+    std::function<void(bool mended)> whole;
+  };
+  explicit LogRepairer(Parts parts);
+  ~LogRepairer();
+  LogRepairer(const LogRepairer&) = delete;
+  LogRepairer& operator=(const LogRepairer&) = delete;
+
+  void start();
+  // A message of another member.
+  void receive(net::PeerMessage message);
+  // `done` is posted when no work is out; whole() is not called any more.
+  void stop(Task done);
+
+ private:
+  // What the pool works on; one piece of work at a time.
+  struct Bench {
+    std::unique_ptr<storage::LogRepair> repair;
+    std::optional<storage::MissingRange> missing;
+  };
+
+  void begin();
+  // Runs `step` on the repair, then goes on until something is missing.
+  void work(std::move_only_function<Result<void>(storage::LogRepair&)> step);
+  void worked(const Result<void>& outcome);
+  // The log ends where it stands.
+  void end_here();
+  void fail_with(const Error& error);
+  void ask();
+  void ask_next();
+  void on_reply(net::RepairReply reply);
+  void on_request(const net::RepairRequest& request);
+  void send(net::RepairReply reply);
+  void on_timer();
+  void tell();
+  void finish();
+
+  Parts parts_;
+  std::shared_ptr<Bench> bench_ = std::make_shared<Bench>();
+  std::shared_ptr<const storage::LogSurvey> survey_;
+  // On the lane: what is asked for.
+  std::optional<storage::MissingRange> missing_;
+  bool busy_ = false;
+  bool answering_ = false;
+  bool mended_ = false;
+  bool over_ = false;
+  // Of parts_.peers: who is asked; and how many had nothing since something was added.
+  std::size_t peer_ = 0;
+  std::size_t refusals_ = 0;
+  std::uint64_t number_ = 0;
+  std::uint64_t first_number_ = 0;
+  // Set: an answer is waited for, or a round has ended.
+  std::optional<std::uint32_t> ticks_left_;
+  bool resting_ = false;
+  // Of a range without an end: how far a leader's log reached when it was first asked.
+  std::optional<Index> goal_;
+  bool ended_ = false;
+  std::optional<std::int64_t> told_at_;
+  Task stopped_;
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace lignum::server

@@ -1,0 +1,259 @@
+#include "storage/log_repair.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include "raft/check.h"
+#include "raft/entry.h"
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/aligned_buffer.h"
+#include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/kept_entries.h"
+#include "storage/log_mark.h"
+#include "storage/log_stage.h"
+#include "storage/log_survey.h"
+#include "storage/manifest.h"
+#include "storage/segment_header.h"
+#include "storage/segmented_log.h"
+
+namespace lignum::storage {
+
+namespace {
+
+std::unexpected<Error> foreign(Index index) {
+  return fail(Errc::kCorrupt,
+              fmt::format("entry {} is not the one that this log had", index.value()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogRepair>> LogRepair::begin(Directory& directory,
+                                                    const SegmentedLogOptions& options,
+                                                    const LogEvidence& evidence) {
+  TRY_ASSIGN(survey, LogSurvey::make(directory, options, evidence));
+  TRY_ASSIGN(manifest, ManifestFile::load(directory));
+  auto repair = std::unique_ptr<LogRepair>(
+      new LogRepair(directory, options, evidence, std::move(manifest.file),
+                    std::make_shared<const LogSurvey>(std::move(survey))));
+  // The number of a file that is there is never given again, whether it is listed or debris.
+  TRY_ASSIGN(names, directory.list());
+  for (const std::string& name : names) {
+    if (!name.ends_with(".seg")) continue;
+    const SegmentId next(std::strtoull(name.c_str(), nullptr, 16) + 1);
+    repair->next_number_ = std::max(repair->next_number_, next);
+  }
+  return repair;
+}
+
+LogRepair::LogRepair(Directory& directory, const SegmentedLogOptions& options,
+                     const LogEvidence& evidence, std::unique_ptr<ManifestFile> manifest,
+                     std::shared_ptr<const LogSurvey> survey)
+    : directory_(directory),
+      options_(options),
+      evidence_(evidence),
+      manifest_(std::move(manifest)),
+      survey_(std::move(survey)),
+      next_number_(manifest_->current().next_segment) {}
+
+void LogRepair::discard() {
+  if (stage_) stage_->discard();
+  stage_.reset();
+}
+
+SegmentId LogRepair::take_number() {
+  return std::exchange(next_number_, SegmentId(next_number_.value() + 1));
+}
+
+void LogRepair::begin_segment() {
+  stage_ = std::make_unique<LogStage>(LogStage::Parts{.directory = directory_,
+                                                      .group = options_.group,
+                                                      .incarnation = options_.incarnation,
+                                                      .node = options_.node,
+                                                      .segment_bytes = options_.segment_bytes_max},
+                                      segment().record.before);
+  frame_at_ = 0;
+  ended_ = false;
+}
+
+Result<std::optional<MissingRange>> LogRepair::advance() {
+  wanted_.reset();
+  while (segment_at_ < survey_->segments().size()) {
+    if (segment().sound) {
+      ++segment_at_;
+      continue;
+    }
+    if (!stage_) begin_segment();
+    TRY_ASSIGN(missing, copy_frames());
+    if (missing) {
+      wanted_ = missing;
+      return wanted_;
+    }
+    TRY(replace_segment());
+    ++segment_at_;
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<MissingRange>> LogRepair::copy_frames() {
+  const std::vector<SoundFrame>& frames = segment().frames;
+  for (; frame_at_ < frames.size(); ++frame_at_) {
+    const SoundFrame& frame = frames[frame_at_];
+    const LogMark& at = stage_->mark();
+    if (frame.first > at.id.index.next()) {
+      if (ended_) break;
+      return MissingRange{.after = at,
+                          .end = MissingRange::End{.index = Index(frame.first.value() - 1),
+                                                   .chain = frame.chain_before}};
+    }
+    if (frame.first == at.id.index.next()) {
+      if (frame.chain_before != at.chain) return foreign(at.id.index);
+      if (frame.kind != SoundFrame::Kind::kPlace) TRY(copy(frame));
+    } else if (frame.kind == SoundFrame::Kind::kSkip && frame.after.id.index > at.id.index) {
+      // A hole was taken over that ends inside of this one.
+      TRY(copy(frame));
+    }
+  }
+  return missing_at_end();
+}
+
+Result<void> LogRepair::copy(const SoundFrame& frame) {
+  KeptItem item;
+  if (frame.kind == SoundFrame::Kind::kSkip) {
+    item.skip_to = frame.after;
+  } else {
+    TRY_ASSIGN(entries, segment().segment->read_sound({&frame.location, 1}, 1));
+    item.entry = std::move(entries.front());
+  }
+  return put({&item, 1});
+}
+
+Result<void> LogRepair::put(std::span<const KeptItem> items) {
+  if (stage_->needs_segment()) stage_->give_segment(take_number());
+  return stage_->add(items);
+}
+
+Result<std::optional<MissingRange>> LogRepair::missing_at_end() const {
+  const LogMark& at = stage_->mark();
+  const SegmentRecord& record = segment().record;
+  if (record.sealed) {
+    if (at.id.index < record.after.id.index) {
+      return MissingRange{
+          .after = at,
+          .end = MissingRange::End{.index = record.after.id.index, .chain = record.after.chain}};
+    }
+    if (at != record.after) return foreign(at.id.index);
+  } else if (segment().open_ended && !ended_) {
+    return MissingRange{.after = at, .end = std::nullopt};
+  }
+  return std::nullopt;
+}
+
+// A hole that leads behind what is missing is taken over as far as it is known here what stands at
+// its end: at the end of the segment, or at that of the state.
+Result<KeptItem> LogRepair::clipped(const LogMark& hole) const {
+  CHECK(wanted_.has_value());
+  const auto no = [&hole] {
+    return fail(Errc::kTrimmed, fmt::format("the entries up to {} were cleaned, and no state here "
+                                            "contains them",
+                                            hole.id.index.value()));
+  };
+  if (!wanted_->end) return no();
+  LogMark to = hole;
+  if (to.id.index > wanted_->end->index) {
+    const SegmentRecord& record = segment().record;
+    if (record.sealed && record.after.id.index < to.id.index) to = record.after;
+    if (evidence_.mark && evidence_.mark->id.index < to.id.index) to = *evidence_.mark;
+    if (to.id.index < wanted_->end->index) return no();
+  }
+  if (to.id.index > evidence_.index) return no();
+  if (to.id.index == wanted_->end->index && to.chain != wanted_->end->chain) {
+    return foreign(to.id.index);
+  }
+  return KeptItem{.skip_to = to, .entry = {}};
+}
+
+Result<void> LogRepair::add(std::span<const KeptItem> items) {
+  CHECK(wanted_.has_value());
+  std::vector<KeptItem> taken;
+  LogMark at = stage_->mark();
+  for (const KeptItem& item : items) {
+    if (wanted_->end && at.id.index >= wanted_->end->index) break;
+    if (item.skip_to) {
+      if (item.skip_to->id.index <= at.id.index || item.skip_to->id.term < at.id.term) {
+        return foreign(at.id.index);
+      }
+      TRY_ASSIGN(hole, clipped(*item.skip_to));
+      at = *hole.skip_to;
+      taken.push_back(std::move(hole));
+      continue;
+    }
+    const EntryHeader& header = item.entry.header;
+    const bool continues =
+        header.group == options_.incarnation && header.index == at.id.index.next() &&
+        header.previous_chain == at.chain && header.payload_bytes == item.entry.payload.size() &&
+        payload_intact(header, item.entry.payload.bytes());
+    if (!continues) return foreign(header.index);
+    at = mark_after(header);
+    if (wanted_->end && at.id.index == wanted_->end->index && at.chain != wanted_->end->chain) {
+      return foreign(header.index);
+    }
+    taken.push_back(item);
+  }
+  if (taken.empty()) return {};
+  return put(taken);
+}
+
+void LogRepair::end_here() { ended_ = !segment().record.sealed; }
+
+Result<SegmentRecord> LogRepair::make_active() {
+  const SegmentRecord record{
+      .id = take_number(), .before = stage_->mark(), .file_bytes = options_.segment_bytes_min};
+  TRY_ASSIGN(file, directory_.open(segment_file_name(record.id), OpenMode::kCreate));
+  AlignedBuffer bytes(record.file_bytes);
+  const AlignedBuffer header = encode_segment_header(
+      {.group = options_.group, .incarnation = options_.incarnation, .segment = record.id});
+  std::ranges::copy(header.bytes(), bytes.span().begin());
+  TRY(file->write_at(0, bytes.bytes()));
+  TRY(file->sync());
+  return record;
+}
+
+Result<void> LogRepair::replace_segment() {
+  const SegmentRecord old = segment().record;
+  TRY(stage_->finish());
+  std::vector<SegmentRecord> made = stage_->records();
+  if (!old.sealed) {
+    TRY_ASSIGN(active, make_active());
+    made.push_back(active);
+    TRY(directory_.sync());
+  }
+  // Where the switch fails it may have happened all the same: nothing of it is removed.
+  stage_.reset();
+  // The switch.
+  const auto switched = manifest_->edit([&](Manifest& manifest) {
+    const auto listed = std::ranges::find(manifest.segments, old.id, &SegmentRecord::id);
+    CHECK(listed != manifest.segments.end());
+    const auto place = manifest.segments.erase(listed);
+    manifest.segments.insert(place, made.begin(), made.end());
+    manifest.next_segment = std::max(manifest.next_segment, next_number_);
+  });
+  if (!switched) {
+    disk_failed_ = switched.error().code() == Errc::kIo;
+    return switched;
+  }
+  // What cannot be removed now is debris at the next boot.
+  (void)directory_.remove(segment_file_name(old.id));
+  return {};
+}
+
+}  // namespace lignum::storage

@@ -1,0 +1,112 @@
+#pragma once
+
+// The making good of a damaged log (rules I): what is sound of it, and what others still have,
+// become the log that it was.
+//
+//     survey ── advance ──► wanted: entries after a place, up to a known chain ──► add ─┐
+//                  ▲                                                                    │
+//                  └────────────────────────────────────────────────────────────────────┘
+//                  └──► nothing is wanted any more: the log opens
+//
+// A damaged segment is written anew beside the old one, from its sound frames and from what was
+// added between them; every entry has to continue the chain, and the last one before a sound frame,
+// or before the end that the manifest names, has to end in the chain known there. Then one edit of
+// the manifest puts the new segments in the place of the old one, whose file is removed: nothing
+// that was sound in it is missing from them. A crash before leaves the old log, and debris.
+//
+// A hole that a peer's cleaner left is taken over only where a state that is durable here contains
+// the entries (LogEvidence): replaying would miss them otherwise.
+//
+// Used while nobody has the log open; any thread, one call at a time. After an error the repair is
+// begun anew, except after kTrimmed of add(); what was done stays done.
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "raft/error.h"
+#include "raft/types.h"
+#include "storage/file.h"
+#include "storage/log_mark.h"
+#include "storage/log_stage.h"
+#include "storage/log_survey.h"
+#include "storage/manifest.h"
+#include "storage/segmented_log.h"
+
+namespace lignum::storage {
+
+// What is to be added next.
+struct MissingRange {
+  LogMark after;
+  // The last entry of it, and the group chain after that one. None: it is not known how far the log
+  // reached.
+  struct End {
+    Index index;
+    Hash128 chain;
+  };
+  std::optional<End> end;
+};
+
+class LogRepair {
+ public:
+  // `directory` outlives the repair. kCorrupt, kIo as LogSurvey::make().
+  [[nodiscard]] static Result<std::unique_ptr<LogRepair>> begin(Directory& directory,
+                                                                const SegmentedLogOptions& options,
+                                                                const LogEvidence& evidence);
+  ~LogRepair() = default;
+  LogRepair(const LogRepair&) = delete;
+  LogRepair& operator=(const LogRepair&) = delete;
+
+  [[nodiscard]] const std::shared_ptr<const LogSurvey>& survey() const { return survey_; }
+
+  // Goes on until something is missing that is not here, and returns it; nothing: the log is whole.
+  // kNoSpace or kIo; kCorrupt where what was added does not lead to what is here.
+  [[nodiscard]] Result<std::optional<MissingRange>> advance();
+  // Takes what follows the range's beginning, any number of items; what leads behind its end is
+  // left out. kCorrupt where they are not of this log, kTrimmed where they are a hole that may not
+  // be taken over; then nothing was taken. advance() comes next.
+  [[nodiscard]] Result<void> add(std::span<const KeptItem> items);
+  // The active segment, and the log with it, ends where it stands. The caller has the word of a
+  // leader that nothing was committed behind it that would be lost.
+  void end_here();
+  // Removes what was not listed yet; debris otherwise. Nothing else is called afterwards.
+  void discard();
+  // The error was of a write or sync of the list of segments: nobody knows what is on the disk, and
+  // the process has to stop.
+  [[nodiscard]] bool disk_failed() const { return disk_failed_; }
+
+ private:
+  LogRepair(Directory& directory, const SegmentedLogOptions& options, const LogEvidence& evidence,
+            std::unique_ptr<ManifestFile> manifest, std::shared_ptr<const LogSurvey> survey);
+
+  [[nodiscard]] const SurveyedSegment& segment() const { return survey_->segments()[segment_at_]; }
+  void begin_segment();
+  // Copies sound frames; returns what is missing before the next one.
+  Result<std::optional<MissingRange>> copy_frames();
+  Result<void> copy(const SoundFrame& frame);
+  Result<void> put(std::span<const KeptItem> items);
+  // What is missing behind the last sound frame.
+  [[nodiscard]] Result<std::optional<MissingRange>> missing_at_end() const;
+  Result<void> replace_segment();
+  Result<SegmentRecord> make_active();
+  [[nodiscard]] Result<KeptItem> clipped(const LogMark& hole) const;
+  [[nodiscard]] SegmentId take_number();
+
+  Directory& directory_;
+  const SegmentedLogOptions options_;
+  const LogEvidence evidence_;
+  std::unique_ptr<ManifestFile> manifest_;
+  std::shared_ptr<const LogSurvey> survey_;
+  SegmentId next_number_;
+
+  std::size_t segment_at_ = 0;
+  // Of segment(), where it is not sound.
+  std::unique_ptr<LogStage> stage_;
+  std::size_t frame_at_ = 0;
+  std::optional<MissingRange> wanted_;
+  bool ended_ = false;
+  bool disk_failed_ = false;
+};
+
+}  // namespace lignum::storage

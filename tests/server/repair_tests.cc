@@ -1,0 +1,304 @@
+// A replica whose log is damaged is repaired from the other members and joins again: found at a
+// start or by a read, whoever leads, also where every replica is damaged somewhere. Until then it
+// has no vote, and nothing that was acknowledged is lost.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/proto/client.pb.h"
+#include "raft/error.h"
+#include "raft/output.h"
+#include "raft/types.h"
+#include "server/group/data_group.h"
+#include "server/group/replica.h"
+#include "server/group/segment_store.h"
+#include "server/service/call.h"
+#include "tests/server/batches.h"
+#include "tests/server/sim_cluster.h"
+#include "tests/server/sim_node.h"
+
+namespace lignum::server {
+namespace {
+
+using testing::append_request;
+using testing::create_request;
+using testing::make_batch;
+using testing::read_request;
+using testing::SimCluster;
+
+constexpr std::size_t kSegment = std::size_t{128} << 10;
+constexpr GroupId kGroup(1);
+
+class RepairTest : public ::testing::Test {
+ protected:
+  RepairTest() {
+    EXPECT_TRUE(cluster.start_all());
+    auto request = create_request("app");
+    request.mutable_create_stream()->set_shards(1);
+    for (int i = 0; i < 100 && stream == 0; ++i) {
+      const auto leads = cluster.leader(kMetaGroup);
+      if (!leads) {
+        cluster.advance(50'000);
+        continue;
+      }
+      const auto made = cluster.call(*leads, request);
+      if (made && made->response.has_create_stream()) {
+        stream = made->response.create_stream().stream().id();
+      }
+    }
+    EXPECT_NE(stream, 0U);
+  }
+
+  static std::string text_of(int number) { return fmt::format("{:07000}/", number); }
+  bool append(int number) {
+    for (int i = 0; i < 100; ++i) {
+      std::optional<std::size_t> leads;
+      cluster.wait([&] { return (leads = leader()).has_value(); });
+      if (!leads) return false;
+      const auto answer =
+          cluster.call(*leads, append_request(stream, 0), make_batch(1, {}, text_of(number)));
+      if (answer && answer->response.has_append()) return true;
+      cluster.advance(50'000);
+    }
+    return false;
+  }
+  void fill(int count) {
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(append(appended++)) << appended;
+  }
+
+  // Null where the group has no replica.
+  Replica* replica(std::size_t i) {
+    if (!cluster.up(i)) return nullptr;
+    for (Replica* each : cluster.node(i).host().replicas()) {
+      if (each->group() == kGroup && !each->halted()) return each;
+    }
+    return nullptr;
+  }
+  std::optional<std::size_t> leader() {
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      const Replica* const found = replica(i);
+      if (found != nullptr && found->admitting()) return i;
+    }
+    return std::nullopt;
+  }
+  // Every node that is up has applied the same of every group.
+  bool settled() {
+    std::map<GroupId, std::set<Index>> applied;
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      if (!cluster.up(i)) continue;
+      const auto replicas = cluster.node(i).host().replicas();
+      if (replicas.size() != 2 || replica(i) == nullptr) return false;
+      for (const Replica* each : replicas) applied[each->group()].insert(each->applied().index);
+    }
+    return leader().has_value() &&
+           std::ranges::all_of(applied, [](const auto& each) { return each.second.size() == 1; });
+  }
+  std::string segment(std::size_t i, const std::string& group, bool last) {
+    std::string found;
+    for (const auto& file : cluster.cell(i).disk->files()) {
+      if (!file.path.starts_with("groups/" + group + "/") || !file.path.ends_with(".seg")) continue;
+      const auto bytes = cluster.cell(i).disk->contents(file.path);
+      // A spare has no frame.
+      if (bytes.size() < 4104 || bytes[4096] == std::byte{0}) continue;
+      if (found.empty() || last) found = file.path;
+    }
+    return found;
+  }
+  // Damages what can be told to be damage: a batch that is followed by others.
+  void hurt(std::size_t i, int number) {
+    const std::string text = text_of(number);
+    for (const auto& file : cluster.cell(i).disk->files()) {
+      const std::vector<std::byte> bytes = cluster.cell(i).disk->contents(file.path);
+      const auto found = std::ranges::search(bytes, std::as_bytes(std::span(text)));
+      if (found.empty()) continue;
+      cluster.cell(i).disk->flip(file.path,
+                                 static_cast<std::uint64_t>(found.begin() - bytes.begin()), 1);
+      return;
+    }
+    FAIL() << "batch " << number << " is nowhere on node " << i;
+  }
+  // Everything that was appended, read from node `i`.
+  void expect_all(std::size_t i) {
+    int next = 0;
+    while (next < appended) {
+      auto request = read_request(stream, 0, static_cast<std::uint64_t>(next));
+      request.mutable_read()->set_bytes_max(1 << 20);
+      const auto answer = cluster.call(i, request);
+      ASSERT_TRUE(answer && answer->response.has_read())
+          << "node " << i << " at " << next << ": "
+          << (answer ? answer->response.failure().message() : "no answer");
+      ASSERT_GT(answer->response.read().next_offset(), static_cast<std::uint64_t>(next));
+      next = static_cast<int>(answer->response.read().next_offset());
+    }
+  }
+  bool reported(std::size_t i, const std::string& what) {
+    return std::ranges::any_of(cluster.node(i).world.reports,
+                               [&](const std::string& each) { return each.contains(what); });
+  }
+
+  SimCluster cluster{
+      3, SegmentStoreOptions{.segment_bytes_min = kSegment, .segment_bytes_max = kSegment}};
+  std::uint64_t stream = 0;
+  int appended = 0;
+};
+
+TEST_F(RepairTest, DamageThatAStartFindsIsRepaired) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  cluster.kill(victim);
+  // In the active segment, and a whole sealed one.
+  hurt(victim, 57);
+  cluster.cell(victim).disk->erase(segment(victim, "1", false));
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  EXPECT_EQ(cluster.node(victim).report.mending, 1U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_TRUE(reported(victim, "its log is whole"));
+  fill(5);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i);
+  // And it stays so.
+  ASSERT_TRUE(cluster.stop(victim));
+  ASSERT_TRUE(cluster.start(victim));
+  EXPECT_EQ(cluster.node(victim).report.halted, 0U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  expect_all(victim);
+}
+
+TEST_F(RepairTest, ReplicasThatAreAllDamagedHealOneAnotherWithoutALeader) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) hurt(i, 53 + static_cast<int>(i));
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(cluster.start(i)) << cluster.node(i).error;
+    EXPECT_EQ(cluster.node(i).report.mending, 1U);
+  }
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  fill(3);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i);
+}
+
+TEST_F(RepairTest, DamageThatAReadFindsIsRepaired) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  // So that it reads from its disk.
+  ASSERT_TRUE(cluster.stop(victim));
+  ASSERT_TRUE(cluster.start(victim));
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  hurt(victim, 4);
+  const Replica* const before = replica(victim);
+  const auto answer = cluster.call(victim, read_request(stream, 0, 4));
+  ASSERT_TRUE(answer && answer->response.has_failure());
+  EXPECT_EQ(static_cast<Errc>(answer->response.failure().code()), Errc::kCorrupt);
+  ASSERT_TRUE(cluster.wait([&] { return replica(victim) != nullptr && settled(); }));
+  EXPECT_NE(replica(victim), before);
+  expect_all(victim);
+  fill(3);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  expect_all(victim);
+}
+
+TEST_F(RepairTest, DamageThatNobodyReadsIsFoundAllTheSame) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  ASSERT_TRUE(cluster.stop(victim));
+  cluster.cell(victim).scrub = {.piece_every_us = 50'000, .pass_every_us = 500'000};
+  ASSERT_TRUE(cluster.start(victim));
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const Replica* const before = replica(victim);
+  cluster.advance(2'000'000);
+  EXPECT_EQ(replica(victim), before);
+  hurt(victim, 4);
+  ASSERT_TRUE(cluster.wait(
+      [&] { return replica(victim) != nullptr && replica(victim) != before && settled(); }));
+  expect_all(victim);
+}
+
+TEST_F(RepairTest, ALeaderThatCannotReadItsLogIsRepairedToo) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = *leader();
+  const std::size_t away = (victim + 1) % 3;
+  cluster.kill(away);
+  fill(60);
+  // It can be sent neither from memory.
+  hurt(victim, 70);
+  ASSERT_TRUE(cluster.start(away));
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_TRUE(reported(victim, "its log is whole") || !reported(victim, "halts"));
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i != victim) expect_all(i);
+  }
+}
+
+TEST_F(RepairTest, TheCatalogueIsRepairedBeforeAnythingIsServed) {
+  fill(10);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  ASSERT_TRUE(cluster.stop(victim));
+  const std::string path = segment(victim, "0", true);
+  cluster.cell(victim).disk->flip(path, 4096 + 20, 1);
+  EXPECT_FALSE(cluster.start(victim));
+  EXPECT_EQ(cluster.node(victim).error, "");
+  ASSERT_TRUE(cluster.wait([&] { return reported(victim, "group 0: its log is whole"); }));
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  expect_all(victim);
+}
+
+// Only a leader may say how far a log reached whose end is gone; until one does it has no vote.
+TEST_F(RepairTest, ALogWhoseEndIsLostWaitsForALeadersWord) {
+  fill(20);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t leads = *leader();
+  const std::size_t victim = (leads + 1) % 3;
+  const std::size_t behind = (leads + 2) % 3;
+  // Acknowledged by the leader and the victim alone.
+  cluster.cut_off(behind);
+  fill(10);
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  cluster.heal();
+  cluster.cell(victim).disk->erase(segment(victim, "1", true));
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  ASSERT_TRUE(cluster.start(behind));
+  cluster.advance(20'000'000);
+  EXPECT_EQ(replica(victim), nullptr);
+  EXPECT_FALSE(leader().has_value());
+  EXPECT_TRUE(reported(victim, "stays halted: it is not known how far its log reached"));
+  // With it the entries come back.
+  ASSERT_TRUE(cluster.start(leads));
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i);
+}
+
+// Nobody else has it: it stays as it is, and says so.
+TEST_F(RepairTest, WhatNobodyHasKeepsTheGroupHalted) {
+  fill(30);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) hurt(i, 25);
+  for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(cluster.start(i));
+  cluster.advance(20'000'000);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(replica(i), nullptr);
+    EXPECT_TRUE(reported(i, "stays halted: no other member has entries"));
+  }
+}
+
+}  // namespace
+}  // namespace lignum::server
