@@ -28,6 +28,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include "jepsen/check/history.h"
 #include "jepsen/seed_report.h"
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
@@ -126,7 +127,7 @@ bool shaken(const std::map<std::string, std::uint64_t>& faults) {
 double processor_seconds() {
   rusage usage{};
   CHECK(::getrusage(RUSAGE_CHILDREN, &usage) == 0);
-  const auto seconds = [](const timeval& time) {
+  const auto seconds = [](const auto& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
