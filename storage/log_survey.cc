@@ -301,7 +301,11 @@ Result<std::vector<KeptItem>> LogSurvey::read_kept(Index after, Index to,
                             .found = {},
                             .candidates = {},
                             .footers = footers_};
-    return read_kept_items(source, after, std::min(to, record.after.id.index), bytes_max);
+    TRY_ASSIGN(items,
+               read_kept_items(source, after, std::min(to, record.after.id.index), bytes_max));
+    if (!items.empty()) return items;
+    // It ends inside of a hole.
+    return read_kept_items(source, after, record.after.id.index, 1);
   }
   return std::vector<KeptItem>{};
 }

@@ -154,6 +154,11 @@ class Run final : public NodeWatcher {
 
   // What a start finds is found by one more start of every node at once, the rest by reading.
   bool heal() {
+    // All have applied the same, and are to have applied as much again.
+    std::map<GroupId, Index> before;
+    for (const server::Replica* replica : nodes_.front()->host()->replicas()) {
+      before[replica->group()] = replica->applied().index;
+    }
     for (const auto& node : nodes_) {
       node->kill();
       node->start();
@@ -163,9 +168,18 @@ class Run final : public NodeWatcher {
     const auto whole = [&] {
       if (world_.now() < next_look) return false;
       next_look = world_.now() + net::kSecond;
-      const auto found = apart();
-      if (found) where = found->describe();
-      return !found && faults_->healed(where);
+      if (const auto found = apart()) {
+        where = found->describe();
+        return false;
+      }
+      const auto behind = [&before](const server::Replica* replica) {
+        return replica->applied().index < before[replica->group()];
+      };
+      if (std::ranges::any_of(nodes_.front()->host()->replicas(), behind)) {
+        where = "a group has not applied again what it had";
+        return false;
+      }
+      return faults_->healed(where);
     };
     if (!steps(world_.now() + 2 * plan_.calm_max, whole)) late(where);
     return !world_.breach();

@@ -45,10 +45,17 @@ void RepairAnswers::on_request(const net::RepairRequest& request) {
 void RepairAnswers::answer(const net::RepairRequest& request, net::RepairReply reply) {
   const Index to = std::min(request.last.value_or(Index()), parts_.log.durable());
   if (request.after.id.index >= to) return send(std::move(reply));
+  auto kept = parts_.log.read_kept(request.after.id.index, to, parts_.piece_bytes);
+  // Where the range ends inside of a hole nothing of it is kept, and the hole is the answer.
+  auto hole = parts_.log.read_kept(request.after.id.index, parts_.log.durable(), 1);
   read(std::move(reply),
-       [kept = parts_.log.read_kept(request.after.id.index, to, parts_.piece_bytes)](
-           net::RepairReply& out) mutable -> Result<void> {
+       [kept = std::move(kept),
+        hole = std::move(hole)](net::RepairReply& out) mutable -> Result<void> {
          TRY_ASSIGN(items, kept());
+         if (items.empty()) {
+           TRY_ASSIGN(wider, hole());
+           items = std::move(wider);
+         }
          out.items = std::move(items);
          return {};
        });
