@@ -15,7 +15,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "net/proto/commands.pb.h"
 #include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/entry.h"
@@ -82,23 +81,6 @@ AppendOutcome duplicate_of(const ProducedBatch& original) {
           .append_time = original.append_time,
           .shard_chain = original.chain,
           .duplicate = true};
-}
-
-// The shard a command trimmed or dropped; none where it did neither.
-std::optional<ShardKey> shard_of_command(Bytes payload) {
-  schema::ShardCommand command;
-  if (!command.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-    return std::nullopt;
-  }
-  if (command.has_trim()) {
-    return ShardKey{.stream = StreamId(command.trim().stream()),
-                    .shard = ShardNumber(command.trim().shard())};
-  }
-  if (command.has_drop()) {
-    return ShardKey{.stream = StreamId(command.drop().stream()),
-                    .shard = ShardNumber(command.drop().shard())};
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -386,11 +368,11 @@ void DataGroup::trim(ShardKey key, Offset before, std::int64_t deadline_monotoni
   if (shard == nullptr) return reply(refuse(not_open(key)));
   // A slip: clamped, it would delete everything.
   if (before > shard->next) {
-    return reply(std::unexpected(Refusal{
-        .error = Error(Errc::kOffsetOutOfRange,
-                       fmt::format("offset {} is above the end, {}: nothing was trimmed",
-                                   before.value(), shard->next.value())),
-        .bounds = ShardBounds{.start = shard->start, .next = shard->next}}));
+    return reply(std::unexpected(
+        Refusal{.error = Error(Errc::kOffsetOutOfRange,
+                               fmt::format("offset {} is above the end, {}: nothing was trimmed",
+                                           before.value(), shard->next.value())),
+                .bounds = ShardBounds{.start = shard->start, .next = shard->next}}));
   }
   if (before <= shard->start) return reply(TrimOutcome{.start = shard->start});
   const auto id = propose_command(encode_trim_shard(key, before), EntryUse::kGivesSpaceBack);

@@ -71,6 +71,16 @@ Payload encode_trim_shard(ShardKey shard, Offset start) {
   return encode(command);
 }
 
+std::optional<ShardKey> shard_of_command(Bytes payload) {
+  schema::ShardCommand command;
+  if (!command.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return std::nullopt;
+  }
+  if (command.has_trim()) return key_of(command.trim());
+  if (command.has_drop()) return key_of(command.drop());
+  return std::nullopt;
+}
+
 Result<void> ShardState::apply(const Entry& entry) {
   switch (entry.header.kind) {
     case EntryKind::kBatch:

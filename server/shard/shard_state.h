@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,6 +60,8 @@ struct Shard {
 [[nodiscard]] Payload encode_open_shard(const ShardSettings& settings);
 [[nodiscard]] Payload encode_drop_shard(ShardKey shard);
 [[nodiscard]] Payload encode_trim_shard(ShardKey shard, Offset start);
+// The shard that such a payload trims or drops; none where it does neither.
+[[nodiscard]] std::optional<ShardKey> shard_of_command(Bytes payload);
 
 class ShardState final : public StateMachine {
  public:
