@@ -52,10 +52,10 @@ class SnapshotTransfer : public ::testing::Test {
   void lead() {
     core.campaign(Campaign::kElection);
     drain();
-    core.step({.from = member(2),
-               .to = member(1),
-               .body = RequestVoteReply{
-                   .term = core.term(), .candidacy = core.term(), .granted = true}});
+    core.step(
+        {.from = member(2),
+         .to = member(1),
+         .body = RequestVoteReply{.term = core.term(), .candidacy = core.term(), .granted = true}});
     drain();
     ASSERT_EQ(core.role(), Role::kLeader);
   }
