@@ -27,6 +27,7 @@
 #include "net/moment.h"
 #include "net/peer_message.h"
 #include "raft/types.h"
+#include "server/group/data_group.h"
 #include "server/group/replica.h"
 
 namespace lignum::jepsen {
