@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,7 +95,7 @@ class FrameWalk {
     } else {
       mark_ = sound->after;
     }
-    out_.frames.push_back(std::move(*sound));
+    out_.frames.push_back(*sound);
     at_ += frame->bytes;
     passed_over_ = false;
     return true;

@@ -108,10 +108,11 @@ class SimNode {
         ServiceContext{.router = host_->router(), .facts = facts(), .address_of = [](NodeId node) {
                          return "sim:" + std::to_string(node.value());
                        }});
-    bool serving = false;
-    host_->start([&serving] { serving = true; });
+    // It may serve later: when its catalogue has been repaired.
+    auto serving = std::make_shared<bool>(false);
+    host_->start([serving] { *serving = true; });
     world.run();
-    return serving && !world.dead;
+    return *serving && !world.dead;
   }
   bool stop() {
     const auto stopped = begin_stop();
