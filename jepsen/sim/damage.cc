@@ -27,6 +27,7 @@
 #include "storage/frame_codec.h"
 #include "storage/frame_format.h"
 #include "storage/identity_file.h"
+#include "storage/log_mark.h"
 #include "storage/log_survey.h"
 #include "storage/manifest.h"
 #include "storage/segmented_log.h"
@@ -132,29 +133,35 @@ Index Damage::imaged(SimNode& node, GroupId group) {
   return info ? info->applied.index : Index();
 }
 
-bool Damage::allowed(SimNode& node, const Target& target) const {
-  const GroupId group = target.group;
+std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target) const {
   std::uint64_t proven_bytes = 0;
   for (const Frame& frame : target.frames) {
     if (frame.begin >= target.end) proven_bytes = std::max(proven_bytes, frame.flushed);
   }
-  const Index proven_entries = imaged(node, group);
-  std::optional<Frame> first;
-  std::optional<Frame> last;
-  for (const Frame& frame : target.frames) {
-    if (frame.end <= target.begin || frame.begin >= target.end) continue;
+  const Index proven_entries = imaged(node, target.group);
+  const auto may_go = [&](const Frame& frame) {
     const bool proven = target.record.sealed || frame.begin < proven_bytes ||
                         (frame.index && *frame.index <= proven_entries);
     if (!proven) return false;
+    return !frame.index || *frame.index <= proven_entries || (!trims_ && frame.batch);
+  };
+  std::optional<Struck> struck;
+  for (const Frame& frame : target.frames) {
+    if (frame.end <= target.begin || frame.begin >= target.end) continue;
+    if (!may_go(frame)) return std::nullopt;
     if (!frame.index) continue;
-    if (*frame.index > proven_entries && (trims_ || !frame.batch)) return false;
-    if (!first) first = frame;
-    last = frame;
+    if (!struck) struck = Struck{.first = frame, .last = frame};
+    struck->last = frame;
   }
-  if (!first || !last) return false;
+  return struck;
+}
+
+bool Damage::allowed(SimNode& node, const Target& target) const {
+  const auto entries = struck(node, target);
+  if (!entries) return false;
   std::size_t copies = 0;
   for (SimNode* other : nodes_) {
-    if (other != &node && holds(*other, group, *first, *last)) ++copies;
+    if (other != &node && holds(*other, target.group, entries->first, entries->last)) ++copies;
   }
   return copies >= nodes_.size() / 2 + 1;
 }

@@ -62,6 +62,11 @@ class Damage {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
   };
+  // The first and the last entry that the target's bytes belong to.
+  struct Struck {
+    Frame first;
+    Frame last;
+  };
   [[nodiscard]] static std::vector<Frame> frames_of(Bytes bytes,
                                                     const storage::SegmentRecord& record);
   [[nodiscard]] std::optional<Target> draw_target(SimNode& node, GroupId group,
@@ -69,6 +74,8 @@ class Damage {
   std::string_view strike_segment(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_bit(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_blocks(SimNode& node, Target& target, Random& random) const;
+  // None where it would be taken for a torn tail, or where no repair could bring it back.
+  [[nodiscard]] std::optional<Struck> struck(SimNode& node, const Target& target) const;
   // Enough others hold what the target holds a part of, and it can be told from a torn tail.
   [[nodiscard]] bool allowed(SimNode& node, const Target& target) const;
   [[nodiscard]] bool holds(SimNode& node, GroupId group, const Frame& first,

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -13,7 +12,6 @@
 #include "raft/core.h"
 #include "raft/entry.h"
 #include "raft/messages.h"
-#include "raft/options.h"
 #include "raft/output.h"
 #include "raft/progress.h"
 #include "raft/types.h"

@@ -14,14 +14,11 @@
 #include <set>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
-#include "raft/output.h"
 #include "raft/types.h"
-#include "server/group/data_group.h"
 #include "server/group/replica.h"
 #include "server/group/segment_store.h"
 #include "server/service/call.h"
