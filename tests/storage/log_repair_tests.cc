@@ -2,9 +2,11 @@
 // replicas that are hurt elsewhere, too; a power cut at any call loses nothing that was sound; and
 // what is not of this log is refused.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,6 +21,7 @@
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
+#include "storage/file.h"
 #include "storage/log.h"
 #include "storage/log_mark.h"
 #include "storage/log_repair.h"
@@ -138,7 +141,7 @@ TEST(LogRepair, AnyByteIsPutBack) {
       const auto outcome = repair(*hurt, evidence_of(log), std::ref(source));
       const std::string found =
           outcome ? difference_of(*hurt, log, evidence_of(log)) : outcome.error().describe();
-      if (!found.empty()) wrong.insert(path + " byte " + std::to_string(byte) + ": " + found);
+      if (!found.empty()) wrong.insert(fmt::format("{} byte {}: {}", path, byte, found));
       if (!is_whole(*hurt)) wrong.insert(path + ": still damaged");
     }
   }
