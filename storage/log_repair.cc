@@ -1,8 +1,8 @@
 #include "storage/log_repair.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdlib>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
@@ -193,7 +193,7 @@ Result<void> LogRepair::add(std::span<const KeptItem> items) {
         return foreign(at.id.index);
       }
       TRY_ASSIGN(hole, clipped(*item.skip_to));
-      at = *hole.skip_to;
+      at = hole.skip_to.value_or(at);
       taken.push_back(std::move(hole));
       continue;
     }

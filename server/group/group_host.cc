@@ -12,7 +12,6 @@
 
 #include <fmt/format.h>
 #include "net/peer_message.h"
-#include "raft/check.h"
 #include "raft/config_history.h"
 #include "raft/error.h"
 #include "raft/hard_state.h"

@@ -140,8 +140,7 @@ void LogRepairer::ask() {
                              .last = std::nullopt};
   if (missing_->end) request.last = missing_->end->index;
   ticks_left_ = kAnswerTicks;
-  parts_.ports.send(
-      {.group = parts_.group, .incarnation = parts_.incarnation, .body = std::move(request)});
+  parts_.ports.send({.group = parts_.group, .incarnation = parts_.incarnation, .body = request});
 }
 
 void LogRepairer::ask_next() {
