@@ -24,6 +24,7 @@
 #include "server/group/offline_node.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
+#include "server/group/segment_store.h"
 #include "server/group/survivor_facts.h"
 #include "server/service/call.h"
 #include "storage/file.h"
