@@ -25,14 +25,14 @@ constexpr std::string_view kFooter = R"(
 Settings come from four places, the later ones win: defaults, the file given with
 --config (or LOGD_CONFIG), LOGD_* variables, flags.
 
-'logd recover-group' lets groups go on after a majority was lost for ever:
-docs/operating/lost-quorum.md.
+'logd recover-group' lets groups go on after a majority was lost for ever, with the data
+directory that --data names: docs/operating/lost-quorum.md.
 
 Signals: SIGTERM and SIGINT drain and stop within five seconds, a second one stops at
 once; SIGHUP reads log.level again.
 
 Exit codes:
-  0  stopped as asked        5  the address is in use or cannot be served
+  0  stopped, done as asked  5  the address is in use or cannot be served
   2  wrong flag or setting   7  data directory: damaged, full, in use, unreadable, taken away
   1  anything else)";
 

@@ -83,14 +83,9 @@ class LostQuorum {
 
   void serve() {
     ASSERT_TRUE(cluster.start_all());
-    ASSERT_TRUE(cluster.wait([&] {
-      const auto leads = cluster.leader(kMetaGroup);
-      if (!leads || !cluster.leader(kData)) return false;
-      const auto created = cluster.call(*leads, create_request("app"));
-      if (!created || !created->response.has_create_stream()) return false;
-      stream = created->response.create_stream().stream().id();
-      return true;
-    }));
+    const auto made = cluster.make_stream(create_request("app"), kData);
+    ASSERT_TRUE(made.has_value());
+    stream = *made;
     ASSERT_TRUE(append(3));
   }
   bool append(std::uint32_t records) {

@@ -44,17 +44,7 @@ class RepairTest : public ::testing::Test {
     EXPECT_TRUE(cluster.start_all());
     auto request = create_request("app");
     request.mutable_create_stream()->set_shards(1);
-    for (int i = 0; i < 100 && stream == 0; ++i) {
-      const auto leads = cluster.leader(kMetaGroup);
-      if (!leads) {
-        cluster.advance(50'000);
-        continue;
-      }
-      const auto made = cluster.call(*leads, request);
-      if (made && made->response.has_create_stream()) {
-        stream = made->response.create_stream().stream().id();
-      }
-    }
+    stream = cluster.make_stream(request, kGroup).value_or(0);
     EXPECT_NE(stream, 0U);
   }
 

@@ -181,6 +181,21 @@ class SimCluster {
     return std::move(*pending);
   }
 
+  // The id of the stream that `request` makes, once the catalogue and `group` have leaders; none
+  // after a minute.
+  std::optional<std::uint64_t> make_stream(const wire::Request& request, GroupId group) {
+    std::optional<std::uint64_t> stream;
+    wait([&] {
+      const auto leads = leader(kMetaGroup);
+      if (!leads || !leader(group)) return false;
+      const auto created = call(*leads, request);
+      if (!created || !created->response.has_create_stream()) return false;
+      stream = created->response.create_stream().stream().id();
+      return true;
+    });
+    return stream;
+  }
+
   [[nodiscard]] std::size_t delivered() const { return delivered_; }
 
  private:

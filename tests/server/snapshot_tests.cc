@@ -48,14 +48,9 @@ class Trial {
 
   void serve() {
     ASSERT_TRUE(cluster.start_all());
-    ASSERT_TRUE(cluster.wait([&] {
-      const auto leads = cluster.leader(kMetaGroup);
-      if (!leads || !cluster.leader(kData)) return false;
-      const auto created = cluster.call(*leads, create_request("app"));
-      if (!created || !created->response.has_create_stream()) return false;
-      stream = created->response.create_stream().stream().id();
-      return true;
-    }));
+    const auto made = cluster.make_stream(create_request("app"), kData);
+    ASSERT_TRUE(made.has_value());
+    stream = *made;
     // The snapshot goes to a follower; the other one may take over.
     leader = *cluster.leader(kData);
     away = (leader + 1) % 3;
@@ -256,7 +251,7 @@ TEST(SnapshotTest, WhoLeadsNextKnowsTheProducers) {
   EXPECT_EQ(trial.append(1, 10, later), second);
 }
 
-enum class Wrong { kImage, kChain, kMembership };
+enum class Wrong : std::uint8_t { kImage, kChain, kMembership };
 
 // Spoils the first message that carries it. False: this is not one.
 bool spoil(net::PeerMessage& message, Wrong wrong) {
