@@ -14,10 +14,14 @@
 #include <set>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "net/peer_message.h"
 #include "net/proto/client.pb.h"
+#include "net/repair_messages.h"
 #include "raft/error.h"
+#include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/replica.h"
 #include "server/group/segment_store.h"
@@ -272,6 +276,41 @@ TEST_F(RepairTest, ALogWhoseEndIsLostWaitsForALeadersWord) {
   ASSERT_TRUE(cluster.start(leads));
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
   for (std::size_t i = 0; i < 3; ++i) expect_all(i);
+}
+
+// It may have been replaced meanwhile, by one that has more.
+TEST_F(RepairTest, ALeaderThatCannotConfirmItselfSaysNothingOfTheEnd) {
+  fill(20);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t leads = *leader();
+  const std::size_t victim = (leads + 1) % 3;
+  const std::size_t other = (leads + 2) % 3;
+  cluster.kill(victim);
+  cluster.cell(victim).disk->erase(segment(victim, "1", true));
+  cluster.cut(leads, other);
+  cluster.cut(other, leads);
+  int asked = 0;
+  int told = 0;
+  cluster.on_deliver([&](const net::PeerMessage& message) {
+    const auto* const request = std::get_if<net::RepairRequest>(&message.body);
+    if (request != nullptr && !request->last &&
+        request->to.node == NodeId(static_cast<std::uint32_t>(leads + 1)))
+      ++asked;
+    const auto* const reply = std::get_if<net::RepairReply>(&message.body);
+    if (reply != nullptr && reply->answer != net::RepairReply::Answer::kNothing) ++told;
+    return true;
+  });
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  for (int i = 0; i < 50 && asked == 0; ++i) cluster.advance(10'000);
+  cluster.advance(10'000);
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(cluster.status_of(leads, kGroup).role, raft::Role::kLeader);
+  EXPECT_EQ(told, 0);
+  cluster.heal();
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_GT(told, 0);
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i);
+  cluster.on_deliver([](const net::PeerMessage&) { return true; });
 }
 
 // Nobody else has it: it stays as it is, and says so.
