@@ -252,7 +252,7 @@ Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payl
   if (header.has_repair_request()) {
     RepairRequest out{.from = from, .to = to};
     TRY(decode(header.repair_request(), out));
-    message.body = std::move(out);
+    message.body = out;
     return {};
   }
   SnapshotPull out{.from = from, .to = to};

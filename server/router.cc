@@ -3,6 +3,7 @@
 #include <expected>
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "server/group/data_group.h"
 #include "server/group/halted.h"
 #include "server/group/meta_group.h"
+#include "server/group/ports.h"
 
 namespace lignum::server {
 

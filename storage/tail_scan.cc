@@ -16,6 +16,7 @@
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/byte_order.h"
+#include "storage/file.h"
 #include "storage/frame_codec.h"
 #include "storage/frame_format.h"
 #include "storage/manifest.h"
