@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -197,18 +198,31 @@ bool ProducerShard::attempt_open() const {
 }
 
 std::optional<std::uint64_t> ProducerShard::wants_identity_after() const {
-  if (queue_.empty() || session_ == Session::kOpen || !sent_.empty()) {
+  const bool wanted = session_ == Session::kNone || session_ == Session::kForgotten;
+  if (!wanted || queue_.empty() || !sent_.empty()) {
     return std::nullopt;
   }
   return identity_.generation;
 }
 
 void ProducerShard::adopt(const std::optional<ProducerIdentity>& identity) {
-  if (wants_identity_after() && identity && identity->generation > identity_.generation) {
+  if (queue_.empty() || !sent_.empty()) return;
+  if (session_ == Session::kLost) {
+    ++identity_.epoch;
+  } else if (wants_identity_after() && identity && identity->generation > identity_.generation) {
     identity_ = *identity;
-    next_sequence_ = 0;
-    session_ = Session::kOpen;
+  } else {
+    return;
   }
+  next_sequence_ = 0;
+  session_ = Session::kOpen;
+}
+
+void ProducerShard::lose_session() {
+  if (session_ != Session::kOpen) return;
+  const bool last_epoch = identity_.epoch == std::numeric_limits<std::int16_t>::max();
+  session_ = last_epoch || mutant(Mutant::kLostSessionTakesAFreshId) ? Session::kForgotten
+                                                                     : Session::kLost;
 }
 
 void ProducerShard::turn(const std::optional<ProducerIdentity>& identity, Moment now,
@@ -334,7 +348,8 @@ void ProducerShard::on_refusal(std::size_t position, const Error& error, Moment 
     case Verdict::kSessionEnd:
       // Behind an unacknowledged batch it only says that the one before was not admitted.
       if (position == 0) {
-        session_ = Session::kLost;
+        lose_session();
+        if (error.code() == Errc::kUnknownProducer) session_ = Session::kForgotten;
         if (batch.unresolved) {
           end_sent(position, error, output);
         } else {
@@ -362,7 +377,7 @@ void ProducerShard::end_sent(std::size_t position, const Error& error, ProducerO
   if (batch.maybe_admitted() && !mutant(Mutant::kClientCallsUnknownFailed)) {
     // Later batches may have been admitted as well: they go on under their numbers, and what turns
     // out not to follow comes back as out of sequence.
-    session_ = Session::kLost;
+    lose_session();
     end(std::move(batch),
         fail(Errc::kUnknownOutcome, "an attempt was not answered; " + error.describe()), output);
     return;
@@ -385,7 +400,7 @@ void ProducerShard::unstamp_from(std::size_t position, std::int32_t next_sequenc
   if (numbers_are_free && session_ == Session::kOpen) {
     next_sequence_ = next_sequence;
   } else {
-    session_ = Session::kLost;
+    lose_session();
   }
 }
 
@@ -403,7 +418,7 @@ void ProducerShard::fail_all(const Error& error, ProducerOutput& output) {
     end(std::move(queue_.front()), std::unexpected(error), output);
     queue_.pop_front();
   }
-  session_ = Session::kLost;
+  lose_session();
   resume_at_.reset();
 }
 

@@ -34,6 +34,7 @@ struct ProducerSettings {
 };
 
 // A producer id as handed out by the cluster. Generations count the ids this client was given.
+// Each shard counts its epochs on from there.
 struct ProducerIdentity {
   ProducerId id;
   std::int16_t epoch = 0;
@@ -73,8 +74,11 @@ struct ProducerOutput {
 // a pause all unacknowledged batches are sent again in order. So order survives every retry.
 //
 // The session is lost when its sequence has a hole: a batch ended (refused for good, or out of
-// time) while later ones were on their way, or the server forgot the session. What was provably not
-// admitted is stamped anew under a fresh id once everything of the old session has ended.
+// time) while later ones were on their way. What was provably not admitted is stamped anew, under
+// the next epoch of the same id, once everything of the old session has ended. So whatever of it is
+// still on its way is fenced by the first batch behind it and can not step into the log later
+// (KIP-360). Only a session that the server forgot goes on under a fresh id: there the shard
+// refuses the old one for good (docs/design/0009-next-epoch.md).
 class ProducerShard {
  public:
   static constexpr std::size_t kUnacknowledgedMax = 5;
@@ -121,7 +125,12 @@ class ProducerShard {
   bool active = false;
 
  private:
-  enum class Session : std::uint8_t { kNone, kOpen, kLost };
+  enum class Session : std::uint8_t {
+    kNone,       // no identity was adopted
+    kOpen,       //
+    kLost,       // goes on under the next epoch
+    kForgotten,  // goes on under another id
+  };
 
   ProducerBatch& open_batch(Moment now);
   [[nodiscard]] bool may_leave(const ProducerBatch& batch, Moment now) const;
@@ -131,6 +140,7 @@ class ProducerShard {
   void expire(Moment now, ProducerOutput& output);
   void resend(Moment now, ProducerOutput& output);
   void adopt(const std::optional<ProducerIdentity>& identity);
+  void lose_session();
 
   // Sorts a refusal; `position` is in sent_.
   void on_refusal(std::size_t position, const Error& error, Moment now, ProducerOutput& output);

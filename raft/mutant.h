@@ -76,6 +76,7 @@ enum class Mutant : std::uint8_t {
   kReadBeforeApplied,
   kUnknownCalledFailed,
   kRetryUnderNewNumber,
+  kLostSessionTakesAFreshId,
   kClientCallsUnknownFailed,
   kTailJumpsAGap,
 };

@@ -27,7 +27,7 @@ struct MutantLine {
   std::string_view needs{};
 };
 
-inline constexpr std::array<MutantLine, 61> kMutantList = {{
+inline constexpr std::array<MutantLine, 62> kMutantList = {{
     {.mutant = Mutant::kVoteBeforeFlush,
      .name = "vote-before-flush",
      .place = "raft/election.cc on_vote_request",
@@ -327,6 +327,11 @@ inline constexpr std::array<MutantLine, 61> kMutantList = {{
      .place = "net/producer_shard.cc resend",
      .bug = "a retry gets a new sequence number",
      .killer = "duplicate"},
+    {.mutant = Mutant::kLostSessionTakesAFreshId,
+     .name = "lost-session-takes-a-fresh-id",
+     .place = "net/producer_shard.cc lose_session",
+     .bug = "what was given up is not fenced and lands behind later appends",
+     .killer = "session"},
     {.mutant = Mutant::kClientCallsUnknownFailed,
      .name = "client-calls-unknown-failed",
      .place = "net/producer_shard.cc end_sent",

@@ -153,7 +153,12 @@ wire::Response ModelCluster::append(Shard& shard, const wire::Request& request, 
   if (session == shard.sessions.end() && (stamp.base_sequence != 0 || forgotten)) {
     return refuse(Errc::kUnknownProducer);
   }
-  if (session != shard.sessions.end()) {
+  if (session != shard.sessions.end() && stamp.epoch < session->second.epoch) {
+    return refuse(Errc::kProducerFenced);
+  }
+  if (session != shard.sessions.end() && stamp.epoch > session->second.epoch) {
+    if (stamp.base_sequence != 0) return refuse(Errc::kOutOfSequence);
+  } else if (session != shard.sessions.end()) {
     for (const auto& done : session->second.window) {
       if (done.first == stamp.base_sequence && done.count == summary->record_count) {
         response.mutable_append()->set_base_offset(done.base.value());
@@ -171,6 +176,8 @@ wire::Response ModelCluster::append(Shard& shard, const wire::Request& request, 
     return refuse(Errc::kOffsetMismatch);
   }
   auto& state = shard.sessions[stamp.id];
+  if (stamp.epoch != state.epoch) state = {};
+  state.epoch = stamp.epoch;
   const Offset base = store(shard, {payload.begin(), payload.end()}, *summary);
   state.next_sequence = static_cast<std::int32_t>(
       (static_cast<std::uint64_t>(stamp.base_sequence) + summary->record_count) & 0x7FFFFFFFU);
