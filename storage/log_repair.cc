@@ -1,6 +1,7 @@
 #include "storage/log_repair.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <expected>
 #include <memory>
@@ -138,6 +139,17 @@ Result<void> LogRepair::copy(const SoundFrame& frame) {
 }
 
 Result<void> LogRepair::put(std::span<const KeptItem> items) {
+  const auto replayed = std::ranges::find_if(items, [this](const KeptItem& item) {
+    return !item.skip_to && item.entry.header.index > evidence_.index;
+  });
+  const auto contained = static_cast<std::size_t>(replayed - items.begin());
+  TRY(put_run(items.first(contained)));
+  if (replayed != items.end() && stage_->holed()) stage_->close_segment();
+  return put_run(items.subspan(contained));
+}
+
+Result<void> LogRepair::put_run(std::span<const KeptItem> items) {
+  if (items.empty()) return {};
   if (stage_->needs_segment()) stage_->give_segment(take_number());
   return stage_->add(items);
 }

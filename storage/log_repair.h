@@ -15,7 +15,8 @@
 // that was sound in it is missing from them. A crash before leaves the old log, and debris.
 //
 // A hole that a peer's cleaner left is taken over only where a state that is durable here contains
-// the entries (LogEvidence): replaying would miss them otherwise.
+// the entries (LogEvidence): replaying would miss them otherwise. A segment with a hole is replayed
+// no more (Log::first_index), so what that state does not contain begins another one.
 //
 // Used while nobody has the log open; any thread, one call at a time. After an error the repair is
 // begun anew, except after kTrimmed of add(); what was done stays done.
@@ -86,6 +87,7 @@ class LogRepair {
   Result<std::optional<MissingRange>> copy_frames();
   Result<void> copy(const SoundFrame& frame);
   Result<void> put(std::span<const KeptItem> items);
+  Result<void> put_run(std::span<const KeptItem> items);
   // What is missing behind the last sound frame.
   [[nodiscard]] Result<std::optional<MissingRange>> missing_at_end() const;
   Result<void> replace_segment();

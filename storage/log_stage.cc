@@ -44,7 +44,7 @@ Envelope LogStage::envelope(FrameKind kind, std::uint64_t position) const {
 }
 
 Result<void> LogStage::add(std::span<const KeptItem> items) {
-  if (file_ && position_ >= parts_.segment_bytes) TRY(seal_segment());
+  if (file_ && full()) TRY(seal_segment());
   if (!file_) TRY(open_segment());
   std::vector<std::byte> frames;
   for (const KeptItem& item : items) TRY(put(item, frames));
@@ -108,6 +108,7 @@ Result<void> LogStage::open_segment() {
   record_ = {.id = *number_, .before = mark_};
   number_.reset();
   index_ = {};
+  closed_ = false;
   position_ = kFramesStart;
   TRY_ASSIGN(file, parts_.directory.open(segment_file_name(record_.id), OpenMode::kCreate));
   file_ = std::move(file);

@@ -49,8 +49,12 @@ class LogStage {
   [[nodiscard]] const LogMark& mark() const { return mark_; }
   // The next add() begins a segment, and needs a number for it.
   [[nodiscard]] bool needs_segment() const {
-    return !number_ && (!file_ || position_ >= parts_.segment_bytes);
+    return !number_ && (!file_ || full());
   }
+  // The segment that is being written has a hole.
+  [[nodiscard]] bool holed() const { return file_ && record_.holes; }
+  // The segment that is being written takes no more items.
+  void close_segment() { closed_ = true; }
   void give_segment(SegmentId number) { number_ = number; }
 
   // Writes the items behind mark(). kCorrupt where they do not continue it; kNoSpace or kIo. After
@@ -65,6 +69,7 @@ class LogStage {
   [[nodiscard]] const std::vector<SegmentRecord>& records() const { return records_; }
 
  private:
+  [[nodiscard]] bool full() const { return closed_ || position_ >= parts_.segment_bytes; }
   Result<void> open_segment();
   Result<void> seal_segment();
   Result<void> put(const KeptItem& item, std::vector<std::byte>& frames);
@@ -80,6 +85,7 @@ class LogStage {
   SegmentRecord record_;
   SegmentIndex index_;
   std::uint64_t position_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace lignum::storage

@@ -178,6 +178,14 @@ RunPlan draw_plan(std::uint64_t seed) {
   Random sessions(seed, "sessions");
   if (sessions.chance(1, 4)) plan.node.producer_sessions_max = 1 + sessions.below(3);
   plan.rare = draw_rare_rates(random);
+  Random damage(seed, "damage");
+  if (plan.nodes >= 3 && damage.chance(1, 3)) {
+    plan.faults.trims = plan.workload.mix.trim > 0;
+    plan.faults.damage = draw_between(damage, 500 * kMillisecond, 8 * kSecond);
+    plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
+                       .piece_every_us = 200 * kMillisecond,
+                       .pass_every_us = 2 * kSecond};
+  }
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
   if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;

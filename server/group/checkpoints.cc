@@ -178,7 +178,10 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
       return restored;
     }
     TRY(lived_with(mark));
-    if (!mark) add_remark(restored.remark, mark.error().message());
+    add_remark(restored.remark,
+               mark ? fmt::format("the image {} stands at entry {} of a log from {} to {}", name,
+                                  mark->id.index.value(), log_floor.value(), log_last.value())
+                    : mark.error().message());
   }
   machine.reset();
   if (log_floor <= Index(1)) return restored;

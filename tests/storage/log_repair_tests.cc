@@ -22,6 +22,7 @@
 #include "raft/error.h"
 #include "raft/types.h"
 #include "storage/file.h"
+#include "storage/kept_entries.h"
 #include "storage/log.h"
 #include "storage/log_mark.h"
 #include "storage/log_repair.h"
@@ -333,6 +334,40 @@ TEST(LogRepair, AHoleIsTakenOverOnlyWhereTheStateHasWhatWasThere) {
     EXPECT_EQ(world.log().last(), log.last.id);
     EXPECT_GT(world.log().first_index(), Index(1));
   }
+}
+
+// A hole that ends where the state does, in the middle of a segment: what comes behind it is
+// replayed, and so has to be readable.
+TEST(LogRepair, WhatTheStateDoesNotContainIsReadableBehindAHole) {
+  const Log log;
+  const std::string path = segments_of(*log.disk).front();
+  auto hurt = log.disk->clone();
+  hurt->flip(path, 40'000, 1);
+  LogMark state;
+  {
+    const auto root = hurt->root();
+    const auto begun = LogRepair::begin(*root, log_options(), {});
+    ASSERT_TRUE(begun);
+    const auto missing = (*begun)->advance();
+    ASSERT_TRUE(missing && *missing && (*missing)->end);
+    const Index last((*missing)->end->index.value() + 2);
+    LogWorld sound(log.disk->root(), 1);
+    ASSERT_TRUE(sound.open());
+    const auto items = sound.log().read_kept((*missing)->after.id.index, last, 1 << 20)();
+    ASSERT_TRUE(items);
+    state = mark_after(items->back().entry.header);
+  }
+  const LogEvidence evidence{.index = state.id.index, .source = "the checkpoint", .mark = state};
+  const auto mended = repair(*hurt, evidence, [&](const MissingRange&) {
+    return Result<std::vector<KeptItem>>({KeptItem{.skip_to = log.last, .entry = {}}});
+  });
+  ASSERT_TRUE(mended) << mended.error().describe();
+  LogWorld world(hurt->root(), 1);
+  const auto opened = world.open();
+  ASSERT_TRUE(opened) << opened.error().describe();
+  EXPECT_EQ(world.log().last(), log.last.id);
+  EXPECT_EQ(world.log().first_index(), state.id.index.next());
+  EXPECT_EQ(world.log().id_at(state.id.index), state.id);
 }
 
 // Nothing says how far the log reached in a file that is gone.
