@@ -16,7 +16,7 @@ struct PeerMessage {
   // Of the sender's group: what belongs to another cluster is told apart by it.
   GroupIncarnation incarnation;
   std::variant<raft::Message, SnapshotOffer, SnapshotPull, SnapshotLog, SnapshotImage,
-               RepairRequest, RepairReply>
+               RepairRequest, RepairReply, RepairImageRequest, RepairImage>
       body;
 
   [[nodiscard]] ReplicaId from() const {

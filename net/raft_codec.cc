@@ -213,6 +213,8 @@ Result<RaftBody> decode_body(const peer::PeerHeader& header, const Payload& payl
     case Body::kSnapshotImage:
     case Body::kRepairRequest:
     case Body::kRepairReply:
+    case Body::kRepairImageRequest:
+    case Body::kRepairImage:
     case Body::kAppendEntries:
     case Body::BODY_NOT_SET:
       break;

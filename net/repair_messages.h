@@ -12,6 +12,14 @@
 // A member that is damaged itself answers with what is sound of its log. The one who asks believes
 // only what continues its group chain and ends in the chain that it knows (storage/log_repair.h).
 // One request is out at a time; what is lost is asked for again. The codec lives in net/raft_codec.
+//
+// What was cleaned everywhere is in somebody's image of the state. A sound member gives that, piece
+// by piece, and what is kept of the log up to it is asked for as above:
+//
+//     damaged                                     a sound member
+//       image request (of an entry at least) ------>
+//                    <------------- image (which one, its size, bytes), or none
+//       image request (that one, from byte) ... until its end
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +27,7 @@
 #include <vector>
 
 #include "net/snapshot_messages.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/log_mark.h"
 
@@ -51,6 +60,29 @@ struct RepairReply {
   // Of a leader: the last entry of its log.
   Index end;
   std::vector<storage::KeptItem> items;
+};
+
+struct RepairImageRequest {
+  ReplicaId from;
+  ReplicaId to;
+  std::uint64_t number = 0;
+  // An image of an earlier entry is of no use.
+  Index least;
+  // The one that was begun; none: the newest.
+  std::optional<LogId> image;
+  std::uint64_t from_byte = 0;
+};
+
+struct RepairImage {
+  ReplicaId from;
+  ReplicaId to;
+  std::uint64_t number = 0;
+  // Another one than was asked for: that one is gone, and this is its beginning.
+  LogId image;
+  // 0: there is none of use, or none now.
+  std::uint64_t image_bytes = 0;
+  std::uint64_t from_byte = 0;
+  Payload bytes;
 };
 
 }  // namespace lignum::net

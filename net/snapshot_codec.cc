@@ -77,6 +77,21 @@ class Encoder {
     out.set_end(body.end.value());
     put_items(body.items, out);
   }
+  void operator()(const RepairImageRequest& body) {
+    auto& out = *out_.mutable_repair_image_request();
+    out.set_number(body.number);
+    out.set_least(body.least.value());
+    if (body.image) put(*body.image, *out.mutable_image());
+    out.set_from(body.from_byte);
+  }
+  void operator()(const RepairImage& body) {
+    auto& out = *out_.mutable_repair_image();
+    out.set_number(body.number);
+    put(body.image, *out.mutable_image());
+    out.set_image_bytes(body.image_bytes);
+    out.set_from(body.from_byte);
+    if (!body.bytes.empty()) payload_.push_back(body.bytes);
+  }
 
  private:
   template <class Out>
@@ -204,11 +219,33 @@ Result<void> decode(const peer::RepairReply& in, GroupIncarnation group, const P
   return {};
 }
 
+Result<void> decode(const peer::RepairImage& in, const Payload& payload, RepairImage& out) {
+  if (payload.size() > kSnapshotPieceBytes) return broken("a piece that is too large");
+  out.number = in.number();
+  out.image = log_id_of(in.image());
+  out.image_bytes = in.image_bytes();
+  out.from_byte = in.from();
+  if (out.from_byte > out.image_bytes || payload.size() > out.image_bytes - out.from_byte) {
+    return broken("a piece that leads behind the end");
+  }
+  out.bytes = payload;
+  return {};
+}
+
+RepairImageRequest image_request_of(const peer::RepairImageRequest& in, const ReplicaId& from,
+                                    const ReplicaId& to) {
+  RepairImageRequest out{.from = from, .to = to, .number = in.number(), .least = Index(in.least())};
+  if (in.has_image()) out.image = log_id_of(in.image());
+  out.from_byte = in.from();
+  return out;
+}
+
 }  // namespace
 
 bool holds_snapshot(const peer::PeerHeader& header) {
   return header.has_snapshot_offer() || header.has_snapshot_pull() || header.has_snapshot_log() ||
-         header.has_snapshot_image() || header.has_repair_request() || header.has_repair_reply();
+         header.has_snapshot_image() || header.has_repair_request() || header.has_repair_reply() ||
+         header.has_repair_image_request() || header.has_repair_image();
 }
 
 void encode_snapshot(const PeerMessage& message, peer::PeerHeader& header,
@@ -242,7 +279,17 @@ Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payl
                                  .bytes = payload};
     return {};
   }
+  if (header.has_repair_image()) {
+    RepairImage out{.from = from, .to = to};
+    TRY(decode(header.repair_image(), payload, out));
+    message.body = std::move(out);
+    return {};
+  }
   if (!payload.empty()) return broken("payload that belongs to no entry");
+  if (header.has_repair_image_request()) {
+    message.body = image_request_of(header.repair_image_request(), from, to);
+    return {};
+  }
   if (header.has_snapshot_offer()) {
     SnapshotOffer out{.from = from, .to = to, .recovery = header.recovery()};
     TRY(decode(header.snapshot_offer(), out));

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <expected>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -75,31 +76,81 @@ SegmentId LogRepair::take_number() {
   return std::exchange(next_number_, SegmentId(next_number_.value() + 1));
 }
 
-void LogRepair::begin_segment() {
+void LogRepair::begin_stage(const LogMark& after) {
   stage_ = std::make_unique<LogStage>(LogStage::Parts{.directory = directory_,
                                                       .group = options_.group,
                                                       .incarnation = options_.incarnation,
                                                       .node = options_.node,
                                                       .segment_bytes = options_.segment_bytes_max},
-                                      segment().record.before);
+                                      after);
   frame_at_ = 0;
   ended_ = false;
 }
 
+Result<void> LogRepair::begin_anew(const LogMark& state) {
+  discard();
+  TRY_ASSIGN(survey, LogSurvey::make(directory_, options_, evidence_, state.id.index));
+  survey_ = std::make_shared<const LogSurvey>(std::move(survey));
+  anew_ = state;
+  state_ = state;
+  const auto& segments = survey_->segments();
+  const auto behind = std::ranges::find_if(segments, [&](const SurveyedSegment& each) {
+    return !each.record.sealed || each.record.after.id.index > state.id.index;
+  });
+  segment_at_ = static_cast<std::size_t>(behind - segments.begin());
+  begin_stage({});
+  return {};
+}
+
+Index LogRepair::contained() const {
+  return state_ ? std::max(state_->id.index, evidence_.index) : evidence_.index;
+}
+
+bool LogRepair::parts_from_state() const {
+  const LogMark& at = stage_->mark();
+  if (segment().record.before.id == at.id) return segment().record.before.chain != at.chain;
+  const auto next = std::ranges::find(segment().frames, at.id.index.next(), &SoundFrame::first);
+  return next != segment().frames.end() && next->chain_before != at.chain;
+}
+
+Result<std::optional<MissingRange>> LogRepair::advance_anew() {
+  CHECK(anew_.has_value());
+  const LogMark& at = stage_->mark();
+  if (at.id.index < anew_->id.index) {
+    return MissingRange{.after = at,
+                        .end = MissingRange::End{.index = anew_->id.index, .chain = anew_->chain}};
+  }
+  if (parts_from_state()) {
+    segment_at_ = survey_->segments().size() - 1;
+  } else {
+    TRY_ASSIGN(missing, copy_frames());
+    if (missing) return missing;
+  }
+  TRY(replace_segments(0));
+  anew_.reset();
+  ++segment_at_;
+  return std::nullopt;
+}
+
 Result<std::optional<MissingRange>> LogRepair::advance() {
   wanted_.reset();
+  if (anew_) {
+    TRY_ASSIGN(missing, advance_anew());
+    wanted_ = missing;
+    if (missing) return wanted_;
+  }
   while (segment_at_ < survey_->segments().size()) {
     if (segment().sound) {
       ++segment_at_;
       continue;
     }
-    if (!stage_) begin_segment();
+    if (!stage_) begin_stage(segment().record.before);
     TRY_ASSIGN(missing, copy_frames());
     if (missing) {
       wanted_ = missing;
       return wanted_;
     }
-    TRY(replace_segment());
+    TRY(replace_segments(segment_at_));
     ++segment_at_;
   }
   return std::nullopt;
@@ -140,7 +191,7 @@ Result<void> LogRepair::copy(const SoundFrame& frame) {
 
 Result<void> LogRepair::put(std::span<const KeptItem> items) {
   const auto replayed = std::ranges::find_if(items, [this](const KeptItem& item) {
-    return !item.skip_to && item.entry.header.index > evidence_.index;
+    return !item.skip_to && item.entry.header.index > contained();
   });
   const auto contained = static_cast<std::size_t>(replayed - items.begin());
   TRY(put_run(items.first(contained)));
@@ -181,13 +232,15 @@ Result<KeptItem> LogRepair::clipped(const LogMark& hole) const {
   };
   if (!wanted_->end) return no();
   LogMark to = hole;
-  if (to.id.index > wanted_->end->index) {
+  if (anew_ && wanted_->end->index == anew_->id.index) {
+    if (to.id.index > anew_->id.index) to = *anew_;
+  } else if (to.id.index > wanted_->end->index) {
     const SegmentRecord& record = segment().record;
     if (record.sealed && record.after.id.index < to.id.index) to = record.after;
     if (evidence_.mark && evidence_.mark->id.index < to.id.index) to = *evidence_.mark;
     if (to.id.index < wanted_->end->index) return no();
   }
-  if (to.id.index > evidence_.index) return no();
+  if (to.id.index > contained()) return no();
   if (to.id.index == wanted_->end->index && to.chain != wanted_->end->chain) {
     return foreign(to.id.index);
   }
@@ -240,11 +293,13 @@ Result<SegmentRecord> LogRepair::make_active() {
   return record;
 }
 
-Result<void> LogRepair::replace_segment() {
-  const SegmentRecord old = segment().record;
+Result<void> LogRepair::replace_segments(std::size_t from) {
+  const auto& surveyed = survey_->segments();
+  const SegmentId first = surveyed[from].record.id;
+  const SegmentId last = segment().record.id;
   TRY(stage_->finish());
   std::vector<SegmentRecord> made = stage_->records();
-  if (!old.sealed) {
+  if (!segment().record.sealed) {
     TRY_ASSIGN(active, make_active());
     made.push_back(active);
     TRY(directory_.sync());
@@ -253,9 +308,10 @@ Result<void> LogRepair::replace_segment() {
   stage_.reset();
   // The switch.
   const auto switched = manifest_->edit([&](Manifest& manifest) {
-    const auto listed = std::ranges::find(manifest.segments, old.id, &SegmentRecord::id);
-    CHECK(listed != manifest.segments.end());
-    const auto place = manifest.segments.erase(listed);
+    const auto begin = std::ranges::find(manifest.segments, first, &SegmentRecord::id);
+    const auto end = std::ranges::find(manifest.segments, last, &SegmentRecord::id);
+    CHECK(begin <= end && end != manifest.segments.end());
+    const auto place = manifest.segments.erase(begin, std::next(end));
     manifest.segments.insert(place, made.begin(), made.end());
     manifest.next_segment = std::max(manifest.next_segment, next_number_);
   });
@@ -264,7 +320,9 @@ Result<void> LogRepair::replace_segment() {
     return switched;
   }
   // What cannot be removed now is debris at the next boot.
-  (void)directory_.remove(segment_file_name(old.id));
+  for (std::size_t at = from; at <= segment_at_; ++at) {
+    (void)directory_.remove(segment_file_name(surveyed[at].record.id));
+  }
   return {};
 }
 

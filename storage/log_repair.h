@@ -18,6 +18,11 @@
 // the entries (LogEvidence): replaying would miss them otherwise. A segment with a hole is replayed
 // no more (Log::first_index), so what that state does not contain begins another one.
 //
+// Where nobody has what is missing any more, the log is made anew up to a state of the group, which
+// holds all that was committed until then: entries and holes are added from the beginning on, what
+// is here behind the state stays if it continues it, and the same switch replaces all the segments.
+// The caller has the state at hand, and installs it when the log stands (storage/image_transfer.h).
+//
 // Used while nobody has the log open; any thread, one call at a time. After an error the repair is
 // begun anew, except after kTrimmed of add(); what was done stays done.
 
@@ -68,6 +73,9 @@ class LogRepair {
   // left out. kCorrupt where they are not of this log, kTrimmed where they are a hole that may not
   // be taken over; then nothing was taken. advance() comes next.
   [[nodiscard]] Result<void> add(std::span<const KeptItem> items);
+  // The log up to `state` is given up, and is to be added. kCorrupt or kIo, as begin(). advance()
+  // comes next.
+  [[nodiscard]] Result<void> begin_anew(const LogMark& state);
   // The active segment, and the log with it, ends where it stands. The caller has the word of a
   // leader that nothing was committed behind it that would be lost.
   void end_here();
@@ -82,7 +90,12 @@ class LogRepair {
             std::unique_ptr<ManifestFile> manifest, std::shared_ptr<const LogSurvey> survey);
 
   [[nodiscard]] const SurveyedSegment& segment() const { return survey_->segments()[segment_at_]; }
-  void begin_segment();
+  void begin_stage(const LogMark& after);
+  Result<std::optional<MissingRange>> advance_anew();
+  // What is here behind the state is of another history: nothing of it was ever committed.
+  [[nodiscard]] bool parts_from_state() const;
+  // What a durable state contains.
+  [[nodiscard]] Index contained() const;
   // Copies sound frames; returns what is missing before the next one.
   Result<std::optional<MissingRange>> copy_frames();
   Result<void> copy(const SoundFrame& frame);
@@ -90,7 +103,8 @@ class LogRepair {
   Result<void> put_run(std::span<const KeptItem> items);
   // What is missing behind the last sound frame.
   [[nodiscard]] Result<std::optional<MissingRange>> missing_at_end() const;
-  Result<void> replace_segment();
+  // segments [from, segment_at_] of the survey, by what was staged.
+  Result<void> replace_segments(std::size_t from);
   Result<SegmentRecord> make_active();
   [[nodiscard]] Result<KeptItem> clipped(const LogMark& hole) const;
   [[nodiscard]] SegmentId take_number();
@@ -107,6 +121,10 @@ class LogRepair {
   std::unique_ptr<LogStage> stage_;
   std::size_t frame_at_ = 0;
   std::optional<MissingRange> wanted_;
+  // Set while the log is made anew up to there.
+  std::optional<LogMark> anew_;
+  // The last one.
+  std::optional<LogMark> state_;
   bool ended_ = false;
   bool disk_failed_ = false;
 };

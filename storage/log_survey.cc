@@ -181,7 +181,6 @@ void survey_sealed(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions&
   if (!out.segment->load_index()) {
     walk.miss(out.record.footer_at, "the footer fails its checksum");
   }
-  if (out.sound) out.frames.clear();
 }
 
 void survey_active(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions& options,
@@ -249,7 +248,7 @@ Result<std::vector<KeptItem>> read_run(const SurveyedSegment& segment, Index aft
 }  // namespace
 
 Result<LogSurvey> LogSurvey::make(Directory& directory, const SegmentedLogOptions& options,
-                                  const LogEvidence& evidence) {
+                                  const LogEvidence& evidence, std::optional<Index> frames_after) {
   TRY_ASSIGN(read, read_manifest(directory));
   const Manifest& manifest = read.manifest;
   if (manifest.group != options.group || manifest.incarnation != options.incarnation) {
@@ -274,6 +273,9 @@ Result<LogSurvey> LogSurvey::make(Directory& directory, const SegmentedLogOption
       TRY(out.segment->read_exactly(0, bytes));
       if (record.sealed) {
         survey_sealed(out, bytes, options);
+        const bool asked_for = frames_after && record.before.id.index <= *frames_after &&
+                               record.after.id.index > *frames_after;
+        if (out.sound && !asked_for) out.frames.clear();
       } else {
         survey_active(out, bytes, options, evidence);
       }

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,16 +56,19 @@ struct SurveyedSegment {
   bool open_ended = false;
   // Names file and byte of the first thing that does not check.
   std::string trouble;
-  // Ascending; of a sealed segment only where it is not sound.
+  // Ascending; of a sealed segment only where it is not sound, or was asked for.
   std::vector<SoundFrame> frames;
 };
 
 class LogSurvey {
  public:
   // kCorrupt where the manifest is lost or of another group; kIo. `directory` outlives the survey.
+  // `frames_after`: the segment that holds the entry after it tells its frames also where it is
+  // sound.
   [[nodiscard]] static Result<LogSurvey> make(Directory& directory,
                                               const SegmentedLogOptions& options,
-                                              const LogEvidence& evidence);
+                                              const LogEvidence& evidence,
+                                              std::optional<Index> frames_after = std::nullopt);
 
   // In log order; the last one is active.
   [[nodiscard]] const std::vector<SurveyedSegment>& segments() const { return segments_; }

@@ -91,7 +91,6 @@ std::vector<Damage::Frame> Damage::frames_of(Bytes bytes, const storage::Segment
                            *header, bytes.subspan(at + frame->payload_at(), header->payload_bytes));
     if (header != nullptr) {
       found.index = header->index;
-      found.batch = header->kind == EntryKind::kBatch;
       found.chain = storage::chain_after(*header);
     }
     if (sound) frames.push_back(found);
@@ -141,10 +140,8 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
   }
   const Index proven_entries = imaged(node, target.group);
   const auto may_go = [&](const Frame& frame) {
-    const bool proven = target.record.sealed || frame.begin < proven_bytes ||
-                        (frame.index && *frame.index <= proven_entries);
-    if (!proven) return false;
-    return !frame.index || *frame.index <= proven_entries || (!trims_ && frame.batch);
+    return target.record.sealed || frame.begin < proven_bytes ||
+           (frame.index && *frame.index <= proven_entries);
   };
   std::optional<Struck> struck;
   for (const Frame& frame : target.frames) {

@@ -5,11 +5,10 @@
 //
 // An atlas is not kept but read: before a place is struck every other node's disk is looked at, and
 // it is struck only where a majority of them hold the same entries sound. So no entry is ever lost
-// that was committed, wherever all the strikes fall, and any loss is a bug. Three more kinds of
-// damage are left out (docs/log_format.md): the end of an active segment that nothing proves to
-// have been flushed, for it looks like a torn write; the active segment as a whole, whose end only
-// a majority without it could tell; and what others may clean before it is asked for, above the
-// newest image here, for that needs a snapshot.
+// that was committed, wherever all the strikes fall, and any loss is a bug. Two more kinds of damage
+// are left out (docs/log_format.md): the end of an active segment that nothing proves to have been
+// flushed, for it looks like a torn write; and the active segment as a whole, whose end only a
+// majority without it could tell.
 //
 // Owned by a run's faults. Deterministic.
 
@@ -32,8 +31,7 @@ namespace lignum::jepsen {
 
 class Damage {
  public:
-  // `trims`: records are trimmed in this run.
-  Damage(std::vector<SimNode*> nodes, bool trims) : nodes_(std::move(nodes)), trims_(trims) {}
+  explicit Damage(std::vector<SimNode*> nodes) : nodes_(std::move(nodes)) {}
 
   // Strikes the disk of `node` once, while it is up or down. Says how; empty: there was no place.
   std::string_view strike(SimNode& node, Random& random);
@@ -49,7 +47,6 @@ class Damage {
     std::uint64_t flushed = 0;
     // Of an entry.
     std::optional<Index> index;
-    bool batch = false;
     Hash128 chain;
   };
   // One segment, and the run of its bytes that is to be struck.
@@ -84,7 +81,6 @@ class Damage {
   [[nodiscard]] static Index imaged(SimNode& node, GroupId group);
 
   const std::vector<SimNode*> nodes_;
-  const bool trims_;
 };
 
 }  // namespace lignum::jepsen

@@ -60,8 +60,6 @@ struct FaultPlan {
   Moment disk_full = 0;
   // Bytes at rest, of which a majority of others have good copies (damage.h).
   Moment damage = 0;
-  // Streams are trimmed: what others hold now they may have cleaned when it is asked for.
-  bool trims = false;
   // Clocks.
   Moment clock_jump = 0;
   Moment clock_drift = 0;

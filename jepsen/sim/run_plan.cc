@@ -180,7 +180,6 @@ RunPlan draw_plan(std::uint64_t seed) {
   plan.rare = draw_rare_rates(random);
   Random damage(seed, "damage");
   if (plan.nodes >= 3 && damage.chance(1, 3)) {
-    plan.faults.trims = plan.workload.mix.trim > 0;
     plan.faults.damage = draw_between(damage, 500 * kMillisecond, 8 * kSecond);
     plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
                        .piece_every_us = 200 * kMillisecond,

@@ -134,10 +134,11 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
           .durable = core.durable(),
           .joint = core.membership().joint(),
           .peers = std::move(seen.peers),
-          .promised = seen.promised};
+          .promised = seen.promised,
+          .promised_in = seen.promised_in};
 }
 
-void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, const Seen& seen) {
+void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, Seen& seen) {
   const GroupId group = replica.group();
   const raft::Core& core = replica.core();
   const Index applied = replica.applied().index;
@@ -149,7 +150,12 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
     if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
     if (applied < seen.applied) breach(node, group, "its applied index went back");
   }
-  if (core.last() < seen.promised) {
+  if (core.last() < seen.promised && core.term() > seen.promised_in && core.leader()) {
+    // A later leader replaces what was never committed: at first perhaps by entries of an earlier
+    // term, one at a time.
+    seen.promised = core.last();
+    seen.promised_in = core.term();
+  } else if (core.last() < seen.promised) {
     breach(node, group,
            fmt::format("its log ends in {}, and it has acknowledged {}", show(core.last()),
                        show(seen.promised)));
@@ -369,7 +375,10 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
   if (!term) return;
   const LogId promised{.term = *term, .index = reply.match};
   Seen& seen = seen_.at(node.number())[group];
-  seen.promised = std::max(seen.promised, promised);
+  if (promised > seen.promised) {
+    seen.promised = promised;
+    seen.promised_in = reply.term;
+  }
   check_ack_of_leader(node, group, reply.term, promised);
   if (!probe_is_due(counts_.disk_probes)) return;
   ++counts_.disk_probes;

@@ -90,8 +90,9 @@ class SafetyChecks {
     bool joint = false;
     // Of a leader: what its followers hold.
     std::vector<raft::PeerStatus> peers{};
-    // The highest log that it has promised to hold.
+    // The highest log that it has promised to hold, and the term of the leader that was told so.
     LogId promised;
+    Term promised_in;
   };
   struct Group {
     std::map<Term, HostNumber> leaders;
@@ -113,7 +114,7 @@ class SafetyChecks {
   void look_at_replica(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
   // What one replica may be, and how it may change, whatever its role.
-  void look_at_state(SimNode& node, const server::Replica& replica, const Seen& seen);
+  void look_at_state(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_new_leader(SimNode& node, const server::Replica& replica);
   void look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen);

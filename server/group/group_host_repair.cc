@@ -61,6 +61,10 @@ void GroupHost::mend(GroupId group) {
                          .peers = directory_.identity.members,
                          .ports = ports,
                          .begin = [this, group] { return begin_repair(group); },
+                         .images =
+                             [this, group] {
+                               return images_->open_directory(group_directory_name(group));
+                             },
                          .tick_us = parts_.tick_us,
                          .piece_bytes = parts_.snapshot_piece_bytes,
                          .whole =

@@ -26,7 +26,17 @@ namespace lignum::server {
 using Answer = net::RepairReply::Answer;
 
 LogRepairer::LogRepairer(Parts parts)
-    : parts_(std::move(parts)), alive_(std::make_shared<bool>(true)) {
+    : parts_(std::move(parts)),
+      fetch_({.group = parts_.group,
+              .incarnation = parts_.incarnation,
+              .self = parts_.self,
+              .ports = parts_.ports,
+              .directory = parts_.images,
+              .run = [this](Work work, std::function<void(const Result<void>&)> then) {
+                run(std::move(work), std::move(then));
+              },
+              .done = [this](const std::optional<storage::LogMark>& mark) { fetched(mark); }}),
+      alive_(std::make_shared<bool>(true)) {
   std::erase(parts_.peers, parts_.self);
   // An answer to a question of an earlier life is none to one of this.
   number_ = static_cast<std::uint64_t>(parts_.ports.now().wall_us);
@@ -43,14 +53,25 @@ void LogRepairer::start() {
   begin();
 }
 
+void LogRepairer::run(Work work, std::function<void(const Result<void>&)> then) {
+  busy_ = true;
+  ticks_left_.reset();
+  parts_.ports.run(
+      Pool::kBackground, std::move(work),
+      [this, alive = alive_, then = std::move(then)](const Result<void>& outcome) {
+        if (!*alive) return;
+        busy_ = false;
+        if (stopped_) return parts_.ports.post(std::exchange(stopped_, nullptr));
+        if (!over_) then(outcome);
+      });
+}
+
 void LogRepairer::begin() {
   const std::shared_ptr<Bench> before = std::exchange(bench_, std::make_shared<Bench>());
   missing_.reset();
   goal_.reset();
   ended_ = false;
-  busy_ = true;
-  parts_.ports.run(
-      Pool::kBackground,
+  run(
       [bench = bench_, before, make = parts_.begin]() -> Result<void> {
         if (before->repair) before->repair->discard();
         TRY_ASSIGN(repair, make());
@@ -59,31 +80,21 @@ void LogRepairer::begin() {
         bench->missing = missing;
         return {};
       },
-      [this, alive = alive_](const Result<void>& outcome) {
-        if (*alive) worked(outcome);
-      });
+      [this](const Result<void>& outcome) { worked(outcome); });
 }
 
 void LogRepairer::work(std::move_only_function<Result<void>(storage::LogRepair&)> step) {
-  busy_ = true;
-  ticks_left_.reset();
-  parts_.ports.run(
-      Pool::kBackground,
+  run(
       [bench = bench_, step = std::move(step)]() mutable -> Result<void> {
         TRY(step(*bench->repair));
         TRY_ASSIGN(missing, bench->repair->advance());
         bench->missing = missing;
         return {};
       },
-      [this, alive = alive_](const Result<void>& outcome) {
-        if (*alive) worked(outcome);
-      });
+      [this](const Result<void>& outcome) { worked(outcome); });
 }
 
 void LogRepairer::worked(const Result<void>& outcome) {
-  busy_ = false;
-  if (stopped_) return parts_.ports.post(std::exchange(stopped_, nullptr));
-  if (over_) return;
   if (bench_->repair) {
     survey_ = bench_->repair->survey();
     mended_ = mended_ || !survey_->sound();
@@ -146,10 +157,28 @@ void LogRepairer::ask() {
 void LogRepairer::ask_next() {
   ++peer_;
   if (++refusals_ < parts_.peers.size()) return ask();
+  if (!missing_ || !missing_->end) return rest();
+  ticks_left_.reset();
+  fetch_.begin(parts_.peers, missing_->end->index);
+}
+
+void LogRepairer::rest() {
   tell();
   refusals_ = 0;
   resting_ = true;
   ticks_left_ = kRoundTicks;
+}
+
+void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
+  if (!mark) return rest();
+  CHECK(missing_ && missing_->end);
+  parts_.ports.report(
+      Severity::kWarn,
+      fmt::format("group {}: no other member has entries {} to {} of its log any more; it is made "
+                  "anew from the state of another one at entry {}",
+                  parts_.group.value(), missing_->after.id.index.value() + 1,
+                  missing_->end->index.value(), mark->id.index.value()));
+  work([state = *mark](storage::LogRepair& repair) { return repair.begin_anew(state); });
 }
 
 void LogRepairer::receive(net::PeerMessage message) {
@@ -163,6 +192,8 @@ void LogRepairer::receive(net::PeerMessage message) {
     on_request(*request);
   } else if (auto* const reply = std::get_if<net::RepairReply>(&message.body)) {
     on_reply(std::move(*reply));
+  } else if (const auto* const piece = std::get_if<net::RepairImage>(&message.body)) {
+    fetch_.receive(*piece);
   }
 }
 
@@ -210,6 +241,7 @@ void LogRepairer::send(net::RepairReply reply) {
 void LogRepairer::on_timer() {
   if (over_ || stopped_) return;
   parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
+  fetch_.tick();
   if (busy_ || !ticks_left_ || --*ticks_left_ > 0) return;
   if (!missing_) return begin();
   if (resting_) return ask();

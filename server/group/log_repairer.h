@@ -6,12 +6,16 @@
 //
 //     survey ─► advance ─► ask ─► reply ─► add ─┐          nothing missing ─► whole
 //                  ▲        ▲ nothing, or lost: the next   (the group is opened anew)
-//                  └────────┴───────────────────┘
+//                  ├────────┴───────────────────┘
+//                  └── the log anew, up to an image ◄── nobody has it: an image is asked for
+//                                                       (repair_image_fetch.h)
 //
 // Meanwhile the replica does not exist: it neither votes nor acknowledges nor campaigns. What is
 // sound of its log is given to others that ask. Where nothing says how far the log reached, a
-// leader's word is waited for (repair_answers.h). What nobody has keeps the group halted here, and
-// is told; it is asked for again for ever, for whoever has it may only be down.
+// leader's word is waited for (repair_answers.h). What nobody has any more, because it was cleaned
+// everywhere or never committed, is made up for by the state of a sound member and the log up to it.
+// Where there is none the group stays halted here, and that is told; it is asked for again for
+// ever, for whoever has it may only be down.
 //
 // Owned by the group host, on the group's lane; input and output on its pools, one piece at a time.
 
@@ -28,6 +32,9 @@
 #include "raft/error.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
+#include "server/group/repair_image_fetch.h"
+#include "storage/file.h"
+#include "storage/log_mark.h"
 #include "storage/log_repair.h"
 #include "storage/log_survey.h"
 
@@ -53,6 +60,8 @@ class LogRepairer {
     Ports& ports;
     // Looks at the log; on the background pool.
     std::function<Result<std::unique_ptr<storage::LogRepair>>()> begin;
+    // Opens the directory of the group's images; on the background pool.
+    std::function<Result<std::unique_ptr<storage::Directory>>()> images;
     std::int64_t tick_us = 50'000;
     std::size_t piece_bytes = net::kRepairPieceBytes;
     // Called once, on the lane, from a posted task. `mended`: something was.
@@ -79,7 +88,10 @@ class LogRepairer {
   void begin();
   // Runs `step` on the repair, then goes on until something is missing.
   void work(std::move_only_function<Result<void>(storage::LogRepair&)> step);
+  void run(Work work, std::function<void(const Result<void>&)> then);
   void worked(const Result<void>& outcome);
+  void rest();
+  void fetched(const std::optional<storage::LogMark>& mark);
   // The log ends where it stands.
   void end_here();
   void fail_with(const Error& error);
@@ -93,6 +105,7 @@ class LogRepairer {
   void finish();
 
   Parts parts_;
+  RepairImageFetch fetch_;
   std::shared_ptr<Bench> bench_ = std::make_shared<Bench>();
   std::shared_ptr<const storage::LogSurvey> survey_;
   // On the lane: what is asked for.

@@ -109,6 +109,12 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                                    std::move(callback));
                     },
                 .damaged = [this](const Error& error) { halt_unreadable(error); }}),
+      repair_images_({.group = group_,
+                      .incarnation = incarnation_,
+                      .ports = ports_,
+                      .directory = upkeep_.checkpoints().images(),
+                      .piece_bytes = parts.snapshot_piece_bytes,
+                      .need_image = [this] { upkeep_.make_image(); }}),
       scrubber_({.ports = ports_,
                  .log = *log_,
                  .pace = parts.scrub,
@@ -176,6 +182,9 @@ void Replica::receive(net::PeerMessage received) {
   if (quiet() || !damage_.empty() || received.incarnation != incarnation_) return;
   if (const auto* const request = std::get_if<net::RepairRequest>(&received.body)) {
     return answers_.on_request(*request);
+  }
+  if (const auto* const request = std::get_if<net::RepairImageRequest>(&received.body)) {
+    return repair_images_.on_request(*request);
   }
   if (!std::holds_alternative<raft::Message>(received.body)) {
     return receive_snapshot(std::move(received));

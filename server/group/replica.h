@@ -61,6 +61,7 @@
 #include "server/group/read_waiters.h"
 #include "server/group/recent_entries.h"
 #include "server/group/repair_answers.h"
+#include "server/group/repair_images.h"
 #include "server/group/snapshot_receiver.h"
 #include "server/group/snapshot_sender.h"
 #include "server/group/state_machine.h"
@@ -310,6 +311,7 @@ class Replica final : private LogWriter::Events {
   SnapshotSender sender_;
   SnapshotReceiver receiver_;
   RepairAnswers answers_;
+  RepairImages repair_images_;
   LogScrubber scrubber_;
   Waiters waiters_;
   ReadWaiters reads_;

@@ -195,6 +195,12 @@ void add_peers(const std::filesystem::path& root) {
                                     .after = after,
                                     .end = Index(9),
                                     .items = items});
+  add_peer_message(corpus, "image-request",
+                   net::RepairImageRequest{.number = 1, .least = Index(9), .image = last});
+  add_peer_message(
+      corpus, "image-piece",
+      net::RepairImage{
+          .number = 1, .image = last, .image_bytes = 90, .bytes = Payload{Buffer(30)}});
 }
 
 void add_batches(const std::filesystem::path& root) {

@@ -321,5 +321,36 @@ TEST(RaftCodecTest, WhatRepairsALogComesBackAndIsJudged) {
   EXPECT_EQ(snapshot_back(bad).error().code(), Errc::kCorrupt);
 }
 
+TEST(RaftCodecTest, AnImageForARepairComesBackAndIsJudged) {
+  const LogId image{.term = Term(3), .index = Index(40)};
+  const RepairImageRequest asked{
+      .number = 7, .least = Index(30), .image = image, .from_byte = 5000};
+  const auto request = snapshot_back(asked);
+  ASSERT_TRUE(request) << request.error().message();
+  EXPECT_EQ(request->number, 7U);
+  EXPECT_EQ(request->least, Index(30));
+  EXPECT_EQ(request->image, image);
+  EXPECT_EQ(request->from_byte, 5000U);
+  EXPECT_EQ(snapshot_back(RepairImageRequest{})->image, std::nullopt);
+
+  RepairImage piece{.number = 7,
+                    .image = image,
+                    .image_bytes = 6000,
+                    .from_byte = 5000,
+                    .bytes = Payload(std::vector<std::byte>(1000))};
+  const auto back = snapshot_back(piece);
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(back->number, 7U);
+  EXPECT_EQ(back->image, image);
+  EXPECT_EQ(back->image_bytes, 6000U);
+  EXPECT_EQ(back->from_byte, 5000U);
+  EXPECT_EQ(back->bytes.size(), 1000U);
+  // A piece that leads behind the end of its image.
+  piece.image_bytes = 5999;
+  EXPECT_EQ(snapshot_back(piece).error().code(), Errc::kProtocol);
+  piece.image_bytes = 4000;
+  EXPECT_EQ(snapshot_back(piece).error().code(), Errc::kProtocol);
+}
+
 }  // namespace
 }  // namespace lignum::net

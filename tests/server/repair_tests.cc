@@ -121,9 +121,8 @@ class RepairTest : public ::testing::Test {
     }
     FAIL() << "batch " << number << " is nowhere on node " << i;
   }
-  // Everything that was appended, read from node `i`.
-  void expect_all(std::size_t i) {
-    int next = 0;
+  // Everything that was appended from `next` on, read from node `i`.
+  void expect_all(std::size_t i, int next = 0) {
     while (next < appended) {
       auto request = read_request(stream, 0, static_cast<std::uint64_t>(next));
       request.mutable_read()->set_bytes_max(1 << 20);
@@ -314,6 +313,46 @@ TEST_F(RepairTest, ALeaderThatCannotConfirmItselfSaysNothingOfTheEnd) {
 }
 
 // Nobody else has it: it stays as it is, and says so.
+// What it lost was trimmed and cleaned by all the others while it was away: their state makes up
+// for it, and what they kept of the log.
+TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  const Index had = cluster.status_of(victim, kGroup).log_last;
+  cluster.kill(victim);
+  fill(60);
+  wire::Request trim;
+  trim.mutable_trim()->set_stream(stream);
+  trim.mutable_trim()->set_shard(0);
+  trim.mutable_trim()->set_before_offset(100);
+  const auto trimmed = cluster.call(*leader(), trim);
+  ASSERT_TRUE(trimmed && trimmed->response.has_trim());
+  ASSERT_TRUE(cluster.wait([&] {
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      if (cluster.up(i) && cluster.status_of(i, kGroup).log_first <= had.next()) return false;
+    }
+    return true;
+  }));
+  hurt(victim, 40);
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  EXPECT_EQ(cluster.node(victim).report.mending, 1U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_TRUE(reported(victim, "made anew from the state of another one"));
+  fill(5);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const auto answer = cluster.call(victim, read_request(stream, 0, 40));
+  ASSERT_TRUE(answer && answer->response.has_failure());
+  EXPECT_EQ(static_cast<Errc>(answer->response.failure().code()), Errc::kTrimmed);
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i, 100);
+  // And it stays so.
+  ASSERT_TRUE(cluster.stop(victim));
+  ASSERT_TRUE(cluster.start(victim));
+  EXPECT_EQ(cluster.node(victim).report.halted, 0U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  expect_all(victim, 100);
+}
+
 TEST_F(RepairTest, WhatNobodyHasKeepsTheGroupHalted) {
   fill(30);
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));

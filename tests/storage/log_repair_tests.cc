@@ -32,103 +32,15 @@
 #include "tests/storage/errc_of.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
+#include "tests/storage/repair_world.h"
 
 namespace lignum::storage {
 namespace {
 
 using jepsen::SimDisk;
 
-// The same log on as many disks as are asked for: several sealed segments, an active one, a marker.
-struct Log {
-  Log() {
-    LogWorld world(disk->root(), 5);
-    EXPECT_TRUE(world.create() && world.open());
-    for (int i = 0; i < 90; ++i) {
-      world.append(world.random().below(9000));
-      if (i % 3 == 0) EXPECT_TRUE(world.flush());
-    }
-    EXPECT_TRUE(world.flush());
-    EXPECT_TRUE(world.log().stage_marker());
-    EXPECT_TRUE(world.flush());
-    EXPECT_GE(world.log().usage().segments, 3U);
-    last = {.id = world.log().last(),
-            .chain = world.log().last_chain(),
-            .append_time = world.log().last_append_time()};
-    model = world.model;
-    disk = disk->clone();
-  }
-  std::unique_ptr<SimDisk> disk = std::make_unique<SimDisk>();
-  LogModel model;
-  LogMark last;
-};
-
-using Source = std::function<Result<std::vector<KeptItem>>(const MissingRange&)>;
-
-// A sound log as a source, in small pieces.
-class SoundSource {
- public:
-  explicit SoundSource(SimDisk& disk) : world_(disk.root(), 1) { EXPECT_TRUE(world_.open()); }
-  Result<std::vector<KeptItem>> operator()(const MissingRange& range) {
-    const Index to = range.end ? range.end->index : world_.log().last().index;
-    if (range.after.id.index >= to) return std::vector<KeptItem>{};
-    return world_.log().read_kept(range.after.id.index, to, piece)();
-  }
-  std::size_t piece = 6000;
-
- private:
-  LogWorld world_;
-};
-
-// Runs the repair to its end; a range without an end is filled with what the source has.
-Result<void> repair(SimDisk& disk, const LogEvidence& evidence, const Source& source) {
-  const auto root = disk.root();
-  TRY_ASSIGN(repair, LogRepair::begin(*root, log_options(), evidence));
-  while (true) {
-    TRY_ASSIGN(missing, repair->advance());
-    if (!missing) return {};
-    TRY_ASSIGN(items, source(*missing));
-    if (items.empty()) {
-      if (missing->end) return fail(Errc::kNotFound, "nobody has it");
-      repair->end_here();
-      continue;
-    }
-    TRY(repair->add(items));
-  }
-}
-
-std::string difference_of(SimDisk& disk, const Log& log, const LogEvidence& evidence = {}) {
-  LogWorld world(disk.root(), 1);
-  world.evidence = evidence;
-  if (auto opened = world.open(); !opened) return opened.error().describe();
-  if (world.log().last() != log.last.id || world.log().last_chain() != log.last.chain) {
-    return "it does not end as it did";
-  }
-  for (const SimDisk::FileInfo& file : disk.files()) {
-    if (file.path != "manifest" && !file.path.ends_with(".seg")) return "left: " + file.path;
-  }
-  return difference(world.log(), log.model);
-}
-
-bool is_whole(SimDisk& disk) {
-  const auto root = disk.root();
-  const auto survey = LogSurvey::make(*root, log_options(), {});
-  return survey && survey->sound();
-}
-
-std::vector<std::string> segments_of(const SimDisk& disk) {
-  std::vector<std::string> paths;
-  for (const SimDisk::FileInfo& file : disk.files()) {
-    if (file.path.ends_with(".seg")) paths.push_back(file.path);
-  }
-  return paths;
-}
-
-LogEvidence evidence_of(const Log& log) {
-  return {.index = log.last.id.index, .source = "the checkpoint", .mark = log.last};
-}
-
 TEST(LogRepair, AnyByteIsPutBack) {
-  const Log log;
+  const SampleLog log;
   SoundSource source(*log.disk);
   std::set<std::string> wrong;
   std::uint64_t repaired = 0;
@@ -152,7 +64,7 @@ TEST(LogRepair, AnyByteIsPutBack) {
 
 // Sectors that a write never reached, or that went elsewhere; files cut or gone.
 TEST(LogRepair, LargerDamageToo) {
-  const Log log;
+  const SampleLog log;
   SoundSource source(*log.disk);
   const std::vector<std::string> paths = segments_of(*log.disk);
   for (const std::string& path : paths) {
@@ -182,7 +94,7 @@ TEST(LogRepair, LargerDamageToo) {
 }
 
 TEST(LogRepair, ReplicasThatAreAllDamagedElsewhereHealOneAnother) {
-  const Log log;
+  const SampleLog log;
   const std::vector<std::string> paths = segments_of(*log.disk);
   std::vector<std::unique_ptr<SimDisk>> disks;
   // Each has lost the middle third of another segment, and a frame of the next.
@@ -220,7 +132,7 @@ TEST(LogRepair, ReplicasThatAreAllDamagedElsewhereHealOneAnother) {
 }
 
 TEST(LogRepair, APowerCutAtAnyCallLosesNothingThatWasSound) {
-  const Log log;
+  const SampleLog log;
   SoundSource source(*log.disk);
   const std::vector<std::string> paths = segments_of(*log.disk);
   auto damaged = log.disk->clone();
@@ -262,7 +174,7 @@ TEST(LogRepair, APowerCutAtAnyCallLosesNothingThatWasSound) {
 }
 
 TEST(LogRepair, ATornTailIsNoDamage) {
-  const Log log;
+  const SampleLog log;
   auto disk = log.disk->clone();
   LogWorld world(disk->root(), 1);
   ASSERT_TRUE(world.open());
@@ -281,7 +193,7 @@ TEST(LogRepair, ATornTailIsNoDamage) {
 
 // A log that went another way from somewhere on.
 TEST(LogRepair, EntriesOfAnotherHistoryAreRefused) {
-  const Log log;
+  const SampleLog log;
   auto hurt = log.disk->clone();
   const std::string path = segments_of(*hurt).front();
   hurt->flip(path, 40'000, 1);
@@ -307,7 +219,7 @@ TEST(LogRepair, EntriesOfAnotherHistoryAreRefused) {
 }
 
 TEST(LogRepair, AHoleIsTakenOverOnlyWhereTheStateHasWhatWasThere) {
-  const Log log;
+  const SampleLog log;
   const std::string path = segments_of(*log.disk).front();
   for (const bool covered : {false, true}) {
     auto hurt = log.disk->clone();
@@ -339,7 +251,7 @@ TEST(LogRepair, AHoleIsTakenOverOnlyWhereTheStateHasWhatWasThere) {
 // A hole that ends where the state does, in the middle of a segment: what comes behind it is
 // replayed, and so has to be readable.
 TEST(LogRepair, WhatTheStateDoesNotContainIsReadableBehindAHole) {
-  const Log log;
+  const SampleLog log;
   const std::string path = segments_of(*log.disk).front();
   auto hurt = log.disk->clone();
   hurt->flip(path, 40'000, 1);
@@ -372,7 +284,7 @@ TEST(LogRepair, WhatTheStateDoesNotContainIsReadableBehindAHole) {
 
 // Nothing says how far the log reached in a file that is gone.
 TEST(LogRepair, WithoutTheActiveSegmentTheEndIsAskedFor) {
-  const Log log;
+  const SampleLog log;
   auto hurt = log.disk->clone();
   hurt->erase(segments_of(*hurt).back());
   const auto root = hurt->root();
