@@ -178,6 +178,10 @@ RunPlan draw_plan(std::uint64_t seed) {
   Random sessions(seed, "sessions");
   if (sessions.chance(1, 4)) plan.node.producer_sessions_max = 1 + sessions.below(3);
   plan.rare = draw_rare_rates(random);
+  Random pace(seed, "pace");
+  if (pace.chance(1, 3)) {
+    plan.node.snapshot_bytes_per_second = (50 + pace.below(1'950)) << 10;
+  }
   Random damage(seed, "damage");
   if (plan.nodes >= 3 && damage.chance(1, 3)) {
     plan.faults.damage = draw_between(damage, 500 * kMillisecond, 8 * kSecond);

@@ -150,10 +150,12 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
     if (core.commit() < seen.commit) breach(node, group, "its commit index went back");
     if (applied < seen.applied) breach(node, group, "its applied index went back");
   }
-  if (core.last() < seen.promised && core.term() > seen.promised_in && core.leader()) {
-    // A later leader replaces what was never committed: at first perhaps by entries of an earlier
-    // term, one at a time.
-    seen.promised = core.last();
+  const auto kept = core.term_at(seen.promised.index);
+  const bool replaced = core.last() < seen.promised || (kept && *kept != seen.promised.term);
+  if (replaced && core.term() > seen.promised_in && core.leader()) {
+    // A later leader replaces what was never committed: perhaps by entries of an earlier term, one
+    // at a time; and a crash may come between the end of the old ones and the new ones.
+    seen.promised = {.term = core.term_at(applied).value_or(Term()), .index = applied};
     seen.promised_in = core.term();
   } else if (core.last() < seen.promised) {
     breach(node, group,

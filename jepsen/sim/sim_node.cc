@@ -141,6 +141,7 @@ server::GroupHostParts SimNode::parts(Life& life) {
           .raft = raft,
           .tick_us = plan_.tick_us,
           .snapshot_piece_bytes = plan_.snapshot_piece_bytes,
+          .snapshot_bytes_per_second = plan_.snapshot_bytes_per_second,
           .begin_repair = server::repair_segmented_log(plan_.segments),
           .scrub = plan_.scrub};
 }

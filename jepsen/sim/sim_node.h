@@ -36,6 +36,7 @@
 #include "server/group/log_scrubber.h"
 #include "server/group/ports.h"
 #include "server/group/segment_store.h"
+#include "server/group/transfer_pace.h"
 #include "server/shard/producer_table.h"
 #include "storage/file.h"
 #include "storage/memory_state_store.h"
@@ -56,6 +57,7 @@ struct NodePlan {
   raft::Options raft;
   std::int64_t tick_us = 50'000;
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  std::uint64_t snapshot_bytes_per_second = server::TransferPace::kBytesPerSecond;
   server::ScrubPace scrub;
   // Producers that a shard remembers.
   std::size_t producer_sessions_max = server::ProducerTable::kSessionsMax;

@@ -61,7 +61,8 @@ raft::HardState at_boot(const std::optional<raft::HardState>& stored, Term last)
 
 }  // namespace
 
-GroupHost::GroupHost(GroupHostParts parts) : parts_(std::move(parts)) {}
+GroupHost::GroupHost(GroupHostParts parts)
+    : parts_(std::move(parts)), pace_(parts_.snapshot_bytes_per_second) {}
 
 GroupHost::~GroupHost() = default;
 
@@ -243,6 +244,7 @@ ReplicaParts GroupHost::replica_parts(Prepared& prepared) {
           .raft = tuning,
           .tick_us = parts_.tick_us,
           .snapshot_piece_bytes = parts_.snapshot_piece_bytes,
+          .pace = pace_,
           .mended = prepared.mended,
           .scrub = parts_.scrub};
 }

@@ -33,6 +33,7 @@
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
+#include "server/group/transfer_pace.h"
 #include "server/router.h"
 #include "server/shard/producer_table.h"
 #include "storage/file.h"
@@ -85,6 +86,8 @@ struct GroupHostParts {
   std::int64_t tick_us = 50'000;
   // See ReplicaParts.
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  // Of all snapshots together that it sends; 0: no limit.
+  std::uint64_t snapshot_bytes_per_second = TransferPace::kBytesPerSecond;
   // None: a group whose log is damaged stays halted.
   BeginRepair begin_repair{};
   // How fast the logs of groups with other members are read through.
@@ -192,6 +195,7 @@ class GroupHost {
   bool stops(Mending& mending, GroupId group);
 
   GroupHostParts parts_;
+  TransferPace pace_;
   OpenDirectory directory_;
   std::unique_ptr<storage::Directory> groups_;
   std::unique_ptr<storage::Directory> images_;

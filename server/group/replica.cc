@@ -86,6 +86,7 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                .log = *log_,
                .checkpoints = upkeep_.checkpoints(),
                .piece_bytes = parts.snapshot_piece_bytes,
+               .pace = parts.pace,
                .need_image = [this] { upkeep_.make_image(); },
                .failed =
                    [this](const raft::SendSnapshot& request) {

@@ -65,6 +65,7 @@
 #include "server/group/snapshot_receiver.h"
 #include "server/group/snapshot_sender.h"
 #include "server/group/state_machine.h"
+#include "server/group/transfer_pace.h"
 #include "server/group/upkeep.h"
 #include "server/group/waiters.h"
 #include "storage/log.h"
@@ -105,6 +106,8 @@ struct ReplicaParts {
   std::int64_t tick_us = 50'000;
   // Of one piece of a snapshot; net::kSnapshotPieceBytes at most.
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  // The node's; outlives the replica.
+  TransferPace& pace;
   // The log was repaired: holes of another replica's may have been taken over, of records that this
   // one's state does not know to be trimmed yet.
   bool mended = false;

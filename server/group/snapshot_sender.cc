@@ -59,6 +59,7 @@ SnapshotSender::SnapshotSender(Parts parts)
       log_(parts.log),
       checkpoints_(parts.checkpoints),
       piece_bytes_(std::min(parts.piece_bytes, net::kSnapshotPieceBytes)),
+      pace_(parts.pace),
       need_image_(std::move(parts.need_image)),
       failed_(std::move(parts.failed)),
       alive_(std::make_shared<bool>(true)) {}
@@ -144,6 +145,9 @@ void SnapshotSender::tick(const raft::Core& core) {
     }
     if (!transfer.image) {
       if (!transfer.busy) open(transfer);
+    } else if (transfer.held) {
+      transfer.idle_ticks = 0;
+      if (!transfer.busy) answer(transfer, *std::exchange(transfer.held, std::nullopt));
     } else if (++transfer.idle_ticks > kIdleTicks) {
       failed.push_back(transfer.request);
       at = transfers_.erase(at);
@@ -166,7 +170,17 @@ void SnapshotSender::on_pull(net::SnapshotPull pull) {
   }
   transfer.idle_ticks = 0;
   transfer.pulled = true;
-  if (transfer.busy) return;
+  transfer.held.reset();
+  if (!transfer.busy) answer(transfer, std::move(pull));
+}
+
+void SnapshotSender::answer(Transfer& transfer, net::SnapshotPull pull) {
+  const bool piece = pull.want == net::SnapshotPull::Want::kLog ||
+                     pull.want == net::SnapshotPull::Want::kImage;
+  if (piece && !pace_.take(piece_bytes_, ports_.now().monotonic_us)) {
+    transfer.held = std::move(pull);
+    return;
+  }
   switch (pull.want) {
     case net::SnapshotPull::Want::kNothing:
       return;

@@ -6,7 +6,7 @@
 //
 //     want ── open the image ── offer ◄─┐ repeated until the first pull
 //                                  │    │
-//             pull ── read ── piece     │
+//             pull ── read ── piece     │     no faster than all of the node's (transfer_pace.h)
 //                                  ▼
 //             the core has left kSnapshot: sent. No pull for kIdleTicks: failed, asked for again.
 //
@@ -30,6 +30,7 @@
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
 #include "server/group/ports.h"
+#include "server/group/transfer_pace.h"
 #include "storage/image_transfer.h"
 #include "storage/log.h"
 
@@ -49,6 +50,7 @@ class SnapshotSender {
     storage::Log& log;
     const Checkpoints& checkpoints;
     std::size_t piece_bytes = net::kSnapshotPieceBytes;
+    TransferPace& pace;
     // There is no image to send, or none that the log reaches: one is needed.
     std::function<void()> need_image;
     // The transfer failed; the core asks again (Core::on_snapshot_sent).
@@ -82,12 +84,15 @@ class SnapshotSender {
     bool busy = false;
     std::shared_ptr<const storage::ImageSource> image;
     raft::Snapshot snapshot;
+    // The pace does not allow it yet: answered with a later tick.
+    std::optional<net::SnapshotPull> held;
   };
 
   void open(Transfer& transfer);
   void opened(Transfer& transfer, std::shared_ptr<const storage::ImageSource> image,
               const raft::Membership& membership);
   void offer(const Transfer& transfer, const raft::Core& core);
+  void answer(Transfer& transfer, net::SnapshotPull pull);
   void send_place(Transfer& transfer, net::SnapshotPull pull);
   void send_log(Transfer& transfer, const net::SnapshotPull& pull);
   void send_image(Transfer& transfer, const net::SnapshotPull& pull);
@@ -104,6 +109,7 @@ class SnapshotSender {
   storage::Log& log_;
   const Checkpoints& checkpoints_;
   const std::size_t piece_bytes_;
+  TransferPace& pace_;
   std::function<void()> need_image_;
   std::function<void(const raft::SendSnapshot&)> failed_;
   ReplicaId self_;

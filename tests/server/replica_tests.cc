@@ -125,7 +125,8 @@ class ReplicaTest : public ::testing::Test {
                        return {};
                      },
                      .checkpoints = std::move(checkpoints),
-                     .raft = {}},
+                     .raft = {},
+                     .pace = pace},
         restored->mark, machine, *ports, owner);
   }
   void serve() {
@@ -166,6 +167,7 @@ class ReplicaTest : public ::testing::Test {
   Counter machine;
   Owner owner;
   MemoryLog* log = nullptr;
+  TransferPace pace{0};
   std::unique_ptr<Replica> replica;
   std::map<LogId, Fate> fates;
   std::string remark;

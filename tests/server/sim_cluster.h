@@ -125,6 +125,8 @@ class SimCluster {
       }
     }
   }
+  // Monotonic, in microseconds.
+  [[nodiscard]] std::int64_t now() const { return now_; }
   // Moves time on, timer by timer.
   void advance(std::int64_t microseconds) {
     const std::int64_t end = now_ + microseconds;

@@ -25,6 +25,7 @@
 #include "raft/types.h"
 #include "server/group/group_host.h"
 #include "server/group/log_scrubber.h"
+#include "server/group/transfer_pace.h"
 #include "server/service/call.h"
 #include "server/service/dispatch.h"
 #include "storage/file.h"
@@ -50,6 +51,7 @@ struct Cell {
   LogFactory logs;
   std::uint32_t groups = 2;
   std::size_t snapshot_piece_bytes = net::kSnapshotPieceBytes;
+  std::uint64_t snapshot_bytes_per_second = TransferPace::kBytesPerSecond;
   std::size_t producer_sessions_max = ProducerTable::kSessionsMax;
   ScrubPace scrub;
   ReplicaId self{.node = NodeId(1), .incarnation = NodeIncarnation(5)};
@@ -92,6 +94,7 @@ class SimNode {
         .producer_sessions_max = cell.producer_sessions_max,
         .raft = {.seed = seed},
         .snapshot_piece_bytes = cell.snapshot_piece_bytes,
+        .snapshot_bytes_per_second = cell.snapshot_bytes_per_second,
         .begin_repair = cell.logs.repair,
         .scrub = cell.scrub});
   }

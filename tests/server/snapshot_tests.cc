@@ -40,9 +40,10 @@ constexpr std::size_t kSegment = std::size_t{64} << 10;
 
 class Trial {
  public:
-  Trial() {
+  explicit Trial(std::uint64_t bytes_per_second = 0) {
     for (std::size_t i = 0; i < cluster.size(); ++i) {
       cluster.cell(i).snapshot_piece_bytes = 20'000;
+      cluster.cell(i).snapshot_bytes_per_second = bytes_per_second;
     }
   }
 
@@ -188,6 +189,24 @@ TEST(SnapshotTest, PiecesMayBeLostDoubledAndLate) {
   ASSERT_TRUE(trial.cluster.wait([&] { return trial.sent() > 0; }));
   trial.cluster.set_weather({});
   ASSERT_NO_FATAL_FAILURE(trial.expect_equal());
+}
+
+// At 50 KB a second what takes a moment otherwise takes seconds; and a group of three is not held up.
+TEST(SnapshotTest, APaceIsKept) {
+  std::map<std::uint64_t, std::int64_t> took;
+  for (const std::uint64_t pace : {0U, 50'000U}) {
+    Trial trial(pace);
+    ASSERT_NO_FATAL_FAILURE(trial.prepare());
+    ASSERT_TRUE(trial.cluster.start(trial.away));
+    const std::int64_t before = trial.cluster.now();
+    ASSERT_TRUE(trial.cluster.wait([&] { return trial.append(0, 100).has_value(); }));
+    EXPECT_LT(trial.cluster.now() - before, 500'000);
+    ASSERT_TRUE(trial.cluster.wait([&] { return trial.sent() > 0; }));
+    took[pace] = trial.cluster.now() - before;
+    ASSERT_NO_FATAL_FAILURE(trial.expect_equal());
+  }
+  EXPECT_LT(took[0], 1'000'000);
+  EXPECT_GT(took[50'000], 2'000'000);
 }
 
 TEST(SnapshotTest, AnotherLeaderGoesOnWhereTheFirstOneDied) {
