@@ -116,8 +116,8 @@ class Log {
   virtual void on_preparation(std::function<void()> changed) = 0;
   // Stages the removal of every entry above `last_kept`, which is not below the commit index (nor
   // below first_index() - 1). Precondition: everything else is flushed and no job is out (CHECKed).
-  // Reads a frame; a disk that fails this stops the process.
-  virtual void truncate_after(Index last_kept) = 0;
+  // Reads the last frame that is kept: kCorrupt, kIo, kTooManyFiles, and then nothing has changed.
+  [[nodiscard]] virtual Result<void> truncate_after(Index last_kept) = 0;
 
   // Nothing when nothing is staged, or when it is better gathered while earlier jobs are out, of
   // which there are kFlushesOutMax at most. Jobs are run one after the other, in the order in which

@@ -9,6 +9,7 @@
 
 #include "raft/check.h"
 #include "raft/entry.h"
+#include "raft/error.h"
 #include "raft/mutant.h"
 #include "raft/types.h"
 #include "storage/file.h"
@@ -32,76 +33,86 @@ std::vector<IndexEntry>::const_iterator first_above(const SegmentIndex& index, I
 
 }  // namespace
 
-SegmentedLog::Cut SegmentedLog::cut_point(const Segment& segment, const SegmentIndex& index,
-                                          Index last_kept) {
+Result<SegmentedLog::Cut> SegmentedLog::cut_point(const Segment& segment, const SegmentIndex& index,
+                                                  Index last_kept) {
   const auto gone = first_above(index, last_kept);
   CHECK(gone != index.entries().begin() && gone != index.entries().end());
   const IndexEntry& kept = *std::prev(gone);
   CHECK(kept.index == last_kept);
   const Location place{.position = kept.position, .bytes = kept.bytes};
-  const auto entry = segment.read_sound({&place, 1}, 1);
-  if (!entry) stop_for_failed_disk(entry.error().describe());
-  const EntryHeader& header = entry->front().header;
-  return {
+  TRY_ASSIGN(entry, segment.read_sound({&place, 1}, 1));
+  const EntryHeader& header = entry.front().header;
+  return Cut{
       .mark = {.id = header.id(), .chain = chain_after(header), .append_time = header.append_time},
       .frames_end = gone->position};
 }
 
-SegmentRecord SegmentedLog::cut_sealed(SegmentPtr& segment, Index last_kept) {
-  const auto index = index_of(segment);
-  if (index == nullptr) stop_for_failed_disk(segment->path() + ": the footer cannot be read");
-  const Cut cut = cut_point(*segment, *index, last_kept);
+Result<SegmentedLog::Cut> SegmentedLog::sealed_cut_point(const SegmentPtr& segment,
+                                                         Index last_kept) const {
+  TRY_ASSIGN(index, footers_->get(*segment));
+  TRY_ASSIGN(cut, cut_point(*segment, *index, last_kept));
+  // Readers still hold the segment as it is.
+  TRY_ASSIGN(reader, directory_.open(segment_file_name(segment->id()), OpenMode::kRead));
+  cut.reader = std::move(reader);
+  cut.index = std::make_shared<SegmentIndex>(*index);
+  cut.index->truncate_after(last_kept);
+  return cut;
+}
+
+SegmentRecord SegmentedLog::cut_sealed(SegmentPtr& segment, Cut cut) {
   SegmentRecord record = segment->record();
   record.after = cut.mark;
   record.frames_end = cut.frames_end;
   record.cut = true;
-  // Readers still hold the segment as it was.
-  auto reader = directory_.open(segment_file_name(record.id), OpenMode::kRead);
-  if (!reader) stop_for_failed_disk(segment->path() + ": cannot be opened");
-  auto shorter = std::make_shared<Segment>(record, std::move(*reader), segment->path());
-  auto kept = std::make_shared<SegmentIndex>(*index);
-  kept->truncate_after(last_kept);
-  shorter->seal(record, std::move(kept));
+  auto shorter = std::make_shared<Segment>(record, std::move(cut.reader), segment->path());
+  shorter->seal(record, std::move(cut.index));
   staged_->sealed.push_back(shorter);
   segment = std::move(shorter);
   mark_ = cut.mark;
   return record;
 }
 
-SegmentRecord SegmentedLog::cut_active(Index last_kept) {
-  const Cut cut = cut_point(*segments_.back(), active_index_, last_kept);
-  active_index_.truncate_after(last_kept);
+SegmentRecord SegmentedLog::cut_active(const Cut& cut) {
+  active_index_.truncate_after(cut.mark.id.index);
   mark_ = cut.mark;
   return seal_active(cut.frames_end);
 }
 
-void SegmentedLog::truncate_after(Index last_kept) {
+Result<void> SegmentedLog::truncate_after(Index last_kept) {
   CHECK(last_kept <= mark_.id.index);
-  if (last_kept == mark_.id.index) return;
+  if (last_kept == mark_.id.index) return {};
   CHECK(flushes_out_ == 0 && staged_ == nullptr && !writer_->dirty());
   CHECK(last_kept.next() >= first_index());
-  staged_ = std::make_unique<Flush>(directory_, manifest_);
-  if (!mutant(Mutant::kCacheSurvivesTruncation)) cache_.clear();
-  durable_ = std::min(durable_, last_kept);
-  ++truncation_;
   // From here on nothing is kept.
   const auto gone = std::partition_point(segments_.begin(), segments_.end(),
                                          [last_kept](const SegmentPtr& segment) {
                                            return segment->record().before.id.index < last_kept;
                                          });
+  const bool in_active = gone == segments_.end();
+  const bool in_sealed = !in_active && (*gone)->record().before.id.index != last_kept;
+  Cut point;
+  if (in_active || in_sealed) {
+    TRY_ASSIGN(found, in_active ? cut_point(*segments_.back(), active_index_, last_kept)
+                                : sealed_cut_point(*std::prev(gone), last_kept));
+    point = std::move(found);
+  }
+  staged_ = std::make_unique<Flush>(directory_, manifest_);
+  if (!mutant(Mutant::kCacheSurvivesTruncation)) cache_.clear();
+  durable_ = std::min(durable_, last_kept);
+  ++truncation_;
   std::optional<SegmentRecord> cut;
   std::vector<SegmentId> dropped;
-  if (gone == segments_.end()) {
-    cut = cut_active(last_kept);
+  if (in_active) {
+    cut = cut_active(point);
   } else {
     const LogMark end = (*gone)->record().before;
     for (auto at = gone; at != segments_.end(); ++at) dropped.push_back((*at)->id());
     segments_.erase(gone, segments_.end());
     active_index_ = {};
-    if (end.id.index == last_kept) {
-      mark_ = end;
+    if (in_sealed) {
+      cut = cut_sealed(segments_.back(), std::move(point));
     } else {
-      cut = cut_sealed(segments_.back(), last_kept);
+      mark_ = end;
     }
   }
   begin_segment([cut, dropped, truncation = truncation_](Manifest& manifest) {
@@ -115,6 +126,7 @@ void SegmentedLog::truncate_after(Index last_kept) {
     }
   });
   for (const SegmentId id : dropped) staged_->remove(segment_file_name(id));
+  return {};
 }
 
 }  // namespace lignum::storage

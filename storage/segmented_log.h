@@ -144,7 +144,7 @@ class SegmentedLog final : public Log {
   [[nodiscard]] Index active_first_index() const {
     return segments_.back()->record().before.id.index.next();
   }
-  void truncate_after(Index last_kept) override;
+  [[nodiscard]] Result<void> truncate_after(Index last_kept) override;
   [[nodiscard]] std::unique_ptr<FlushJob> take_flush() override;
   void complete_flush(std::unique_ptr<FlushJob> job) override;
   bool stage_marker() override;
@@ -206,12 +206,17 @@ class SegmentedLog final : public Log {
   struct Cut {
     LogMark mark;
     std::uint64_t frames_end = 0;
+    // Of a sealed segment: its shorter self.
+    std::unique_ptr<File> reader{};
+    std::shared_ptr<SegmentIndex> index{};
   };
-  [[nodiscard]] static Cut cut_point(const Segment& segment, const SegmentIndex& index,
-                                     Index last_kept);
+  // Everything that may fail; nothing has changed.
+  [[nodiscard]] static Result<Cut> cut_point(const Segment& segment, const SegmentIndex& index,
+                                             Index last_kept);
+  [[nodiscard]] Result<Cut> sealed_cut_point(const SegmentPtr& segment, Index last_kept) const;
   // Each makes the segment the log's last and returns its record.
-  [[nodiscard]] SegmentRecord cut_sealed(SegmentPtr& segment, Index last_kept);
-  [[nodiscard]] SegmentRecord cut_active(Index last_kept);
+  [[nodiscard]] SegmentRecord cut_sealed(SegmentPtr& segment, Cut cut);
+  [[nodiscard]] SegmentRecord cut_active(const Cut& cut);
   [[nodiscard]] Envelope envelope(FrameKind kind) const;
   [[nodiscard]] KeptSource kept_source() const;
   using Starts = std::map<ShardKey, Offset>;

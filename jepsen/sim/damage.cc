@@ -140,7 +140,7 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
   }
   const Index proven_entries = imaged(node, target.group);
   const auto may_go = [&](const Frame& frame) {
-    return target.record.sealed || frame.begin < proven_bytes ||
+    return unproven_ || target.record.sealed || frame.begin < proven_bytes ||
            (frame.index && *frame.index <= proven_entries);
   };
   std::optional<Struck> struck;
@@ -157,6 +157,7 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
 bool Damage::allowed(SimNode& node, const Target& target) const {
   const auto entries = struck(node, target);
   if (!entries) return false;
+  if (beyond_) return true;
   std::size_t copies = 0;
   for (SimNode* other : nodes_) {
     if (other != &node && holds(*other, target.group, entries->first, entries->last)) ++copies;
@@ -165,6 +166,7 @@ bool Damage::allowed(SimNode& node, const Target& target) const {
 }
 
 std::string_view Damage::strike(SimNode& node, Random& random) {
+  if (beyond_ && random.chance(1, 5)) return strike_beside(node, random);
   for (int tries = 0; tries < kTries; ++tries) {
     const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
     auto target = draw_target(node, group, random);
@@ -176,6 +178,22 @@ std::string_view Damage::strike(SimNode& node, Random& random) {
     if (!done.empty()) return done;
   }
   return {};
+}
+
+// Both are kept twice; what is checked by neither copy is not looked at.
+std::string_view Damage::strike_beside(SimNode& node, Random& random) const {
+  std::vector<std::string> paths;
+  for (const SimDisk::FileInfo& file : node.disk().files()) {
+    const bool image = file.path.starts_with(storage::kImagesDirectoryName);
+    if (image || file.path.ends_with(storage::kManifestName)) paths.push_back(file.path);
+  }
+  if (paths.empty()) return {};
+  const std::string& path = paths[random.below(paths.size())];
+  const std::size_t bytes = node.disk().contents(path).size();
+  if (bytes == 0) return {};
+  node.disk().flip(path, random.below(bytes), static_cast<std::uint8_t>(1U << random.below(8)));
+  return path.ends_with(storage::kManifestName) ? "bit of a manifest rotten"
+                                                : "bit of an image rotten";
 }
 
 std::optional<Damage::Target> Damage::draw_target(SimNode& node, GroupId group,

@@ -10,6 +10,9 @@
 // flushed, for it looks like a torn write; and the active segment as a whole, whose end only a
 // majority without it could tell.
 //
+// Beyond that every copy may be struck, of manifests and images, too. Then groups halt, for good
+// where nobody has what is missing; what they still answer has to be true.
+//
 // Owned by a run's faults. Deterministic.
 
 #include <cstddef>
@@ -31,7 +34,9 @@ namespace lignum::jepsen {
 
 class Damage {
  public:
-  explicit Damage(std::vector<SimNode*> nodes) : nodes_(std::move(nodes)) {}
+  // `beyond`: wherever it falls; `unproven`: also the end of an active segment.
+  explicit Damage(std::vector<SimNode*> nodes, bool beyond = false, bool unproven = false)
+      : nodes_(std::move(nodes)), beyond_(beyond), unproven_(unproven) {}
 
   // Strikes the disk of `node` once, while it is up or down. Says how; empty: there was no place.
   std::string_view strike(SimNode& node, Random& random);
@@ -68,6 +73,7 @@ class Damage {
                                                     const storage::SegmentRecord& record);
   [[nodiscard]] std::optional<Target> draw_target(SimNode& node, GroupId group,
                                                   Random& random) const;
+  std::string_view strike_beside(SimNode& node, Random& random) const;
   std::string_view strike_segment(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_bit(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_blocks(SimNode& node, Target& target, Random& random) const;
@@ -81,6 +87,8 @@ class Damage {
   [[nodiscard]] static Index imaged(SimNode& node, GroupId group);
 
   const std::vector<SimNode*> nodes_;
+  const bool beyond_;
+  const bool unproven_;
 };
 
 }  // namespace lignum::jepsen

@@ -57,7 +57,7 @@ Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
       nodes_(std::move(nodes)),
       plan_(plan),
       churn_(world, nodes_),
-      damage_(nodes_),
+      damage_(nodes_, plan.beyond, plan.unproven),
       random_(world.stream("faults")),
       restarts_(world.stream("restarts")) {
   for (const Kind& kind : kinds()) schedules_.push_back(world.stream(kind.name));

@@ -60,6 +60,11 @@ struct FaultPlan {
   Moment disk_full = 0;
   // Bytes at rest, of which a majority of others have good copies (damage.h).
   Moment damage = 0;
+  // Of any number of copies: then groups may be lost, but never lie.
+  bool beyond = false;
+  // Also what looks like a torn write, which nothing can tell from one: what goes with it is lost in
+  // silence. For tests of the checks.
+  bool unproven = false;
   // Clocks.
   Moment clock_jump = 0;
   Moment clock_drift = 0;

@@ -12,13 +12,11 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "jepsen/check/history.h"
+#include "jepsen/sim/audit.h"
 #include "jepsen/sim/faults.h"
 #include "jepsen/sim/rare_paths.h"
-#include "jepsen/sim/replica_log.h"
 #include "jepsen/sim/run_plan.h"
 #include "jepsen/sim/safety_checks.h"
-#include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/trace.h"
@@ -27,7 +25,6 @@
 #include "net/moment.h"
 #include "net/peer_message.h"
 #include "raft/types.h"
-#include "server/group/data_group.h"
 #include "server/group/replica.h"
 
 namespace lignum::jepsen {
@@ -50,12 +47,9 @@ class Run final : public NodeWatcher {
     for (HostNumber number = 0; number < plan.nodes; ++number) {
       nodes_.push_back(std::make_unique<SimNode>(world_, network_, number, plan.node, *this));
     }
-    std::vector<SimNode*> all;
-    all.reserve(nodes_.size());
-    for (const auto& node : nodes_) all.push_back(node.get());
-    checks_.watch(all);
+    checks_.watch(all_nodes());
     if (plan.faults.damage > 0) checks_.expect_damage();
-    faults_ = std::make_unique<Faults>(world_, network_, std::move(all), plan.faults);
+    faults_ = std::make_unique<Faults>(world_, network_, all_nodes(), plan.faults);
   }
 
   RunReport execute() {
@@ -88,6 +82,7 @@ class Run final : public NodeWatcher {
   }
   void on_down(SimNode& node) override { faults_->restart_later(node); }
   void on_refused(SimNode& node, const std::string& why) override {
+    if (plan_.faults.beyond) return;
     world_.violate(Verdict::kSafety, fmt::format("node {} does not start: {}", node.number(), why));
   }
 
@@ -135,6 +130,10 @@ class Run final : public NodeWatcher {
     faults_->end(plan_.held_down);
     for (HostNumber from = 0; from < network_.hosts(); ++from) {
       for (HostNumber to = 0; to < network_.hosts(); ++to) network_.link(from, to).weather = {};
+    }
+    if (plan_.faults.beyond) {
+      faults_->release();
+      return play_rest();
     }
     bool probed = false;
     workload_->probe([&probed] { probed = true; });
@@ -223,52 +222,33 @@ class Run final : public NodeWatcher {
     return std::nullopt;
   }
 
+  // Whatever still serves goes on; what was lost beyond what is promised may stay halted.
+  void play_rest() {
+    const Moment until = world_.now() + plan_.calm_max;
+    (void)steps(until, [this, until] { return world_.now() >= until; });
+    if (world_.breach()) return;
+    if (!steps(world_.now() + kDrainMax, [this] { return workload_->idle(); })) {
+      return late("an append has neither an answer nor a deadline");
+    }
+    phase(4, "audit");
+    workload_->finish();
+    Audit(world_, *workload_, all_nodes()).judge_rest();
+  }
+
   void audit() {
     phase(4, "audit");
     workload_->finish();
-    struct Extents {
-      SimNode* node;
-      std::vector<ShardExtent> shards;
-    };
-    std::vector<Extents> all;
     for (const auto& node : nodes_) {
       if (node->state() != SimNode::State::kServing) return late("a node does not serve");
-      all.push_back({.node = node.get(), .shards = extents_of(*node)});
     }
-    for (const Extents& each : all) {
-      each.node->power_cut({.data = Survival::kNone, .names = Survival::kNone});
-      for (const ShardExtent& extent : each.shards) {
-        const auto values = read_replica_shard(each.node->disk(), plan_.node.segments, extent);
-        if (!values) {
-          return world_.violate(Verdict::kSafety, fmt::format("node {}: {}", each.node->number(),
-                                                              values.error().describe()));
-        }
-        workload_->history()
-            .shard(extent.shard)
-            .add_log({.replica = each.node->number(), .start = extent.start}, *values);
-      }
-    }
-    checks_.judge(workload_->history());
+    Audit(world_, *workload_, all_nodes()).judge_all();
   }
 
-  std::vector<ShardExtent> extents_of(SimNode& node) const {
-    std::vector<ShardExtent> extents;
-    for (const auto& [group, seat] : node.host()->router().seats()) {
-      const server::DataGroup* const data = seat.group;
-      if (data == nullptr) continue;
-      for (const WorkloadStream& stream : workload_->streams()) {
-        for (std::uint32_t shard = 0; shard < stream.shards; ++shard) {
-          const ShardKey key{.stream = stream.id, .shard = ShardNumber(shard)};
-          const auto status = data->shard_status(key);
-          if (!status) continue;
-          extents.push_back({.group = group,
-                             .shard = key,
-                             .start = status->bounds.start,
-                             .next = status->bounds.next});
-        }
-      }
-    }
-    return extents;
+  [[nodiscard]] std::vector<SimNode*> all_nodes() const {
+    std::vector<SimNode*> all;
+    all.reserve(nodes_.size());
+    for (const auto& node : nodes_) all.push_back(node.get());
+    return all;
   }
 
   const RunPlan& plan_;

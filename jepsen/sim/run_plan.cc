@@ -189,6 +189,14 @@ RunPlan draw_plan(std::uint64_t seed) {
                        .piece_every_us = 200 * kMillisecond,
                        .pass_every_us = 2 * kSecond};
   }
+  Random beyond(seed, "beyond");
+  if (plan.faults.damage == 0 && beyond.chance(1, 8)) {
+    plan.faults.beyond = true;
+    plan.faults.damage = draw_between(beyond, 200 * kMillisecond, 5 * kSecond);
+    plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
+                       .piece_every_us = 200 * kMillisecond,
+                       .pass_every_us = 2 * kSecond};
+  }
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
   if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;

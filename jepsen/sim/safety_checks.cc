@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -331,11 +332,20 @@ void SafetyChecks::probe_commit(SimNode& node, const server::Replica& replica) {
   const auto holds = [&](const ReplicaId& voter) { return holders.contains(voter); };
   // It was committed under the members of then, or under later ones.
   if (!by_quorum(replica.core().membership_at(applied.index), holds) &&
-      !by_quorum(replica.core().membership(), holds)) {
+      !by_quorum(replica.core().membership(), holds) && !left_joint(group, applied, holds)) {
     breach(node, group,
            fmt::format("{} is committed, and on the disks of {} of {} nodes", show(applied),
                        holders.size(), nodes_.size()));
   }
+}
+
+bool SafetyChecks::left_joint(GroupId group, LogId applied,
+                              const std::function<bool(const ReplicaId&)>& holds) {
+  return std::ranges::any_of(nodes_, [&](SimNode* each) {
+    const server::Replica* const replica = find_replica(*each, group);
+    return replica != nullptr && replica->core().term_at(applied.index) == applied.term &&
+           by_quorum(replica->core().membership(), holds);
+  });
 }
 
 void SafetyChecks::on_send(SimNode& node, const net::PeerMessage& message) {
@@ -408,13 +418,6 @@ void SafetyChecks::check_ack_of_leader(SimNode& node, GroupId group, Term term, 
   if (leader.term_at(promised.index) != promised.term) {
     breach(node, group,
            fmt::format("acknowledged {}, which is not in the log of its leader", show(promised)));
-  }
-}
-
-void SafetyChecks::judge(const History& history) {
-  const CheckReport report = check_history(history);
-  for (const Violation& violation : report.violations.kept()) {
-    world_.violate(Verdict::kSafety, violation.describe());
   }
 }
 

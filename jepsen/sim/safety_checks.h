@@ -27,6 +27,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -60,7 +61,6 @@ class SafetyChecks {
   // A message leaves the node.
   void on_send(SimNode& node, const net::PeerMessage& message);
   // At the end of a run: all that clients and replicas saw.
-  void judge(const History& history);
 
   struct Counts {
     std::uint64_t disk_probes = 0;
@@ -119,6 +119,9 @@ class SafetyChecks {
   void look_at_new_leader(SimNode& node, const server::Replica& replica);
   void look_at_log(SimNode& node, const server::Replica& replica, const Seen& seen);
   void take_committed(SimNode& node, const server::Replica& replica, Index from, Index to);
+  // A leader may have left the joint members that are still the newest in the log of a follower.
+  [[nodiscard]] bool left_joint(GroupId group, LogId applied,
+                                const std::function<bool(const ReplicaId&)>& holds);
   void probe_commit(SimNode& node, const server::Replica& replica);
   void look_at_old_leader(SimNode& node, const server::Replica& replica, const Seen& seen);
   void check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised);

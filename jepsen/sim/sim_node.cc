@@ -174,7 +174,6 @@ void SimNode::boot() {
   });
   if (opened->halted > opened->mending) {
     watcher_.on_refused(*this, fmt::format("{} groups are halted", opened->halted));
-    return;
   }
   life.services.emplace(
       server::ServiceContext{.router = life.host->router(),

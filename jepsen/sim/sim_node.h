@@ -77,7 +77,7 @@ class NodeWatcher {
   virtual void on_send(SimNode& node, const net::PeerMessage& message) = 0;
   // It went down by itself: its disk died or failed. (Not told of what the caller did.)
   virtual void on_down(SimNode& node) = 0;
-  // It did not want to start; it is down.
+  // It did not want to start, and is down; or not all of its groups did, and will not.
   virtual void on_refused(SimNode& node, const std::string& why) = 0;
 };
 

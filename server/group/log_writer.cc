@@ -62,7 +62,8 @@ void LogWriter::put(Held held) {
   raft::PersistOp& operation = held.operation;
   if (operation.restore) return put_restore(std::move(held));
   if (operation.truncate_after) {
-    log_.truncate_after(*operation.truncate_after);
+    const auto truncated = log_.truncate_after(*operation.truncate_after);
+    if (!truncated) return cannot_truncate(truncated.error());
     events_.on_truncated(*operation.truncate_after);
   }
   for (Entry& entry : operation.append) {
@@ -70,6 +71,14 @@ void LogWriter::put(Held held) {
   }
   operation.append.clear();
   staged_.push_back(std::move(operation));
+}
+
+// Damage is repaired from the others; a disk that does not answer is not gone on with.
+void LogWriter::cannot_truncate(const Error& error) {
+  broken_ = true;
+  if (error.code() == Errc::kCorrupt) return events_.on_unreadable(error);
+  ports_.disk_failed(fmt::format("group {}: {}", group_.value(), error.describe()));
+  events_.on_disk_failed();
 }
 
 void LogWriter::put_restore(Held held) {

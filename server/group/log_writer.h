@@ -62,6 +62,8 @@ class LogWriter {
     virtual void on_flushed() = 0;
     // The log and what is to be appended to it contradict each other: nothing more is staged.
     virtual void on_divergence(std::string what) = 0;
+    // The log cannot be read where it is to be truncated: nothing more is staged.
+    virtual void on_unreadable(const Error& error) = 0;
     // A write or sync of live data failed (after Ports::disk_failed).
     virtual void on_disk_failed() = 0;
     // on_timer() has something to do then.
@@ -112,6 +114,7 @@ class LogWriter {
   };
 
   // False: it has to wait for what is before it.
+  void cannot_truncate(const Error& error);
   [[nodiscard]] bool may_put(const raft::PersistOp& operation) const;
   void put(Held held);
   void put_restore(Held held);

@@ -419,6 +419,8 @@ void Replica::on_flushed() {
   pump();
 }
 
+void Replica::on_unreadable(const Error& error) { halt_unreadable(error); }
+
 void Replica::on_divergence(std::string what) { halt(std::move(what)); }
 
 void Replica::on_disk_failed() { halt("a write or sync of live data failed"); }

@@ -253,6 +253,7 @@ class Replica final : private LogWriter::Events {
   [[nodiscard]] LogWriter::Restore begin_restore() override;
   void on_restored() override;
   void on_divergence(std::string what) override;
+  void on_unreadable(const Error& error) override;
   void on_disk_failed() override;
 
   Result<LogId> admit(Entry entry, TimeUs stamp);

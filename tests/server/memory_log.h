@@ -66,7 +66,10 @@ class MemoryLog final : public storage::Log {
   [[nodiscard]] const std::optional<Error>& prepare_error() const override { return none_; }
   void retry_preparation() override {}
   void on_preparation(std::function<void()> /*changed*/) override {}
-  void truncate_after(Index last_kept) override { entries_.resize(last_kept.value()); }
+  [[nodiscard]] Result<void> truncate_after(Index last_kept) override {
+    entries_.resize(last_kept.value());
+    return {};
+  }
 
   [[nodiscard]] std::unique_ptr<storage::FlushJob> take_flush() override {
     if (out_ || (entries_.size() == disk_->entries.size() && !marker_staged_)) return nullptr;

@@ -134,6 +134,30 @@ TEST_F(LogReadDamage, TheEndOfASegmentIsGone) {
   expect_all_but(batches.size() - 2, batches.size() - 1, Errc::kCorrupt, "the file ends here");
 }
 
+// In a sealed segment and in the active one.
+TEST_F(LogReadDamage, ATruncationThatCannotReadChangesNothing) {
+  for (const std::size_t kept : {batches.size() - 2, std::size_t{3}}) {
+    SCOPED_TRACE(kept);
+    const LogId end = world.log().last();
+    const Index last = batches.at(kept).header.index;
+    const Place place = find(kept);
+    disk.flip(place.file, place.byte + 100, 4);
+    EXPECT_EQ(errc_of(world.log().truncate_after(last)), Errc::kCorrupt);
+    disk.flip(place.file, place.byte + 100, 4);
+    disk.fail({.op = DiskOp::kRead, .nth = 1, .error = Errc::kIo});
+    EXPECT_EQ(errc_of(world.log().truncate_after(last)), Errc::kIo);
+    EXPECT_EQ(world.log().last(), end);
+    EXPECT_EQ(read(base(0)).entries->size(), batches.size());
+    ASSERT_TRUE(world.log().truncate_after(last));
+    ASSERT_TRUE(world.flush());
+    batches.resize(kept + 1);
+    EXPECT_EQ(world.log().last().index, last);
+    ASSERT_TRUE(world.open());
+    EXPECT_EQ(world.log().last().index, last);
+    EXPECT_EQ(read(base(0)).entries->size(), batches.size());
+  }
+}
+
 // Sectors that the disk cannot read any more.
 TEST_F(LogReadDamage, ReadErrorsAreNamedToo) {
   const Place place = find(0);

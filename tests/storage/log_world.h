@@ -211,7 +211,7 @@ class LogWorld {
       at = model.entries.erase(at);
     }
     ++term_;
-    log_->truncate_after(kept);
+    TRY(log_->truncate_after(kept));
     return {};
   }
 

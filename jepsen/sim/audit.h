@@ -1,0 +1,54 @@
+#pragma once
+
+// The end of a run: what clients and replicas saw is compared with the logs on the disks, each read
+// from its replica apart.
+//
+// Within what is promised every node serves every group, and all of the history has to be right.
+// Where disks were damaged beyond it, groups may have halted for good. Their shards are judged by
+// what was seen of them (agreement_check.h); those of groups that still lead, in full.
+//
+// Cuts the power of every node. Deterministic.
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "jepsen/check/history.h"
+#include "jepsen/sim/replica_log.h"
+#include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/workload.h"
+#include "jepsen/sim/world.h"
+#include "raft/types.h"
+
+namespace lignum::jepsen {
+
+class Audit {
+ public:
+  // All outlive it.
+  Audit(World& world, Workload& workload, std::vector<SimNode*> nodes)
+      : world_(world), workload_(workload), nodes_(std::move(nodes)) {}
+
+  // Every node serves.
+  void judge_all();
+  // Whatever is left; counts the shards that nobody leads any more.
+  void judge_rest();
+
+ private:
+  // Part of a shard as one replica has it.
+  struct Copy {
+    SimNode* node;
+    ShardExtent extent;
+  };
+  // Of every group that a node has not halted.
+  [[nodiscard]] std::vector<Copy> copies() const;
+  // Of each group that takes appends: what its leader has applied.
+  [[nodiscard]] std::map<GroupId, Index> living() const;
+  [[nodiscard]] static Index applied(SimNode& node, GroupId group);
+  void cut_power();
+
+  World& world_;
+  Workload& workload_;
+  const std::vector<SimNode*> nodes_;
+};
+
+}  // namespace lignum::jepsen
