@@ -152,6 +152,15 @@ void User::take_gap(Following& following, const Gap& gap) {
   for (const WorkloadStream& stream : workload_.streams_) {
     if (stream.name != gap.stream) continue;
     const ShardKey key{.stream = stream.id, .shard = gap.shard};
+    if (gap.reason != Errc::kTrimmed) {
+      // What cannot be read there is passed over by this tail's own will.
+      following.next[key] = gap.to;
+      workload_.history_.shard(key).add(Tail{.client = following.number,
+                                             .event = TailEvent::kStart,
+                                             .from = gap.to,
+                                             .at = world_.now()});
+      continue;
+    }
     if (following.next.try_emplace(key, gap.to).second) {
       workload_.history_.shard(key).add(Tail{.client = following.number,
                                              .event = TailEvent::kStart,
