@@ -48,9 +48,7 @@ class LogStage {
   // The end of what was added.
   [[nodiscard]] const LogMark& mark() const { return mark_; }
   // The next add() begins a segment, and needs a number for it.
-  [[nodiscard]] bool needs_segment() const {
-    return !number_ && (!file_ || full());
-  }
+  [[nodiscard]] bool needs_segment() const { return !number_ && (!file_ || full()); }
   // The segment that is being written has a hole.
   [[nodiscard]] bool holed() const { return file_ && record_.holes; }
   // The segment that is being written takes no more items.

@@ -1,5 +1,6 @@
 #include "jepsen/check/agreement_check.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>

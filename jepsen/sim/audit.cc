@@ -1,5 +1,7 @@
 #include "jepsen/sim/audit.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <vector>
@@ -39,6 +41,16 @@ const server::Replica* replica_of(SimNode& node, GroupId group) {
 
 }  // namespace
 
+std::vector<ShardKey> Audit::shards() const {
+  std::vector<ShardKey> shards;
+  for (const WorkloadStream& stream : workload_.streams()) {
+    for (std::uint32_t shard = 0; shard < stream.shards; ++shard) {
+      shards.push_back({.stream = stream.id, .shard = ShardNumber(shard)});
+    }
+  }
+  return shards;
+}
+
 std::vector<Audit::Copy> Audit::copies() const {
   std::vector<Copy> copies;
   for (SimNode* node : nodes_) {
@@ -46,17 +58,14 @@ std::vector<Audit::Copy> Audit::copies() const {
     for (const auto& [group, seat] : node->host()->router().seats()) {
       const server::DataGroup* const data = seat.group;
       if (data == nullptr || replica_of(*node, group) == nullptr) continue;
-      for (const WorkloadStream& stream : workload_.streams()) {
-        for (std::uint32_t shard = 0; shard < stream.shards; ++shard) {
-          const ShardKey key{.stream = stream.id, .shard = ShardNumber(shard)};
-          const auto status = data->shard_status(key);
-          if (!status) continue;
-          copies.push_back({.node = node,
-                            .extent = {.group = group,
-                                       .shard = key,
-                                       .start = status->bounds.start,
-                                       .next = status->bounds.next}});
-        }
+      for (const ShardKey& key : shards()) {
+        const auto status = data->shard_status(key);
+        if (!status) continue;
+        copies.push_back({.node = node,
+                          .extent = {.group = group,
+                                     .shard = key,
+                                     .start = status->bounds.start,
+                                     .next = status->bounds.next}});
       }
     }
   }
@@ -95,8 +104,8 @@ void Audit::judge_all() {
   for (const auto& [node, extent] : all) {
     const auto values = read_replica_shard(node->disk(), node->plan().segments, extent);
     if (!values) {
-      return world_.violate(Verdict::kSafety, fmt::format("node {}: {}", node->number(),
-                                                          values.error().describe()));
+      return world_.violate(Verdict::kSafety,
+                            fmt::format("node {}: {}", node->number(), values.error().describe()));
     }
     workload_.history()
         .shard(extent.shard)

@@ -39,6 +39,7 @@ class Audit {
     SimNode* node;
     ShardExtent extent;
   };
+  [[nodiscard]] std::vector<ShardKey> shards() const;
   // Of every group that a node has not halted.
   [[nodiscard]] std::vector<Copy> copies() const;
   // Of each group that takes appends: what its leader has applied.

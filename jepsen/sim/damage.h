@@ -5,10 +5,10 @@
 //
 // An atlas is not kept but read: before a place is struck every other node's disk is looked at, and
 // it is struck only where a majority of them hold the same entries sound. So no entry is ever lost
-// that was committed, wherever all the strikes fall, and any loss is a bug. Two more kinds of damage
-// are left out (docs/log_format.md): the end of an active segment that nothing proves to have been
-// flushed, for it looks like a torn write; and the active segment as a whole, whose end only a
-// majority without it could tell.
+// that was committed, wherever all the strikes fall, and any loss is a bug. Two more kinds of
+// damage are left out (docs/log_format.md): the end of an active segment that nothing proves to
+// have been flushed, for it looks like a torn write; and the active segment as a whole, whose end
+// only a majority without it could tell.
 //
 // Beyond that every copy may be struck, of manifests and images, too. Then groups halt, for good
 // where nobody has what is missing; what they still answer has to be true.

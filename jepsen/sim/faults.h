@@ -62,8 +62,8 @@ struct FaultPlan {
   Moment damage = 0;
   // Of any number of copies: then groups may be lost, but never lie.
   bool beyond = false;
-  // Also what looks like a torn write, which nothing can tell from one: what goes with it is lost in
-  // silence. For tests of the checks.
+  // Also what looks like a torn write, which nothing can tell from one: what goes with it is lost
+  // in silence. For tests of the checks.
   bool unproven = false;
   // Clocks.
   Moment clock_jump = 0;

@@ -12,9 +12,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "jepsen/check/history.h"
-#include "jepsen/check/log_check.h"
-#include "jepsen/check/violation.h"
 #include "jepsen/sim/replica_log.h"
 #include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_node.h"

@@ -54,28 +54,25 @@ void GroupHost::mend(GroupId group) {
   mending.wanted = false;
   mending.under_way = true;
   Ports& ports = *ports_.at(group);
-  mending.repairer = std::make_unique<LogRepairer>(
-      LogRepairer::Parts{.group = group,
-                         .incarnation = group_incarnation(directory_.identity.cluster, group),
-                         .self = self(),
-                         .peers = directory_.identity.members,
-                         .ports = ports,
-                         .begin = [this, group] { return begin_repair(group); },
-                         .images =
-                             [this, group] {
-                               return images_->open_directory(group_directory_name(group));
-                             },
-                         .tick_us = parts_.tick_us,
-                         .piece_bytes = parts_.snapshot_piece_bytes,
-                         .whole =
-                             [this, group, &ports](bool mended) {
-                               // Not from inside of the repairer, which goes.
-                               ports.post([this, group, mended] {
-                                 Mending& mine = mendings_.at(group);
-                                 mine.repairer.reset();
-                                 if (!stops(mine, group)) reopen(group, mended);
-                               });
-                             }});
+  mending.repairer = std::make_unique<LogRepairer>(LogRepairer::Parts{
+      .group = group,
+      .incarnation = group_incarnation(directory_.identity.cluster, group),
+      .self = self(),
+      .peers = directory_.identity.members,
+      .ports = ports,
+      .begin = [this, group] { return begin_repair(group); },
+      .images = [this, group] { return images_->open_directory(group_directory_name(group)); },
+      .tick_us = parts_.tick_us,
+      .piece_bytes = parts_.snapshot_piece_bytes,
+      .whole =
+          [this, group, &ports](bool mended) {
+            // Not from inside of the repairer, which goes.
+            ports.post([this, group, mended] {
+              Mending& mine = mendings_.at(group);
+              mine.repairer.reset();
+              if (!stops(mine, group)) reopen(group, mended);
+            });
+          }});
   mending.repairer->start();
 }
 

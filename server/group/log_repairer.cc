@@ -32,9 +32,10 @@ LogRepairer::LogRepairer(Parts parts)
               .self = parts_.self,
               .ports = parts_.ports,
               .directory = parts_.images,
-              .run = [this](Work work, std::function<void(const Result<void>&)> then) {
-                run(std::move(work), std::move(then));
-              },
+              .run =
+                  [this](Work work, std::function<void(const Result<void>&)> then) {
+                    run(std::move(work), std::move(then));
+                  },
               .done = [this](const std::optional<storage::LogMark>& mark) { fetched(mark); }}),
       alive_(std::make_shared<bool>(true)) {
   std::erase(parts_.peers, parts_.self);
@@ -56,14 +57,13 @@ void LogRepairer::start() {
 void LogRepairer::run(Work work, std::function<void(const Result<void>&)> then) {
   busy_ = true;
   ticks_left_.reset();
-  parts_.ports.run(
-      Pool::kBackground, std::move(work),
-      [this, alive = alive_, then = std::move(then)](const Result<void>& outcome) {
-        if (!*alive) return;
-        busy_ = false;
-        if (stopped_) return parts_.ports.post(std::exchange(stopped_, nullptr));
-        if (!over_) then(outcome);
-      });
+  parts_.ports.run(Pool::kBackground, std::move(work),
+                   [this, alive = alive_, then = std::move(then)](const Result<void>& outcome) {
+                     if (!*alive) return;
+                     busy_ = false;
+                     if (stopped_) return parts_.ports.post(std::exchange(stopped_, nullptr));
+                     if (!over_) then(outcome);
+                   });
 }
 
 void LogRepairer::begin() {

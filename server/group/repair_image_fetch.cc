@@ -78,21 +78,21 @@ void RepairImageFetch::receive(const net::RepairImage& piece) {
 
 void RepairImageFetch::add(const net::RepairImage& piece) {
   ticks_left_.reset();
-  parts_.run([this, staged = staged_,
-              piece] { return add_on_pool(parts_, least_, *staged, piece); },
-             [this, staged = staged_, size = piece.bytes.size()](const Result<void>& outcome) {
-               if (!outcome && outcome.error().code() != Errc::kOverloaded) {
-                 parts_.ports.report(
-                     Severity::kWarn,
-                     fmt::format("group {}: the state of another member could not be taken: {}",
-                                 parts_.group.value(), outcome.error().describe()));
-                 return ask_next();
-               }
-               tries_ = 0;
-               if (outcome) bytes_ += size;
-               if (staged->mark) return end(staged->mark);
-               ask();
-             });
+  parts_.run(
+      [this, staged = staged_, piece] { return add_on_pool(parts_, least_, *staged, piece); },
+      [this, staged = staged_, size = piece.bytes.size()](const Result<void>& outcome) {
+        if (!outcome && outcome.error().code() != Errc::kOverloaded) {
+          parts_.ports.report(
+              Severity::kWarn,
+              fmt::format("group {}: the state of another member could not be taken: {}",
+                          parts_.group.value(), outcome.error().describe()));
+          return ask_next();
+        }
+        tries_ = 0;
+        if (outcome) bytes_ += size;
+        if (staged->mark) return end(staged->mark);
+        ask();
+      });
 }
 
 Result<void> RepairImageFetch::add_on_pool(const Parts& parts, Index least, Staged& staged,
@@ -114,8 +114,8 @@ Result<void> RepairImageFetch::add_on_pool(const Parts& parts, Index least, Stag
       info.applied != piece.image || info.applied.index < least) {
     return fail(Errc::kCorrupt, "it is not the image that was asked for");
   }
-  staged.mark = storage::LogMark{
-      .id = info.applied, .chain = info.chain, .append_time = info.append_time};
+  staged.mark =
+      storage::LogMark{.id = info.applied, .chain = info.chain, .append_time = info.append_time};
   return {};
 }
 

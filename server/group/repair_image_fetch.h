@@ -9,7 +9,8 @@
 //                 └── none, or lost: the next member
 //
 // What arrives is the group's image.part: it becomes an image when the log has reached its entry
-// (storage/image_transfer.h), and is debris until then. Owned by a LogRepairer, on the group's lane.
+// (storage/image_transfer.h), and is debris until then. Owned by a LogRepairer, on the group's
+// lane.
 
 #include <cstdint>
 #include <functional>

@@ -24,10 +24,9 @@ Result<void> RepairImages::read(const Parts& parts, const net::RepairImageReques
   out.source = held;
   const bool begun = held && request.image == held->info().applied;
   if (!begun) {
-    TRY_ASSIGN(source,
-               storage::ImageSource::open_newest(
-                   parts.directory, parts.incarnation, [] {},
-                   [](std::string_view, std::string_view) { return Result<void>(); }));
+    TRY_ASSIGN(source, storage::ImageSource::open_newest(
+                           parts.directory, parts.incarnation, [] {},
+                           [](std::string_view, std::string_view) { return Result<void>(); }));
     out.source = std::move(source);
   }
   if (!out.source || out.source->info().applied.index < request.least) {

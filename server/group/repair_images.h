@@ -1,7 +1,8 @@
 #pragma once
 
-// What a sound replica gives to a damaged one whose lost entries were cleaned everywhere: its newest
-// image, piece by piece (net/repair_messages.h, docs/design/0007-repair-of-damaged-ranges.md).
+// What a sound replica gives to a damaged one whose lost entries were cleaned everywhere: its
+// newest image, piece by piece (net/repair_messages.h,
+// docs/design/0007-repair-of-damaged-ranges.md).
 //
 // One piece is read at a time, for whoever asks; the image stays open, and so there, until its last
 // piece was read or another one is asked for. Part of a replica; its lane only.

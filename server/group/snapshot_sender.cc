@@ -129,6 +129,23 @@ void SnapshotSender::offer(const Transfer& transfer, const raft::Core& core) {
       .image_bytes = transfer.image->bytes()});
 }
 
+bool SnapshotSender::go_on(Transfer& transfer, const raft::Core& core) {
+  if (!transfer.image) {
+    if (!transfer.busy) open(transfer);
+  } else if (transfer.held) {
+    transfer.idle_ticks = 0;
+    if (transfer.busy) return true;
+    net::SnapshotPull pull = *std::move(transfer.held);
+    transfer.held.reset();
+    answer(transfer, std::move(pull));
+  } else if (++transfer.idle_ticks > kIdleTicks) {
+    return false;
+  } else if (!transfer.pulled && transfer.idle_ticks % kOfferTicks == 1) {
+    offer(transfer, core);
+  }
+  return true;
+}
+
 void SnapshotSender::tick(const raft::Core& core) {
   self_ = core.self();
   const std::vector<raft::PeerStatus> peers = core.peers();
@@ -143,19 +160,12 @@ void SnapshotSender::tick(const raft::Core& core) {
       at = transfers_.erase(at);
       continue;
     }
-    if (!transfer.image) {
-      if (!transfer.busy) open(transfer);
-    } else if (transfer.held) {
-      transfer.idle_ticks = 0;
-      if (!transfer.busy) answer(transfer, *std::exchange(transfer.held, std::nullopt));
-    } else if (++transfer.idle_ticks > kIdleTicks) {
+    if (go_on(transfer, core)) {
+      ++at;
+    } else {
       failed.push_back(transfer.request);
       at = transfers_.erase(at);
-      continue;
-    } else if (!transfer.pulled && transfer.idle_ticks % kOfferTicks == 1) {
-      offer(transfer, core);
     }
-    ++at;
   }
   for (const raft::SendSnapshot& each : failed) failed_(each);
 }
@@ -175,8 +185,8 @@ void SnapshotSender::on_pull(net::SnapshotPull pull) {
 }
 
 void SnapshotSender::answer(Transfer& transfer, net::SnapshotPull pull) {
-  const bool piece = pull.want == net::SnapshotPull::Want::kLog ||
-                     pull.want == net::SnapshotPull::Want::kImage;
+  const bool piece =
+      pull.want == net::SnapshotPull::Want::kLog || pull.want == net::SnapshotPull::Want::kImage;
   if (piece && !pace_.take(piece_bytes_, ports_.now().monotonic_us)) {
     transfer.held = std::move(pull);
     return;

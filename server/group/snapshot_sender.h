@@ -91,6 +91,8 @@ class SnapshotSender {
   void open(Transfer& transfer);
   void opened(Transfer& transfer, std::shared_ptr<const storage::ImageSource> image,
               const raft::Membership& membership);
+  // With every tick; false: nothing is heard of the follower.
+  [[nodiscard]] bool go_on(Transfer& transfer, const raft::Core& core);
   void offer(const Transfer& transfer, const raft::Core& core);
   void answer(Transfer& transfer, net::SnapshotPull pull);
   void send_place(Transfer& transfer, net::SnapshotPull pull);

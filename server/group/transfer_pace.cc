@@ -1,6 +1,7 @@
 #include "server/group/transfer_pace.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "jepsen/check/history.h"
+#include "jepsen/check/log_check.h"
 #include "jepsen/check/violation.h"
 #include "raft/types.h"
 

@@ -24,6 +24,7 @@
 #include "server/group/replica.h"
 #include "server/group/replica_boot.h"
 #include "server/group/state_machine.h"
+#include "server/group/transfer_pace.h"
 #include "server/group/waiters.h"
 #include "storage/memory_state_store.h"
 #include "storage/state_store.h"

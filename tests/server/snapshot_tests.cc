@@ -191,7 +191,8 @@ TEST(SnapshotTest, PiecesMayBeLostDoubledAndLate) {
   ASSERT_NO_FATAL_FAILURE(trial.expect_equal());
 }
 
-// At 50 KB a second what takes a moment otherwise takes seconds; and a group of three is not held up.
+// At 50 KB a second what takes a moment otherwise takes seconds; and a group of three is not held
+// up.
 TEST(SnapshotTest, APaceIsKept) {
   std::map<std::uint64_t, std::int64_t> took;
   for (const std::uint64_t pace : {0U, 50'000U}) {

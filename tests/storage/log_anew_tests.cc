@@ -6,16 +6,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "jepsen/sim/sim_disk.h"
 #include "raft/error.h"
 #include "raft/types.h"
 #include "storage/kept_entries.h"
-#include "storage/log.h"
 #include "storage/log_mark.h"
 #include "storage/log_repair.h"
 #include "storage/segmented_log.h"
@@ -65,7 +67,8 @@ Result<bool> repair_anew(SimDisk& disk, const LogEvidence& evidence, const LogMa
     TRY(items);
     const Result<void> added =
         items->empty() ? fail(Errc::kTrimmed, "nobody has it") : repair->add(*items);
-    if (!added && (anew || added.error().code() == Errc::kIo)) return std::unexpected(added.error());
+    if (!added && (anew || added.error().code() == Errc::kIo))
+      return std::unexpected(added.error());
     if (!added) TRY(repair->begin_anew(state));
     anew = anew || !added;
     TRY_ASSIGN(next, repair->advance());

@@ -85,7 +85,8 @@ inline Result<void> repair(SimDisk& disk, const LogEvidence& evidence, const Sou
   }
 }
 
-inline std::string difference_of(SimDisk& disk, const SampleLog& log, const LogEvidence& evidence = {}) {
+inline std::string difference_of(SimDisk& disk, const SampleLog& log,
+                                 const LogEvidence& evidence = {}) {
   LogWorld world(disk.root(), 1);
   world.evidence = evidence;
   if (auto opened = world.open(); !opened) return opened.error().describe();
