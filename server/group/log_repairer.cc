@@ -157,7 +157,7 @@ void LogRepairer::ask() {
 void LogRepairer::ask_next() {
   ++peer_;
   if (++refusals_ < parts_.peers.size()) return ask();
-  if (!missing_ || !missing_->end) return rest();
+  if (!missing_ || !missing_->end || parts_.peers.empty()) return rest();
   ticks_left_.reset();
   fetch_.begin(parts_.peers, missing_->end->index);
 }
