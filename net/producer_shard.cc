@@ -349,7 +349,10 @@ void ProducerShard::on_refusal(std::size_t position, const Error& error, Moment 
       // Behind an unacknowledged batch it only says that the one before was not admitted.
       if (position == 0) {
         lose_session();
-        if (error.code() == Errc::kUnknownProducer) session_ = Session::kForgotten;
+        // Behind a first batch it may say no more than that this one has not arrived yet.
+        if (error.code() == Errc::kUnknownProducer && batch.base_sequence == 0) {
+          session_ = Session::kForgotten;
+        }
         if (batch.unresolved) {
           end_sent(position, error, output);
         } else {

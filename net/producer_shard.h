@@ -77,8 +77,8 @@ struct ProducerOutput {
 // time) while later ones were on their way. What was provably not admitted is stamped anew, under
 // the next epoch of the same id, once everything of the old session has ended. So whatever of it is
 // still on its way is fenced by the first batch behind it and can not step into the log later
-// (KIP-360). Only a session that the server forgot goes on under a fresh id: there the shard
-// refuses the old one for good (docs/design/0009-next-epoch.md).
+// (KIP-360). Only where the server refuses even sequence 0, as it has forgotten the id, the session
+// goes on under a fresh one: the old one is refused for good (docs/design/0009-next-epoch.md).
 class ProducerShard {
  public:
   static constexpr std::size_t kUnacknowledgedMax = 5;

@@ -77,6 +77,8 @@ struct RepairImage {
   ReplicaId from;
   ReplicaId to;
   std::uint64_t number = 0;
+  // As raft::Message::recovery: whoever has heard of a newer one does not believe this member.
+  std::uint64_t recovery = 0;
   // Another one than was asked for: that one is gone, and this is its beginning.
   LogId image;
   // 0: there is none of use, or none now.

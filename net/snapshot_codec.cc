@@ -86,6 +86,7 @@ class Encoder {
   }
   void operator()(const RepairImage& body) {
     auto& out = *out_.mutable_repair_image();
+    out_.set_recovery(body.recovery);
     out.set_number(body.number);
     put(body.image, *out.mutable_image());
     out.set_image_bytes(body.image_bytes);
@@ -280,7 +281,7 @@ Result<void> decode_snapshot(const peer::PeerHeader& header, const Payload& payl
     return {};
   }
   if (header.has_repair_image()) {
-    RepairImage out{.from = from, .to = to};
+    RepairImage out{.from = from, .to = to, .recovery = header.recovery()};
     TRY(decode(header.repair_image(), payload, out));
     message.body = std::move(out);
     return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <expected>
 #include <iterator>
@@ -31,6 +32,9 @@
 namespace lignum::storage {
 
 namespace {
+
+// What live data may need meanwhile.
+constexpr std::uint64_t kRoomLeft = std::uint64_t{64} << 20;
 
 std::unexpected<Error> foreign(Index index) {
   return fail(Errc::kCorrupt,
@@ -98,8 +102,22 @@ Result<void> LogRepair::begin_anew(const LogMark& state) {
     return !each.record.sealed || each.record.after.id.index > state.id.index;
   });
   segment_at_ = static_cast<std::size_t>(behind - segments.begin());
+  TRY(check_room());
   begin_stage({});
   return {};
+}
+
+// The new segments stand beside the old ones until the switch, and others need room meanwhile.
+Result<void> LogRepair::check_room() const {
+  std::uint64_t bytes = kRoomLeft;
+  for (std::size_t at = 0; at <= segment_at_; ++at) {
+    bytes += survey_->segments()[at].record.file_bytes;
+  }
+  TRY_ASSIGN(free, directory_.free_bytes());
+  if (free >= bytes) return {};
+  return fail(Errc::kNoSpace,
+              fmt::format("{}: {} bytes are free; to make the log anew beside the old one takes {}",
+                          directory_.path(), free, bytes));
 }
 
 Index LogRepair::contained() const {
@@ -223,14 +241,9 @@ Result<std::optional<MissingRange>> LogRepair::missing_at_end() const {
 
 // A hole that leads behind what is missing is taken over as far as it is known here what stands at
 // its end: at the end of the segment, or at that of the state.
-Result<KeptItem> LogRepair::clipped(const LogMark& hole) const {
+std::optional<LogMark> LogRepair::clipped(const LogMark& hole) const {
   CHECK(wanted_.has_value());
-  const auto no = [&hole] {
-    return fail(Errc::kTrimmed, fmt::format("the entries up to {} were cleaned, and no state here "
-                                            "contains them",
-                                            hole.id.index.value()));
-  };
-  if (!wanted_->end) return no();
+  if (!wanted_->end) return std::nullopt;
   LogMark to = hole;
   if (anew_ && wanted_->end->index == anew_->id.index) {
     if (to.id.index > anew_->id.index) to = *anew_;
@@ -238,44 +251,44 @@ Result<KeptItem> LogRepair::clipped(const LogMark& hole) const {
     const SegmentRecord& record = segment().record;
     if (record.sealed && record.after.id.index < to.id.index) to = record.after;
     if (evidence_.mark && evidence_.mark->id.index < to.id.index) to = *evidence_.mark;
-    if (to.id.index < wanted_->end->index) return no();
+    if (to.id.index < wanted_->end->index) return std::nullopt;
   }
-  if (to.id.index > contained()) return no();
-  if (to.id.index == wanted_->end->index && to.chain != wanted_->end->chain) {
-    return foreign(to.id.index);
-  }
-  return KeptItem{.skip_to = to, .entry = {}};
+  if (to.id.index > contained()) return std::nullopt;
+  return to;
 }
 
-Result<void> LogRepair::add(std::span<const KeptItem> items) {
+Result<LogRepair::Added> LogRepair::add(std::span<const KeptItem> items) {
   CHECK(wanted_.has_value());
   std::vector<KeptItem> taken;
   LogMark at = stage_->mark();
   for (const KeptItem& item : items) {
     if (wanted_->end && at.id.index >= wanted_->end->index) break;
     if (item.skip_to) {
-      if (item.skip_to->id.index <= at.id.index || item.skip_to->id.term < at.id.term) {
-        return foreign(at.id.index);
-      }
-      TRY_ASSIGN(hole, clipped(*item.skip_to));
-      at = hole.skip_to.value_or(at);
-      taken.push_back(std::move(hole));
-      continue;
+      const bool forward = item.skip_to->id.index > at.id.index &&
+                           item.skip_to->id.term >= at.id.term &&
+                           item.skip_to->append_time >= at.append_time;
+      if (!forward) return Added::kForeign;
+      const auto hole = clipped(*item.skip_to);
+      if (!hole) return Added::kHole;
+      at = *hole;
+      taken.push_back({.skip_to = hole, .entry = {}});
+    } else {
+      const EntryHeader& header = item.entry.header;
+      const bool continues =
+          header.group == options_.incarnation && header.index == at.id.index.next() &&
+          header.term >= at.id.term && header.append_time > at.append_time &&
+          header.previous_chain == at.chain && header.payload_bytes == item.entry.payload.size() &&
+          payload_intact(header, item.entry.payload.bytes());
+      if (!continues) return Added::kForeign;
+      at = mark_after(header);
+      taken.push_back(item);
     }
-    const EntryHeader& header = item.entry.header;
-    const bool continues =
-        header.group == options_.incarnation && header.index == at.id.index.next() &&
-        header.previous_chain == at.chain && header.payload_bytes == item.entry.payload.size() &&
-        payload_intact(header, item.entry.payload.bytes());
-    if (!continues) return foreign(header.index);
-    at = mark_after(header);
     if (wanted_->end && at.id.index == wanted_->end->index && at.chain != wanted_->end->chain) {
-      return foreign(header.index);
+      return Added::kForeign;
     }
-    taken.push_back(item);
   }
-  if (taken.empty()) return {};
-  return put(taken);
+  TRY(put(taken));
+  return Added::kTaken;
 }
 
 void LogRepair::end_here() { ended_ = !segment().record.sealed; }

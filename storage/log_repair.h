@@ -24,9 +24,10 @@
 // The caller has the state at hand, and installs it when the log stands (storage/image_transfer.h).
 //
 // Used while nobody has the log open; any thread, one call at a time. After an error the repair is
-// begun anew, except after kTrimmed of add(); what was done stays done.
+// begun anew; what was done stays done.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,12 +70,18 @@ class LogRepair {
   // Goes on until something is missing that is not here, and returns it; nothing: the log is whole.
   // kNoSpace or kIo; kCorrupt where what was added does not lead to what is here.
   [[nodiscard]] Result<std::optional<MissingRange>> advance();
+  enum class Added : std::uint8_t {
+    kTaken,
+    kHole,     // they are a hole that may not be taken over; nothing was taken
+    kForeign,  // they are of another history, or broken; nothing was taken
+  };
   // Takes what follows the range's beginning, any number of items; what leads behind its end is
-  // left out. kCorrupt where they are not of this log, kTrimmed where they are a hole that may not
-  // be taken over; then nothing was taken. advance() comes next.
-  [[nodiscard]] Result<void> add(std::span<const KeptItem> items);
-  // The log up to `state` is given up, and is to be added. kCorrupt or kIo, as begin(). advance()
-  // comes next.
+  // left out. kNoSpace or kIo. advance() comes next.
+  [[nodiscard]] Result<Added> add(std::span<const KeptItem> items);
+  // begin_anew() was called, and its switch is still to come.
+  [[nodiscard]] bool making_anew() const { return anew_.has_value(); }
+  // The log up to `state` is given up, and is to be added. kCorrupt or kIo, as begin(); kNoSpace
+  // where there is no room for it beside the old one. advance() comes next.
   [[nodiscard]] Result<void> begin_anew(const LogMark& state);
   // The active segment, and the log with it, ends where it stands. The caller has the word of a
   // leader that nothing was committed behind it that would be lost.
@@ -106,7 +113,9 @@ class LogRepair {
   // segments [from, segment_at_] of the survey, by what was staged.
   Result<void> replace_segments(std::size_t from);
   Result<SegmentRecord> make_active();
-  [[nodiscard]] Result<KeptItem> clipped(const LogMark& hole) const;
+  // None: it may not be taken over.
+  [[nodiscard]] std::optional<LogMark> clipped(const LogMark& hole) const;
+  [[nodiscard]] Result<void> check_room() const;
   [[nodiscard]] SegmentId take_number();
 
   Directory& directory_;

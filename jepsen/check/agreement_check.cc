@@ -68,6 +68,13 @@ class AgreementCheck {
         return name(who) + " has " + describe(value) + ", which nobody appended";
       });
     }
+    const auto [place, new_value] = places_.try_emplace(value, at);
+    if (!new_value && place->second != at) {
+      found_.add(Rule::kDuplicate, at, [&] {
+        return name(who) + " has " + describe(value) + ", which lies at " +
+               describe(place->second) + ", too";
+      });
+    }
     const auto [first, fresh] = seen_.try_emplace(at, value);
     if (fresh || first->second == value) return;
     found_.add(Rule::kRead, at, [&] {
@@ -81,6 +88,7 @@ class AgreementCheck {
   // Of each client: behind its last sequence number.
   std::map<std::uint32_t, std::uint64_t> appended_;
   std::map<Offset, Value> seen_;
+  std::map<Value, Offset> places_;
 };
 
 }  // namespace

@@ -12,7 +12,8 @@
 
 namespace lignum::jepsen {
 
-// Rules: kRead (other records than somebody else saw there, or unreadable ones), kPhantom.
+// Rules: kRead (another record than somebody else saw there), kPhantom, kDuplicate (a record at two
+// offsets).
 [[nodiscard]] CheckReport check_agreement(const ShardKey& key, const ShardHistory& history);
 
 }  // namespace lignum::jepsen

@@ -191,6 +191,8 @@ class GroupHost {
   void reopen(GroupId group, bool mended);
   void reopened(Prepared prepared);
   [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);
+  [[nodiscard]] Result<void> settle_state(GroupId group, storage::Directory& images);
+  [[nodiscard]] std::uint64_t recovery_of(GroupId group) const;
   // The host is being stopped: whoever waits for this group is told.
   bool stops(Mending& mending, GroupId group);
 

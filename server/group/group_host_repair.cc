@@ -1,7 +1,9 @@
 // How a group whose log is damaged becomes whole and takes its seat again. Part of GroupHost; see
 // group_host.h. All of it runs on the group's lane, but for what is said to run on a pool.
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,7 +17,10 @@
 #include "server/group/log_repairer.h"
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
+#include "storage/file.h"
+#include "storage/image_transfer.h"
 #include "storage/log_repair.h"
+#include "storage/manifest.h"
 
 namespace lignum::server {
 
@@ -49,6 +54,12 @@ void GroupHost::on_damaged(GroupId group) {
   });
 }
 
+// What cannot be read refuses nobody here; the start of the group tells of it.
+std::uint64_t GroupHost::recovery_of(GroupId group) const {
+  const auto loaded = directory_.hard_state->load(group);
+  return loaded && loaded->state ? loaded->state->recovery : 0;
+}
+
 void GroupHost::mend(GroupId group) {
   Mending& mending = mendings_.at(group);
   mending.wanted = false;
@@ -58,6 +69,7 @@ void GroupHost::mend(GroupId group) {
       .group = group,
       .incarnation = group_incarnation(directory_.identity.cluster, group),
       .self = self(),
+      .recovery = recovery_of(group),
       .peers = directory_.identity.members,
       .ports = ports,
       .begin = [this, group] { return begin_repair(group); },
@@ -70,10 +82,28 @@ void GroupHost::mend(GroupId group) {
             ports.post([this, group, mended] {
               Mending& mine = mendings_.at(group);
               mine.repairer.reset();
+              // It was told to stop before, and said that it has.
+              if (mine.stopping && !mine.stopped) return;
               if (!stops(mine, group)) reopen(group, mended);
             });
           }});
   mending.repairer->start();
+}
+
+// A crash may have come between the switch to a log up to a state and the naming of that state: of
+// a log that cannot be opened, the list of its segments tells.
+Result<void> GroupHost::settle_state(GroupId group, storage::Directory& images) {
+  TRY_ASSIGN(read, storage::read_manifest(*log_directories_.at(group)));
+  const auto id_at = [&segments = read.manifest.segments](Index index) -> std::optional<LogId> {
+    for (const storage::SegmentRecord& each : segments) {
+      if (each.before.id.index == index) return each.before.id;
+      if (each.sealed && each.after.id.index == index) return each.after.id;
+    }
+    return std::nullopt;
+  };
+  TRY(storage::settle_staged_image(images, group_incarnation(directory_.identity.cluster, group),
+                                   id_at));
+  return {};
 }
 
 // On the background pool.
@@ -81,6 +111,7 @@ Result<std::unique_ptr<storage::LogRepair>> GroupHost::begin_repair(GroupId grou
   const GroupIncarnation incarnation = group_incarnation(directory_.identity.cluster, group);
   Ports& ports = *ports_.at(group);
   TRY_ASSIGN(images, images_->open_directory(group_directory_name(group)));
+  TRY(settle_state(group, *images));
   const Checkpoints checkpoints(group, incarnation, parts_.store, std::move(images), ports);
   TRY_ASSIGN(evidence, checkpoints.evidence());
   return parts_.begin_repair(*log_directories_.at(group), {.group = group,

@@ -18,6 +18,7 @@
 #include "raft/mutant.h"
 #include "raft/types.h"
 #include "server/group/ports.h"
+#include "storage/image_transfer.h"
 #include "storage/log_mark.h"
 #include "storage/log_repair.h"
 
@@ -30,6 +31,7 @@ LogRepairer::LogRepairer(Parts parts)
       fetch_({.group = parts_.group,
               .incarnation = parts_.incarnation,
               .self = parts_.self,
+              .recovery = parts_.recovery,
               .ports = parts_.ports,
               .directory = parts_.images,
               .run =
@@ -72,24 +74,34 @@ void LogRepairer::begin() {
   goal_.reset();
   ended_ = false;
   run(
-      [bench = bench_, before, make = parts_.begin]() -> Result<void> {
+      [this, bench = bench_, before]() -> Result<void> {
         if (before->repair) before->repair->discard();
-        TRY_ASSIGN(repair, make());
+        TRY_ASSIGN(repair, parts_.begin());
         bench->repair = std::move(repair);
-        TRY_ASSIGN(missing, bench->repair->advance());
-        bench->missing = missing;
-        return {};
+        return advance(*bench, parts_);
       },
       [this](const Result<void>& outcome) { worked(outcome); });
 }
 
+Result<void> LogRepairer::advance(Bench& bench, const Parts& parts) {
+  TRY_ASSIGN(missing, bench.repair->advance());
+  bench.missing = missing;
+  if (!bench.state || bench.repair->making_anew()) return {};
+  // The log has holes up to it from here on, and no other state fills them.
+  const LogId id = std::exchange(bench.state, std::nullopt)->id;
+  TRY_ASSIGN(directory, parts.images());
+  TRY_ASSIGN(named, storage::settle_staged_image(*directory, parts.incarnation, [id](Index index) {
+               return index == id.index ? std::optional(id) : std::nullopt;
+             }));
+  if (named) return {};
+  return fail(Errc::kCorrupt, "the state that the log was made anew from is gone");
+}
+
 void LogRepairer::work(std::move_only_function<Result<void>(storage::LogRepair&)> step) {
   run(
-      [bench = bench_, step = std::move(step)]() mutable -> Result<void> {
+      [this, bench = bench_, step = std::move(step)]() mutable -> Result<void> {
         TRY(step(*bench->repair));
-        TRY_ASSIGN(missing, bench->repair->advance());
-        bench->missing = missing;
-        return {};
+        return advance(*bench, parts_);
       },
       [this](const Result<void>& outcome) { worked(outcome); });
 }
@@ -110,6 +122,8 @@ void LogRepairer::worked(const Result<void>& outcome) {
   const bool reached = !missing_->end && goal_ && missing_->after.id.index >= *goal_;
   if (reached || (mutant(Mutant::kDamagedReplicaVotes) && !ended_)) return end_here();
   refusals_ = 0;
+  denied_ = false;
+  idle_rounds_ = 0;
   ask();
 }
 
@@ -122,10 +136,6 @@ void LogRepairer::end_here() {
 }
 
 void LogRepairer::fail_with(const Error& error) {
-  if (error.code() == Errc::kTrimmed) {
-    // Nothing was taken: whoever is asked next may have it yet.
-    return ask_next();
-  }
   if (error.code() != Errc::kOverloaded) {
     parts_.ports.report(Severity::kWarn,
                         fmt::format("group {}: the repair of its log begins anew: {}",
@@ -134,7 +144,7 @@ void LogRepairer::fail_with(const Error& error) {
   missing_.reset();
   ++peer_;
   resting_ = true;
-  ticks_left_ = kRoundTicks;
+  ticks_left_ = error.code() == Errc::kNoSpace ? kNoSpaceTicks : kRoundTicks;
 }
 
 void LogRepairer::ask() {
@@ -157,7 +167,11 @@ void LogRepairer::ask() {
 void LogRepairer::ask_next() {
   ++peer_;
   if (++refusals_ < parts_.peers.size()) return ask();
-  if (!missing_ || !missing_->end || parts_.peers.empty()) return rest();
+  // Whoever is silent may have it.
+  const bool denied = std::exchange(denied_, false);
+  if (!denied || !missing_ || !missing_->end || parts_.peers.empty()) return rest();
+  // What was added of a log that is made anew is not given up for a round or two.
+  if (bench_->repair->making_anew() && ++idle_rounds_ < kAnewRounds) return rest();
   ticks_left_.reset();
   fetch_.begin(parts_.peers, missing_->end->index);
 }
@@ -178,6 +192,7 @@ void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
                   "anew from the state of another one at entry {}",
                   parts_.group.value(), missing_->after.id.index.value() + 1,
                   missing_->end->index.value(), mark->id.index.value()));
+  bench_->state = *mark;
   work([state = *mark](storage::LogRepair& repair) { return repair.begin_anew(state); });
 }
 
@@ -204,9 +219,29 @@ void LogRepairer::on_reply(net::RepairReply reply) {
   const bool of_use = reply.answer == Answer::kEnd ? !missing_->end : !reply.items.empty();
   if (!of_use && (resting_ || reply.number != number_)) return;
   if (reply.answer == Answer::kEnd && !missing_->end) return end_here();
-  if (reply.answer != Answer::kItems || reply.items.empty()) return ask_next();
+  if (reply.answer != Answer::kItems || reply.items.empty()) {
+    denied_ = true;
+    return ask_next();
+  }
   if (!missing_->end && !goal_) goal_ = reply.end;
-  work([items = std::move(reply.items)](storage::LogRepair& repair) { return repair.add(items); });
+  add(std::move(reply.items));
+}
+
+void LogRepairer::add(std::vector<storage::KeptItem> items) {
+  auto added = std::make_shared<storage::LogRepair::Added>();
+  run(
+      [this, bench = bench_, added, items = std::move(items)]() -> Result<void> {
+        TRY_ASSIGN(outcome, bench->repair->add(items));
+        *added = outcome;
+        if (outcome != storage::LogRepair::Added::kTaken) return {};
+        return advance(*bench, parts_);
+      },
+      [this, added](const Result<void>& outcome) {
+        if (!outcome || *added == storage::LogRepair::Added::kTaken) return worked(outcome);
+        // Whoever is asked next may have it yet.
+        denied_ = true;
+        ask_next();
+      });
 }
 
 void LogRepairer::on_request(const net::RepairRequest& request) {

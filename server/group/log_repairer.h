@@ -48,6 +48,10 @@ class LogRepairer {
   static constexpr std::uint32_t kAnswerTicks = 10;
   // Between two rounds in which nobody had what is missing, and before what failed is tried again.
   static constexpr std::uint32_t kRoundTicks = 10;
+  // Without room there is nothing to hurry for.
+  static constexpr std::uint32_t kNoSpaceTicks = 100;
+  // Rounds without an answer of use after which a log that is made anew begins with another state.
+  static constexpr std::uint32_t kAnewRounds = 20;
   // How often the operator is told that it is still missing.
   static constexpr std::int64_t kTellEveryUs = 60'000'000;
 
@@ -55,6 +59,8 @@ class LogRepairer {
     GroupId group;
     GroupIncarnation incarnation;
     ReplicaId self;
+    // The newest recovery from a lost quorum that this replica has heard of.
+    std::uint64_t recovery = 0;
     // The group's members as far as they are known; whoever writes to this one is added.
     std::vector<ReplicaId> peers;
     Ports& ports;
@@ -83,13 +89,18 @@ class LogRepairer {
   struct Bench {
     std::unique_ptr<storage::LogRepair> repair;
     std::optional<storage::MissingRange> missing;
+    // Staged, and not yet named: the state that the log is made anew from.
+    std::optional<storage::LogMark> state;
   };
+  // Goes on with the repair; the state is named as soon as the log has reached it.
+  [[nodiscard]] static Result<void> advance(Bench& bench, const Parts& parts);
 
   void begin();
   // Runs `step` on the repair, then goes on until something is missing.
   void work(std::move_only_function<Result<void>(storage::LogRepair&)> step);
   void run(Work work, std::function<void(const Result<void>&)> then);
   void worked(const Result<void>& outcome);
+  void add(std::vector<storage::KeptItem> items);
   void rest();
   void fetched(const std::optional<storage::LogMark>& mark);
   // The log ends where it stands.
@@ -117,6 +128,10 @@ class LogRepairer {
   // Of parts_.peers: who is asked; and how many had nothing since something was added.
   std::size_t peer_ = 0;
   std::size_t refusals_ = 0;
+  // One of them said so, instead of being silent.
+  bool denied_ = false;
+  // Of the log that is made anew.
+  std::uint32_t idle_rounds_ = 0;
   std::uint64_t number_ = 0;
   std::uint64_t first_number_ = 0;
   // Set: an answer is waited for, or a round has ended.

@@ -106,7 +106,9 @@ void RepairAnswers::read(net::RepairReply reply,
         if (ran && !*outcome && outcome->error().code() == Errc::kCorrupt) {
           parts_.damaged(outcome->error());
         }
-        if (ran && *outcome && !out->items.empty()) out->answer = Answer::kItems;
+        // That it cannot be read now says nothing of whether it is here.
+        if (!ran || !*outcome) return;
+        if (!out->items.empty()) out->answer = Answer::kItems;
         send(std::move(*out));
       });
 }

@@ -31,6 +31,7 @@ void RepairImageFetch::begin(std::vector<ReplicaId> peers, Index least) {
   tries_ = 0;
   image_.reset();
   bytes_ = 0;
+  first_number_ = number_ + 1;
   staged_ = std::make_shared<Staged>();
   ask();
 }
@@ -52,6 +53,7 @@ void RepairImageFetch::ask_next() {
   // Each member makes its own images: what is here of another's is of no use.
   image_.reset();
   bytes_ = 0;
+  first_number_ = number_ + 1;
   if (++peer_ < peers_.size()) return ask();
   end(std::nullopt);
 }
@@ -64,15 +66,20 @@ void RepairImageFetch::end(const std::optional<storage::LogMark>& mark) {
 }
 
 void RepairImageFetch::receive(const net::RepairImage& piece) {
-  if (!ticks_left_ || piece.number != number_ || piece.from != peers_[peer_]) return;
-  if (piece.image_bytes == 0 || piece.bytes.empty() || piece.image.index < least_) {
-    return ask_next();
+  // Also what answers an earlier one of the same questions: opening an image may take long.
+  const bool asked = piece.number >= first_number_ && piece.number <= number_;
+  if (!ticks_left_ || !asked || piece.from != peers_[peer_]) return;
+  const bool none = piece.image_bytes == 0 || piece.bytes.empty() || piece.image.index < least_;
+  if (none || piece.recovery < parts_.recovery) {
+    if (piece.number == number_) ask_next();
+    return;
   }
   if (image_ != piece.image) {
+    if (piece.from_byte != 0) return;
     image_ = piece.image;
     bytes_ = 0;
   }
-  if (piece.from_byte != bytes_) return ask();
+  if (piece.from_byte != bytes_) return;
   add(piece);
 }
 

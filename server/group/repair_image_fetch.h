@@ -12,6 +12,7 @@
 // (storage/image_transfer.h), and is debris until then. Owned by a LogRepairer, on the group's
 // lane.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,6 +39,8 @@ class RepairImageFetch {
     GroupId group;
     GroupIncarnation incarnation;
     ReplicaId self;
+    // The newest recovery from a lost quorum that this replica has heard of.
+    std::uint64_t recovery = 0;
     Ports& ports;
     // Opens the directory of the group's images; on the background pool.
     std::function<Result<std::unique_ptr<storage::Directory>>()> directory;
@@ -75,6 +78,8 @@ class RepairImageFetch {
   std::size_t peer_ = 0;
   Index least_;
   std::uint64_t number_ = 0;
+  // Of the first question to the member that is asked.
+  std::uint64_t first_number_ = 0;
   std::uint32_t tries_ = 0;
   // None: nothing is waited for.
   std::optional<std::uint32_t> ticks_left_;

@@ -115,7 +115,11 @@ Replica::Replica(ReplicaParts parts, AppliedMark applied, StateMachine& machine,
                       .ports = ports_,
                       .directory = upkeep_.checkpoints().images(),
                       .piece_bytes = parts.snapshot_piece_bytes,
-                      .need_image = [this] { upkeep_.make_image(); }}),
+                      .need_image =
+                          [this](Index least) {
+                            const bool serves = !quiet() && damage_.empty();
+                            if (serves && applied_.id.index >= least) upkeep_.make_image();
+                          }}),
       scrubber_({.ports = ports_,
                  .log = *log_,
                  .pace = parts.scrub,
@@ -185,7 +189,8 @@ void Replica::receive(net::PeerMessage received) {
     return answers_.on_request(*request);
   }
   if (const auto* const request = std::get_if<net::RepairImageRequest>(&received.body)) {
-    return repair_images_.on_request(*request);
+    if (!core_.left_behind()) repair_images_.on_request(*request, core_.recovery());
+    return;
   }
   if (!std::holds_alternative<raft::Message>(received.body)) {
     return receive_snapshot(std::move(received));
@@ -303,6 +308,7 @@ void Replica::tick(std::int64_t now) {
   if (installing_ == nullptr) receiver_.tick(core_.commit());
   catch_up_.retry();
   drain();
+  repair_images_.tick();
   scrubber_.tick(now);
   schedule_pump();
 }

@@ -58,6 +58,13 @@ TEST(AgreementCheck, AnOffsetThatMeantTwoRecordsIsNoticedWhoeverSawIt) {
   EXPECT_EQ(check_agreement(kShard, twice).violations.count(Rule::kRead), 1U);
 }
 
+TEST(AgreementCheck, ARecordAtTwoOffsetsIsNoticed) {
+  ShardHistory history = appended();
+  const std::array values = {Value(1, 12)};
+  history.add(Read{.client = 2, .from = Offset(9), .invoked = 3, .returned = 4}, values);
+  EXPECT_EQ(check_agreement(kShard, history).violations.count(Rule::kDuplicate), 1U);
+}
+
 TEST(AgreementCheck, RecordsThatNobodyAppendedAreNoticed) {
   for (const Value value : {Value(1, 13), Value(7, 0), Value::unreadable()}) {
     ShardHistory history = appended();

@@ -334,6 +334,7 @@ TEST(RaftCodecTest, AnImageForARepairComesBackAndIsJudged) {
   EXPECT_EQ(snapshot_back(RepairImageRequest{})->image, std::nullopt);
 
   RepairImage piece{.number = 7,
+                    .recovery = 9,
                     .image = image,
                     .image_bytes = 6000,
                     .from_byte = 5000,
@@ -342,6 +343,7 @@ TEST(RaftCodecTest, AnImageForARepairComesBackAndIsJudged) {
   ASSERT_TRUE(back) << back.error().message();
   EXPECT_EQ(back->number, 7U);
   EXPECT_EQ(back->image, image);
+  EXPECT_EQ(back->recovery, 9U);
   EXPECT_EQ(back->image_bytes, 6000U);
   EXPECT_EQ(back->from_byte, 5000U);
   EXPECT_EQ(back->bytes.size(), 1000U);

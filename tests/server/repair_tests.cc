@@ -312,7 +312,6 @@ TEST_F(RepairTest, ALeaderThatCannotConfirmItselfSaysNothingOfTheEnd) {
   cluster.on_deliver([](const net::PeerMessage&) { return true; });
 }
 
-// Nobody else has it: it stays as it is, and says so.
 // What it lost was trimmed and cleaned by all the others while it was away: their state makes up
 // for it, and what they kept of the log.
 TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
@@ -353,6 +352,7 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   expect_all(victim, 100);
 }
 
+// Nobody else has it: it stays as it is, and says so.
 TEST_F(RepairTest, WhatNobodyHasKeepsTheGroupHalted) {
   fill(30);
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));

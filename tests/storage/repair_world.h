@@ -81,7 +81,8 @@ inline Result<void> repair(SimDisk& disk, const LogEvidence& evidence, const Sou
       repair->end_here();
       continue;
     }
-    TRY(repair->add(items));
+    TRY_ASSIGN(added, repair->add(items));
+    if (added != LogRepair::Added::kTaken) return fail(Errc::kCorrupt, "it is of no use");
   }
 }
 
