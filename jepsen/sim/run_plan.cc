@@ -200,6 +200,12 @@ RunPlan draw_plan(std::uint64_t seed) {
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
   if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;
+  Random wipes(seed, "wipes");
+  if (plan.nodes >= 3 && plan.faults.damage == 0 && wipes.chance(1, 3)) {
+    plan.faults.wipe = draw_between(wipes, 1 * kSecond, 10 * kSecond);
+    // Who is lost and who is held down would be more than a group can bear.
+    plan.held_down = 0;
+  }
   plan.fire = draw_between(random, 10, 40) * kSecond;
   // Several heartbeats fit into an election timeout.
   if (plan.node.raft.election_ticks >= 9) {
