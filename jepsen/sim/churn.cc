@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "jepsen/sim/event_queue.h"
-#include "jepsen/sim/sim_network.h"
+#include "jepsen/sim/losses.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
@@ -38,7 +39,8 @@ raft::MemberRole draw_role(Random& random) {
 
 }  // namespace
 
-Churn::Churn(World& world, std::vector<SimNode*> nodes) : world_(world), nodes_(std::move(nodes)) {}
+Churn::Churn(World& world, std::vector<SimNode*> nodes, Losses& losses)
+    : world_(world), nodes_(std::move(nodes)), losses_(losses) {}
 
 std::vector<Churn::Seat> Churn::leaders() const {
   std::vector<Seat> all;
@@ -62,11 +64,27 @@ std::vector<raft::MemberChange> Churn::changes_to(
     const raft::Membership& now, const std::vector<raft::MemberRole>& wanted) const {
   std::vector<raft::MemberChange> changes;
   for (const SimNode* node : nodes_) {
-    const ReplicaId replica = replica_of(node->number());
+    const ReplicaId replica = node->self();
     const raft::MemberRole role = wanted.at(node->number());
     if (role_in(now, replica) != role) changes.push_back({.replica = replica, .role = role});
   }
   return changes;
+}
+
+std::vector<ReplicaId> Churn::lost_of(const raft::Membership& members) const {
+  std::vector<ReplicaId> all = members.members();
+  std::erase_if(all, [this](const ReplicaId& member) { return !losses_.lost(member); });
+  return all;
+}
+
+bool Churn::ask(server::Replica& replica, std::span<const raft::MemberChange> changes) {
+  const auto next =
+      raft::enter_joint(replica.core().membership(), changes, raft::LeaveJoint::kAutomatic);
+  if (next && !losses_.may_decide(next->voters)) return false;
+  const auto appended = replica.change_membership(changes);
+  if (!appended) return false;
+  losses_.on_change(replica.group(), appended->index, replica.core().membership());
+  return true;
 }
 
 SimNode* Churn::change(Random& random, const SimNode* only) {
@@ -81,8 +99,14 @@ SimNode* Churn::change(Random& random, const SimNode* only) {
   if (std::ranges::count(wanted, raft::MemberRole::kVoter) < 2) {
     std::ranges::fill(wanted, raft::MemberRole::kVoter);
   }
-  const auto changes = changes_to(replica.core().membership(), wanted);
-  if (changes.empty() || !replica.change_membership(changes)) return nullptr;
+  auto changes = changes_to(replica.core().membership(), wanted);
+  const std::vector<ReplicaId> lost = lost_of(replica.core().membership());
+  if (!lost.empty() && random.chance(1, 2)) {
+    for (const ReplicaId& member : lost) {
+      changes.push_back({.replica = member, .role = raft::MemberRole::kNone});
+    }
+  }
+  if (changes.empty() || !ask(replica, changes)) return nullptr;
   ++world_.faults["members changed"];
   return seat.node;
 }
@@ -91,16 +115,44 @@ void Churn::transfer(Random& random) {
   const std::vector<Seat> all = leaders();
   if (all.empty()) return;
   server::Replica& replica = *all[random.below(all.size())].replica;
-  const ReplicaId to = replica_of(static_cast<HostNumber>(random.below(nodes_.size())));
+  const ReplicaId to = nodes_[random.below(nodes_.size())]->self();
   if (replica.transfer_leadership(to)) ++world_.faults["leadership handed over"];
+}
+
+void Churn::replace_lost(Random& random) {
+  for (const Seat& seat : leaders()) {
+    const raft::Membership& members = seat.replica->core().membership();
+    std::vector<raft::MemberChange> changes;
+    for (const ReplicaId& member : lost_of(members)) {
+      changes.push_back({.replica = member, .role = raft::MemberRole::kNone});
+      const ReplicaId heir = nodes_.at(member.node.value() - 1)->self();
+      if (members.contains(heir)) continue;
+      const bool votes = members.is_voter(member) && random.chance(1, 2);
+      changes.push_back(
+          {.replica = heir, .role = votes ? raft::MemberRole::kVoter : raft::MemberRole::kLearner});
+    }
+    // The second step of those who began as learners; the leader refuses until they have caught up.
+    const bool replaced = changes.empty();
+    for (const ReplicaId& learner : members.learners) {
+      const bool heir = learner != replica_of(learner.node.value() - 1);
+      if (replaced && heir) {
+        changes.push_back({.replica = learner, .role = raft::MemberRole::kVoter});
+      }
+    }
+    if (!changes.empty() && ask(*seat.replica, changes)) ++world_.faults["lost member replaced"];
+  }
 }
 
 void Churn::restore() {
   const std::vector<raft::MemberRole> wanted(nodes_.size(), raft::MemberRole::kVoter);
   for (const Seat& seat : leaders()) {
-    const auto changes = changes_to(seat.replica->core().membership(), wanted);
+    const raft::Membership& members = seat.replica->core().membership();
+    auto changes = changes_to(members, wanted);
+    for (const ReplicaId& member : lost_of(members)) {
+      changes.push_back({.replica = member, .role = raft::MemberRole::kNone});
+    }
     // What must wait for an earlier change is tried again.
-    if (!changes.empty()) (void)seat.replica->change_membership(changes);
+    if (!changes.empty()) (void)ask(*seat.replica, changes);
   }
   world_.queue.after(kRestoreEvery, [this] { restore(); });
 }

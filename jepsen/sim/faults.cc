@@ -16,10 +16,18 @@
 #include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/trace.h"
 #include "jepsen/sim/world.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/random.h"
 
 namespace lignum::jepsen {
+
+namespace {
+
+// At most.
+constexpr Moment kReplaceEvery = 3'000'000;
+
+}  // namespace
 
 struct Faults::Kind {
   std::string_view name;
@@ -46,7 +54,8 @@ const std::vector<Faults::Kind>& Faults::kinds() {
       {.name = "clock drift", .mean = &FaultPlan::clock_drift, .strike = &Faults::drift_clock},
       {.name = "partition", .mean = &FaultPlan::partition, .strike = &Faults::partition},
       {.name = "link clogged", .mean = &FaultPlan::clog, .strike = &Faults::clog},
-      {.name = "damage at rest", .mean = &FaultPlan::damage, .strike = &Faults::damage}};
+      {.name = "damage at rest", .mean = &FaultPlan::damage, .strike = &Faults::damage},
+      {.name = "disk wiped", .mean = &FaultPlan::wipe, .strike = &Faults::wipe}};
   return kKinds;
 }
 
@@ -56,16 +65,19 @@ Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
       network_(network),
       nodes_(std::move(nodes)),
       plan_(plan),
-      churn_(world, nodes_),
+      losses_(nodes_),
+      churn_(world, nodes_, losses_),
       damage_(nodes_, plan.beyond, plan.unproven),
       random_(world.stream("faults")),
-      restarts_(world.stream("restarts")) {
+      restarts_(world.stream("restarts")),
+      replacements_(world.stream("replacements")) {
   for (const Kind& kind : kinds()) schedules_.push_back(world.stream(kind.name));
 }
 
 void Faults::begin() {
   striking_ = true;
   for (std::size_t kind = 0; kind < kinds().size(); ++kind) plan_next(kind, 0);
+  if (plan_.wipe > 0) replace_lost();
 }
 
 void Faults::plan_next(std::size_t kind, std::uint64_t number) {
@@ -93,7 +105,8 @@ void Faults::strike(StrikeId id) {
 void Faults::end(std::size_t held) {
   striking_ = false;
   network_.heal();
-  if (plan_.members > 0) churn_.restore();
+  CHECK(plan_.wipe == 0 || held == 0);
+  if (plan_.changes_members()) churn_.restore();
   while (held_.size() < held) held_.insert(static_cast<HostNumber>(random_.below(nodes_.size())));
   for (SimNode* node : nodes_) {
     if (held_.contains(node->number())) {
@@ -249,6 +262,22 @@ void Faults::damage(SimNode& node) {
     if (!what.empty()) ++world_.faults[what];
   }
   if (cut) restart_later(node);
+}
+
+void Faults::wipe(SimNode& node) {
+  if (!losses_.may_lose(node)) return;
+  ++world_.faults["disk wiped"];
+  const bool up = node.state() != SimNode::State::kDown;
+  node.wipe(plan_.comeback);
+  if (up) restart_later(node);
+}
+
+void Faults::replace_lost() {
+  world_.queue.after(draw_between(replacements_, 0, kReplaceEvery), [this] {
+    if (!striking_) return;
+    churn_.replace_lost(replacements_);
+    replace_lost();
+  });
 }
 
 void Faults::jump_clock(SimNode& node) {

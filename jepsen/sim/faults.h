@@ -18,6 +18,7 @@
 
 #include "jepsen/sim/churn.h"
 #include "jepsen/sim/damage.h"
+#include "jepsen/sim/losses.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
@@ -65,6 +66,11 @@ struct FaultPlan {
   // Also what looks like a torn write, which nothing can tell from one: what goes with it is lost
   // in silence. For tests of the checks.
   bool unproven = false;
+  // A disk is lost as a whole, where the groups can bear it (losses.h); until the end whoever its
+  // node has become takes the place of the member that is lost. Not with nodes that are held down
+  // at the end.
+  Moment wipe = 0;
+  SimNode::Comeback comeback = SimNode::Comeback::kAnotherMember;
   // Clocks.
   Moment clock_jump = 0;
   Moment clock_drift = 0;
@@ -79,6 +85,9 @@ struct FaultPlan {
   std::uint32_t crash_in_recovery_rate = 0;
   // Only these strikes fall, where it is set.
   std::optional<std::set<StrikeId>> only{};
+
+  // At the end every node is made a voter of every group again.
+  [[nodiscard]] bool changes_members() const { return members > 0 || wipe > 0; }
 };
 
 class Faults {
@@ -122,6 +131,8 @@ class Faults {
   void disk_error(SimNode& node);
   void disk_full(SimNode& node);
   void damage(SimNode& node);
+  void wipe(SimNode& node);
+  void replace_lost();
   void jump_clock(SimNode& node);
   void drift_clock(SimNode& node);
   void partition(SimNode& node);
@@ -131,11 +142,13 @@ class Faults {
   SimNetwork& network_;
   const std::vector<SimNode*> nodes_;
   const FaultPlan plan_;
+  Losses losses_;
   Churn churn_;
   Damage damage_;
   // Of the strike that is falling.
   Random random_;
   Random restarts_;
+  Random replacements_;
   // Of each kind: when it strikes next.
   std::vector<Random> schedules_;
   std::vector<StrikeRecord> struck_;

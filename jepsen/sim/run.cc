@@ -24,6 +24,7 @@
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
 #include "net/peer_message.h"
+#include "raft/membership.h"
 #include "raft/types.h"
 #include "server/group/replica.h"
 
@@ -185,19 +186,32 @@ class Run final : public NodeWatcher {
     return !world_.breach();
   }
 
-  // A replica that has not applied what others have; without a group: a node that does not
-  // serve all of them.
+  // A replica that has not applied what others have, or whose members are not the nodes; without a
+  // group: a node that does not serve all of them.
   struct Apart {
     HostNumber node = 0;
     std::optional<GroupId> group{};
+    // As far as it knows the voters are the nodes as they are now.
+    bool seated = true;
     Index applied{};
     Index others{};
     [[nodiscard]] std::string describe() const {
       if (!group) return fmt::format("node {} does not serve every group", node);
+      if (!seated) {
+        return fmt::format("node {}, group {}: not every node is a voter, or who is none votes",
+                           node, group->value());
+      }
       return fmt::format("node {}, group {}: applied {}, others {}", node, group->value(),
                          applied.value(), others.value());
     }
   };
+
+  bool seated(const server::Replica& replica) const {
+    if (!plan_.faults.changes_members()) return true;
+    raft::Membership all;
+    for (const auto& node : nodes_) all.voters.push_back(node->self());
+    return replica.core().membership() == all;
+  }
 
   // None where every replica has applied what every other has.
   std::optional<Apart> apart() {
@@ -210,6 +224,9 @@ class Run final : public NodeWatcher {
         return Apart{.node = node->number()};
       }
       for (const server::Replica* replica : replicas) {
+        if (!seated(*replica)) {
+          return Apart{.node = node->number(), .group = replica->group(), .seated = false};
+        }
         const Index own = replica->applied().index;
         const auto [other, first] = applied.try_emplace(replica->group(), own);
         if (first || other->second == own) continue;

@@ -197,9 +197,16 @@ RunPlan draw_plan(std::uint64_t seed) {
                        .piece_every_us = 200 * kMillisecond,
                        .pass_every_us = 2 * kSecond};
   }
+  plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0;
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
   if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;
+  Random wipes(seed, "wipes");
+  if (plan.nodes >= 3 && plan.faults.damage == 0 && wipes.chance(1, 3)) {
+    plan.faults.wipe = draw_between(wipes, 1 * kSecond, 10 * kSecond);
+    // Who is lost and who is held down would be more than a group can bear.
+    plan.held_down = 0;
+  }
   plan.fire = draw_between(random, 10, 40) * kSecond;
   // Several heartbeats fit into an election timeout.
   if (plan.node.raft.election_ticks >= 9) {

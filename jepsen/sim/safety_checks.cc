@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -50,6 +51,11 @@ bool by_quorum(const raft::Membership& members, const Holds& holds) {
          (!members.joint() || by_majority(members.outgoing, holds));
 }
 
+std::string show(const ReplicaId& member) {
+  return fmt::format("node {} (incarnation {})", member.node.value() - 1,
+                     member.incarnation.value());
+}
+
 std::string show(LogId id) { return fmt::format("({}, {})", id.term.value(), id.index.value()); }
 
 }  // namespace
@@ -58,7 +64,6 @@ SafetyChecks::SafetyChecks(World& world) : world_(world), random_(world.stream("
 
 void SafetyChecks::watch(std::vector<SimNode*> nodes) {
   nodes_ = std::move(nodes);
-  seen_.resize(nodes_.size());
   watched_.resize(nodes_.size());
 }
 
@@ -72,7 +77,7 @@ const SafetyChecks::Watched& SafetyChecks::watched(SimNode& node) {
   server::GroupHost* const host = node.host();
   if (host == nullptr) return watched;
   for (const server::Replica* replica : host->replicas()) {
-    watched.replicas.emplace_back(replica, &seen_.at(node.number())[replica->group()]);
+    watched.replicas.emplace_back(replica, &seen_[node.self()][replica->group()]);
   }
   return watched;
 }
@@ -136,6 +141,20 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
           .promised_in = seen.promised_in};
 }
 
+// By the leader that it follows, as far as that one can be asked.
+bool SafetyChecks::overruled(const server::Replica& replica, LogId promised) {
+  const auto leader = replica.core().leader();
+  if (!leader) return false;
+  const server::Replica* const found =
+      find_replica(*nodes_.at(leader->node.value() - 1), replica.group());
+  if (found == nullptr || found->core().self() != *leader ||
+      found->core().term() != replica.core().term() ||
+      promised.index < found->core().base().index) {
+    return true;
+  }
+  return found->core().term_at(promised.index) != promised.term;
+}
+
 void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, Seen& seen) {
   const GroupId group = replica.group();
   const raft::Core& core = replica.core();
@@ -150,7 +169,7 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
   }
   const auto kept = core.term_at(seen.promised.index);
   const bool replaced = core.last() < seen.promised || (kept && *kept != seen.promised.term);
-  if (replaced && core.term() > seen.promised_in && core.leader()) {
+  if (replaced && core.term() > seen.promised_in && overruled(replica, seen.promised)) {
     // A later leader replaces what was never committed: perhaps by entries of an earlier term, one
     // at a time; and a crash may come between the end of the old ones and the new ones.
     seen.promised = {.term = core.term_at(applied).value_or(Term()), .index = applied};
@@ -181,11 +200,11 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
     return fmt::format("leads group {} in term {}", replica.group().value(), core.term().value());
   });
   const auto [leader, first] =
-      groups_[replica.group()].leaders.try_emplace(core.term(), node.number());
+      groups_[replica.group()].leaders.try_emplace(core.term(), core.self());
   counts_.leaders += first ? 1 : 0;
-  if (!first && leader->second != node.number()) {
+  if (!first && leader->second != core.self()) {
     breach(node, replica.group(),
-           fmt::format("leads term {}, which node {} led", core.term().value(), leader->second));
+           fmt::format("leads term {}, which {} led", core.term().value(), show(leader->second)));
   }
   look_at_new_leader(node, replica);
 }
@@ -255,8 +274,8 @@ void SafetyChecks::look_at_new_leader(SimNode& node, const server::Replica& repl
                        newest.value()));
   }
   const auto voted = [&](const ReplicaId& voter) {
-    const auto image =
-        nodes_.at(voter.node.value() - 1)->disk().crash(counts_.vote_probes, kNothingUnsynced);
+    const auto image = image_of(voter, counts_.vote_probes);
+    if (!image) return false;
     const auto state = durable_hard_state(*image, replica.group());
     // Whoever has gone on to a later term may have voted.
     return state && (state->term > core.term() ||
@@ -313,26 +332,34 @@ void SafetyChecks::take_committed(SimNode& node, const server::Replica& replica,
   }
 }
 
+std::unique_ptr<SimDisk> SafetyChecks::image_of(const ReplicaId& member, std::uint64_t seed) const {
+  const SimDisk* const disk = nodes_.at(member.node.value() - 1)->disk_of(member);
+  return disk == nullptr ? nullptr : disk->crash(seed, kNothingUnsynced);
+}
+
 void SafetyChecks::probe_commit(SimNode& node, const server::Replica& replica) {
   const GroupId group = replica.group();
   const LogId applied = replica.applied();
   ++counts_.disk_probes;
-  std::set<ReplicaId> holders;
-  for (SimNode* each : nodes_) {
-    const auto image = each->disk().crash(counts_.disk_probes, kNothingUnsynced);
-    if (durably_holds(*image, each->plan().segments, group, applied)) {
-      holders.insert(replica_of(each->number()));
-    } else if (each == &node) {
-      breach(node, group, fmt::format("applied {}, which its disk does not hold", show(applied)));
+  std::map<ReplicaId, bool> asked;
+  const auto holds = [&](const ReplicaId& member) {
+    const auto [known, first] = asked.try_emplace(member, false);
+    if (first) {
+      const auto image = image_of(member, counts_.disk_probes);
+      known->second = image && durably_holds(*image, node.plan().segments, group, applied);
     }
+    return known->second;
+  };
+  if (!holds(node.self())) {
+    breach(node, group, fmt::format("applied {}, which its disk does not hold", show(applied)));
   }
-  const auto holds = [&](const ReplicaId& voter) { return holders.contains(voter); };
   // It was committed under the members of then, or under later ones.
   if (!by_quorum(replica.core().membership_at(applied.index), holds) &&
       !by_quorum(replica.core().membership(), holds) && !left_joint(group, applied, holds)) {
+    const auto held = std::ranges::count_if(asked, &std::pair<const ReplicaId, bool>::second);
     breach(node, group,
-           fmt::format("{} is committed, and on the disks of {} of {} nodes", show(applied),
-                       holders.size(), nodes_.size()));
+           fmt::format("{} is committed, and on the disks of {} of {} members", show(applied), held,
+                       asked.size()));
   }
 }
 
@@ -348,6 +375,9 @@ bool SafetyChecks::left_joint(GroupId group, LogId applied,
 void SafetyChecks::on_send(SimNode& node, const net::PeerMessage& message) {
   const auto* const sent = std::get_if<raft::Message>(&message.body);
   if (sent == nullptr) return;
+  if (sent->from != node.self()) {
+    breach(node, message.group, "speaks for another member: " + show(sent->from));
+  }
   if (const auto* request = std::get_if<raft::RequestVote>(&sent->body)) {
     if (request->kind != raft::Campaign::kPreVote) {
       check_vote(node, message.group, request->term, sent->from);
@@ -361,16 +391,22 @@ void SafetyChecks::on_send(SimNode& node, const net::PeerMessage& message) {
   }
 }
 
-void SafetyChecks::check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote) {
+void SafetyChecks::check_vote(SimNode& node, GroupId group, Term term, const ReplicaId& vote) {
+  const auto [given, first] = groups_[group].votes.try_emplace(std::pair(node.self(), term), vote);
+  if (!first && given->second != vote) {
+    breach(node, group,
+           fmt::format("voted for {} in term {}, in which it has voted for {}", show(vote),
+                       term.value(), show(given->second)));
+  }
   ++counts_.vote_probes;
   const auto image = node.disk().crash(counts_.vote_probes, kNothingUnsynced);
   const auto state = durable_hard_state(*image, group);
   if (!state) {
     breach(node, group, "voted, and its disk has lost its vote: " + state.error().describe());
   } else if (state->term < term || (state->term == term && state->vote != vote)) {
-    breach(node, group,
-           fmt::format("voted for node {} in term {}, which is not on its disk",
-                       vote.node.value() - 1, term.value()));
+    breach(
+        node, group,
+        fmt::format("voted for {} in term {}, which is not on its disk", show(vote), term.value()));
   }
 }
 
@@ -383,7 +419,7 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
   const auto term = replica.core().term_at(reply.match);
   if (!term) return;
   const LogId promised{.term = *term, .index = reply.match};
-  Seen& seen = seen_.at(node.number())[group];
+  Seen& seen = seen_[node.self()][group];
   if (promised > seen.promised) {
     seen.promised = promised;
     seen.promised_in = reply.term;
@@ -407,8 +443,9 @@ void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendRep
 void SafetyChecks::check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised) {
   const auto known = groups_[group].leaders.find(term);
   if (known == groups_[group].leaders.end()) return;
-  const server::Replica* const found = find_replica(*nodes_.at(known->second), group);
-  if (found == nullptr) return;
+  SimNode& led_by = *nodes_.at(known->second.node.value() - 1);
+  const server::Replica* const found = find_replica(led_by, group);
+  if (found == nullptr || led_by.self() != known->second) return;
   const raft::Core& leader = found->core();
   if (leader.role() != raft::Role::kLeader || leader.term() != term) return;
   if (promised.index < leader.base().index) return;

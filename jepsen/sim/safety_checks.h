@@ -18,23 +18,28 @@
 //   - Log matching: logs that end in the same (term, index) have the same chain, so the same
 //     entries before it, and the same members. One canonical chain of committed entries, the same
 //     on every replica.
-//   - A vote or a candidacy is on the sender's disk when it leaves. So is what an append ack
-//     promises, which is what the leader has there, and what a replica has applied, and what is
-//     committed, on a majority of disks: now and then a disk is copied as a power cut would leave
-//     it, with nothing kept that was not synced, and opened.
+//   - A vote or a candidacy is on the sender's disk when it leaves, and the only one of its term.
+//     What an append ack promises is there, too, and is what the leader has there; so is what a
+//     replica has applied, and what is committed, on a majority of disks: now and then a disk is
+//     copied as a power cut would leave it, with nothing kept that was not synced, and opened.
 //   - A replica holds what it has acknowledged, also when it comes back. What it calls durable is
 //     what its log holds there.
+//   - A node speaks only for the member that it is. All of this is remembered by member: one whose
+//     node has lost its disk counts with what that disk held, as if it had stopped for good, and
+//     whoever comes in its place begins with nothing.
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "jepsen/check/history.h"
+#include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
@@ -95,7 +100,9 @@ class SafetyChecks {
     Term promised_in;
   };
   struct Group {
-    std::map<Term, HostNumber> leaders;
+    std::map<Term, ReplicaId> leaders;
+    // Who was voted for, by whom and in which term.
+    std::map<std::pair<ReplicaId, Term>, ReplicaId> votes;
     std::map<LogId, Hash128> chains;
     std::map<LogId, raft::Membership> members;
     // Of each committed entry, as the first replica that applied it has it.
@@ -114,6 +121,7 @@ class SafetyChecks {
   void look_at_replica(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
   // What one replica may be, and how it may change, whatever its role.
+  [[nodiscard]] bool overruled(const server::Replica& replica, LogId promised);
   void look_at_state(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_new_leader(SimNode& node, const server::Replica& replica);
@@ -123,6 +131,9 @@ class SafetyChecks {
   [[nodiscard]] bool left_joint(GroupId group, LogId applied,
                                 const std::function<bool(const ReplicaId&)>& holds);
   void probe_commit(SimNode& node, const server::Replica& replica);
+  // Its disk as a power cut would leave it, or has left it; null for who never was.
+  [[nodiscard]] std::unique_ptr<SimDisk> image_of(const ReplicaId& member,
+                                                  std::uint64_t seed) const;
   void look_at_old_leader(SimNode& node, const server::Replica& replica, const Seen& seen);
   void check_ack_of_leader(SimNode& node, GroupId group, Term term, LogId promised);
   [[nodiscard]] static bool same_life(const SimNode& node, const server::Replica& replica,
@@ -130,14 +141,14 @@ class SafetyChecks {
     return seen.life == node.lives() && seen.replica == &replica;
   }
   [[nodiscard]] bool probe_is_due(std::uint64_t probes);
-  void check_vote(SimNode& node, GroupId group, Term term, ReplicaId vote);
+  void check_vote(SimNode& node, GroupId group, Term term, const ReplicaId& vote);
   void check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply);
   void breach(const SimNode& node, GroupId group, const std::string& what);
 
   World& world_;
   Random random_;
   std::vector<SimNode*> nodes_;
-  std::vector<std::map<GroupId, Seen>> seen_;
+  std::map<ReplicaId, std::map<GroupId, Seen>> seen_;
   std::vector<Watched> watched_;
   std::map<GroupId, Group> groups_;
   Counts counts_;

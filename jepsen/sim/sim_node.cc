@@ -48,6 +48,8 @@ namespace {
 constexpr Moment kBootLeast = 1'000;
 constexpr Moment kBootMost = 30'000;
 constexpr Moment kStopMax = 10'000'000;
+// Incarnations are numbered by disk, then by node.
+constexpr std::uint64_t kNodesMax = 1000;
 constexpr std::string_view kAddressStart = "node-";
 constexpr std::string_view kAddressEnd = ":7400";
 
@@ -67,8 +69,9 @@ std::optional<HostNumber> node_of_address(const std::string& address) {
   return node;
 }
 
-ReplicaId replica_of(HostNumber node) {
-  return {.node = NodeId(node + 1), .incarnation = NodeIncarnation(1000 + node)};
+ReplicaId replica_of(HostNumber node, std::size_t disks_lost) {
+  return {.node = NodeId(node + 1),
+          .incarnation = NodeIncarnation(kNodesMax * (disks_lost + 1) + node)};
 }
 
 // One run of the process. Members are unmade from the last to the first.
@@ -90,6 +93,7 @@ SimNode::SimNode(World& world, SimNetwork& network, HostNumber number, const Nod
       plan_(plan),
       watcher_(watcher),
       random_(world.stream(fmt::format("node {}", number))),
+      self_(replica_of(number)),
       disk_(std::make_unique<SimDisk>(plan.disk)),
       store_(std::make_shared<storage::MemoryStateStore>()),
       pace_(plan.pace) {}
@@ -113,6 +117,7 @@ void SimNode::start() {
 server::GroupHostParts SimNode::parts(Life& life) {
   storage::ClusterId cluster;
   cluster.bytes[0] = std::byte{7};
+  // Every log begins with these; who comes later is taken in by an entry.
   std::vector<ReplicaId> members;
   for (HostNumber node = 0; plan_.members > 1 && node < plan_.members; ++node) {
     members.push_back(replica_of(node));
@@ -122,8 +127,8 @@ server::GroupHostParts SimNode::parts(Life& life) {
   return {.root = *life.root,
           .bootstrap = {.groups = plan_.data_groups,
                         .cluster = cluster,
-                        .incarnation = replica_of(number_).incarnation,
-                        .node = replica_of(number_).node,
+                        .incarnation = self_.incarnation,
+                        .node = self_.node,
                         .members = std::move(members)},
           .make_log = server::make_segmented_log(plan_.segments),
           .open_log = server::open_segmented_log(plan_.segments),
@@ -165,9 +170,12 @@ void SimNode::boot() {
     const std::string why = opened.error().describe();
     end_life(Death::kReset);
     disk_->restart();
+    // On a new disk that is full there is no room for a directory: whoever runs it tries again.
+    if (!made_ && opened.error().code() == Errc::kNoSpace) return watcher_.on_down(*this);
     watcher_.on_refused(*this, why);
     return;
   }
+  made_ = true;
   world_.tell(TraceKind::kBoot, number_, opened->groups, opened->halted, [&opened] {
     return fmt::format("{} groups, {} halted, {} bytes of log{}", opened->groups, opened->halted,
                        opened->log_bytes, opened->made ? ", new" : "");
@@ -258,6 +266,26 @@ void SimNode::power_cut(const CrashImage& image) {
   clock_.reboot(draw_between(random_, 1'000'000, 1'000'000'000), world_.now());
 }
 
+const SimDisk* SimNode::disk_of(const ReplicaId& member) const {
+  if (member == self_) return disk_.get();
+  const auto lost = lost_.find(member);
+  return lost == lost_.end() ? nullptr : lost->second.get();
+}
+
+void SimNode::wipe(Comeback comeback) {
+  world_.tell(TraceKind::kCrash, number_, 3, life_number_, [] { return "its disk is lost"; });
+  if (state_ != State::kDown) {
+    end_life(random_.chance(1, 2) ? Death::kSilent : Death::kReset);
+    clock_.reboot(draw_between(random_, 1'000'000, 1'000'000'000), world_.now());
+  }
+  auto lost = std::exchange(disk_, std::make_unique<SimDisk>(plan_.disk));
+  made_ = false;
+  lose_state_store();
+  if (comeback == Comeback::kSameMember) return;
+  lost_.emplace(self_, std::move(lost));
+  self_ = replica_of(number_, lost_.size());
+}
+
 void SimNode::kill() {
   CHECK(state_ != State::kDown);
   world_.tell(TraceKind::kCrash, number_, 0, life_number_, [] { return "process ends"; });
@@ -299,6 +327,7 @@ void SimNode::send(const net::PeerMessage& message) {
     const Bytes bytes = payload.bytes();
     encoded.head.insert(encoded.head.end(), bytes.begin(), bytes.end());
   }
+  // To the node, whoever it is by now.
   network_.send_message(number_, message.to().node.value() - 1, std::move(encoded.head));
 }
 

@@ -11,10 +11,13 @@
 // whatever it had asked for (timers, tasks, disk work) comes to nothing. What stays is the disk,
 // as the crash left it, and the state store, which writes durably at once as LevelDB does when
 // asked to sync. A paused node lets everything wait and finds all of it when it goes on.
+//
+// A node that loses its disk is another member from then on: it has forgotten what it promised.
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,7 +55,7 @@ struct NodePlan {
   server::SegmentStoreOptions segments;
   DiskPace pace;
   SimDiskOptions disk{.capacity_bytes = std::uint64_t{1} << 30, .keeps_calls = false};
-  // Nodes of the cluster; each is a voter of every group.
+  // Nodes of the cluster; what each is at first is a voter of every group.
   std::uint32_t members = 1;
   raft::Options raft;
   std::int64_t tick_us = 50'000;
@@ -84,6 +87,8 @@ class NodeWatcher {
 class SimNode final : public StreamUser {
  public:
   enum class State : std::uint8_t { kDown, kBooting, kServing };
+  // As whom a node comes back whose disk is lost. The second is a mistake, for tests of the checks.
+  enum class Comeback : std::uint8_t { kAnotherMember, kSameMember };
 
   // All references outlive the node. `number` is also its host in the network.
   SimNode(World& world, SimNetwork& network, HostNumber number, const NodePlan& plan,
@@ -93,17 +98,24 @@ class SimNode final : public StreamUser {
   SimNode& operator=(const SimNode&) = delete;
 
   [[nodiscard]] HostNumber number() const { return number_; }
+  // The member of every group that it is, at present.
+  [[nodiscard]] ReplicaId self() const { return self_; }
   [[nodiscard]] const NodePlan& plan() const { return plan_; }
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool paused() const { return paused_; }
   // Null while there is no life.
   [[nodiscard]] server::GroupHost* host();
   [[nodiscard]] SimDisk& disk() { return *disk_; }
+  // Of the member that it is, or was: then it is as it was when it was lost. Null for any other.
+  [[nodiscard]] const SimDisk* disk_of(const ReplicaId& member) const;
   [[nodiscard]] std::uint64_t lives() const { return life_number_; }
 
-  // What is done to it. start() is for a node that is down, the others for one that is not.
+  // What is done to it. start() is for a node that is down, wipe() for any, the others for one that
+  // is not down.
   void start();
   void power_cut(const CrashImage& image);
+  // All that it had written is gone, and an empty disk is there instead.
+  void wipe(Comeback comeback);
   void kill();
   // An orderly shutdown; down when it is done.
   void stop();
@@ -151,7 +163,12 @@ class SimNode final : public StreamUser {
   const NodePlan plan_;
   NodeWatcher& watcher_;
   Random random_;
+  ReplicaId self_;
   std::unique_ptr<SimDisk> disk_;
+  // There is a data directory on it.
+  bool made_ = false;
+  // By the members that it was.
+  std::map<ReplicaId, std::unique_ptr<SimDisk>> lost_;
   std::shared_ptr<storage::MemoryStateStore> store_;
   SimClock clock_;
   DiskPace pace_;
@@ -166,8 +183,8 @@ class SimNode final : public StreamUser {
   bool stopped_ = false;
 };
 
-// The member of every group that a node is.
-[[nodiscard]] ReplicaId replica_of(HostNumber node);
+// The member of every group that a node is after it has lost so many disks.
+[[nodiscard]] ReplicaId replica_of(HostNumber node, std::size_t disks_lost = 0);
 
 // host:port of a node, and back; none for what is no such address.
 [[nodiscard]] std::string node_address(HostNumber node);

@@ -154,6 +154,10 @@ void User::take_gap(Following& following, const Gap& gap) {
     const ShardKey key{.stream = stream.id, .shard = gap.shard};
     if (gap.reason != Errc::kTrimmed) {
       // What cannot be read there is passed over by this tail's own will.
+      if (!workload_.plan_.unreadable || gap.to <= gap.from) {
+        world_.violate(Verdict::kSafety, fmt::format("a tail was told that {} to {} cannot be read",
+                                                     gap.from.value(), gap.to.value()));
+      }
       following.next[key] = gap.to;
       workload_.history_.shard(key).add(Tail{.client = following.number,
                                              .event = TailEvent::kStart,

@@ -31,6 +31,8 @@ struct WorkloadMix {
 };
 
 struct WorkloadPlan {
+  // Disks fail to be read, or are damaged: tails may have to go over it.
+  bool unreadable = false;
   std::uint32_t users = 3;
   std::uint32_t streams = 1;
   std::uint32_t shards = 2;

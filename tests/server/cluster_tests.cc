@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "jepsen/sim/sim_disk.h"
+#include "net/peer_message.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
 #include "raft/output.h"
@@ -15,6 +18,7 @@
 #include "raft/types.h"
 #include "server/group/replica.h"
 #include "server/service/call.h"
+#include "storage/memory_state_store.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_cluster.h"
 #include "tests/server/sim_node.h"
@@ -127,6 +131,31 @@ TEST_F(ClusterTest, WhatIsAppendedIsTheSameEverywhere) {
   serve();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(append(3));
   expect_same_bytes();
+}
+
+TEST_F(ClusterTest, ANodeOnANewDiskSaysNothingForTheMemberThatItWas) {
+  serve();
+  const std::size_t wiped = (*cluster.leader(kData) + 1) % 3;
+  const ReplicaId was = cluster.cell(wiped).self;
+  cluster.kill(wiped);
+  cluster.cell(wiped).disk = std::make_shared<jepsen::SimDisk>();
+  cluster.cell(wiped).store = std::make_shared<storage::MemoryStateStore>();
+  cluster.cell(wiped).self.incarnation = NodeIncarnation(200);
+  std::size_t asked = 0;
+  std::size_t said = 0;
+  cluster.on_deliver([&](const net::PeerMessage& message) {
+    asked += message.to() == was ? 1 : 0;
+    said += message.from().node == was.node ? 1 : 0;
+    return true;
+  });
+  ASSERT_TRUE(cluster.start(wiped));
+  ASSERT_TRUE(append(1));
+  // Nobody leads any more, and candidates ask for its vote.
+  cluster.kill(*cluster.leader(kData));
+  cluster.advance(10'000'000);
+  EXPECT_FALSE(cluster.leader(kData));
+  EXPECT_GT(asked, 0U);
+  EXPECT_EQ(said, 0U);
 }
 
 TEST_F(ClusterTest, AFollowerSaysWhoLeads) {

@@ -21,6 +21,7 @@ RunPlan damaged_plan(std::uint64_t seed) {
   plan.node.scrub = {.piece_every_us = 200 * net::kMillisecond, .pass_every_us = 2 * net::kSecond};
   plan.faults = {
       .power_cut = 2 * net::kSecond, .damage = 500 * net::kMillisecond, .lasts_most = net::kSecond};
+  plan.workload.unreadable = true;
   plan.held_down = 0;
   plan.weather = {};
   plan.fire = 10 * net::kSecond;

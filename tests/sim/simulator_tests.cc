@@ -10,6 +10,7 @@
 
 #include "jepsen/sim/run.h"
 #include "jepsen/sim/run_plan.h"
+#include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/world.h"
 #include "net/moment.h"
 #include "raft/buggify.h"
@@ -78,6 +79,38 @@ TEST(Simulator, PowerCutsLoseNothingThatWasAcknowledged) {
   const RunReport report = run_plan(plan, nullptr);
   EXPECT_EQ(report.verdict, Verdict::kClean) << report.what;
   EXPECT_GT(report.faults.at("power cut"), 2U);
+}
+
+// Disks are lost, and members change, while nodes die.
+RunPlan wiping_plan(std::uint64_t seed, std::uint32_t nodes) {
+  RunPlan plan = quiet_plan(seed, nodes);
+  plan.held_down = 0;
+  plan.fire = 20 * net::kSecond;
+  plan.faults.wipe = net::kSecond;
+  plan.faults.members = 5 * net::kSecond;
+  plan.faults.kill = 5 * net::kSecond;
+  plan.faults.lasts_most = net::kSecond;
+  return plan;
+}
+
+TEST(Simulator, WhoLosesItsDiskComesBackAsAnotherMemberAndNothingIsLost) {
+  for (const std::uint32_t nodes : {3U, 5U}) {
+    const RunReport report = run_plan(wiping_plan(7, nodes), nullptr);
+    EXPECT_EQ(report.verdict, Verdict::kClean) << report.what;
+    EXPECT_GT(report.faults.at("disk wiped"), 2U);
+    EXPECT_GT(report.faults.at("lost member replaced"), 2U);
+    EXPECT_GT(report.counts.acked, 20U);
+  }
+}
+
+// Its vote may count twice, and what it has acknowledged is gone.
+TEST(Simulator, ANodeThatForgetsAndComesBackAsWhoItWasIsNoticed) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    RunPlan plan = wiping_plan(seed, 3);
+    plan.faults.comeback = SimNode::Comeback::kSameMember;
+    const RunReport report = run_plan(plan, nullptr);
+    EXPECT_EQ(report.verdict, Verdict::kSafety) << "seed " << seed << ": " << report.what;
+  }
 }
 
 TEST(Simulator, EveryRarePathIsTakenAndHarmsNobody) {
