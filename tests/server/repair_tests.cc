@@ -108,9 +108,9 @@ class RepairTest : public ::testing::Test {
     return found;
   }
   // Damages what can be told to be damage: a batch that is followed by others.
-  void hurt(std::size_t i, int number) {
-    // How its text ends: looking for all of its zeros among zeros would take long.
-    const std::string text = fmt::format("{:08}/", number);
+  // How its text ends: looking for all of its zeros among zeros would take long.
+  void hurt(std::size_t i, int number) { damage(i, fmt::format("{:08}/", number)); }
+  void damage(std::size_t i, const std::string& text) {
     for (const auto& file : cluster.cell(i).disk->files()) {
       const std::vector<std::byte> bytes = cluster.cell(i).disk->contents(file.path);
       const auto found = std::ranges::search(bytes, std::as_bytes(std::span(text)));
@@ -119,7 +119,7 @@ class RepairTest : public ::testing::Test {
                                  static_cast<std::uint64_t>(found.begin() - bytes.begin()), 1);
       return;
     }
-    FAIL() << "batch " << number << " is nowhere on node " << i;
+    FAIL() << "the batch " << text << " is nowhere on node " << i;
   }
   // Everything that was appended from `next` on, read from node `i`.
   void expect_all(std::size_t i, int next = 0) {
@@ -350,6 +350,33 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   EXPECT_EQ(cluster.node(victim).report.halted, 0U);
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
   expect_all(victim, 100);
+}
+
+// What an old leader had appended alone was never committed; the others have other entries there, and
+// give those. No repair leads to what was lost, and nothing of it is needed.
+TEST_F(RepairTest, AHistoryThatLostIsMadeUpForByTheStateOfTheOthers) {
+  fill(20);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = *leader();
+  cluster.cut_off(victim);
+  const auto alone = [&](int number) {
+    auto request = append_request(stream, 0);
+    request.set_deadline_ms(1);
+    (void)cluster.call(victim, request, make_batch(1, {}, fmt::format("{:07000}-", number)));
+  };
+  const Index before = cluster.status_of(victim, kGroup).log_last;
+  for (int number = 0; number < 5; ++number) alone(number);
+  ASSERT_GE(cluster.status_of(victim, kGroup).log_last, Index(before.value() + 3));
+  cluster.kill(victim);
+  cluster.heal();
+  fill(20);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  damage(victim, fmt::format("{:08}-", 1));
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  EXPECT_EQ(cluster.node(victim).report.mending, 1U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_TRUE(reported(victim, "made anew from the state of another one"));
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i);
 }
 
 // Nobody else has it: it stays as it is, and says so.
