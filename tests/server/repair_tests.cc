@@ -352,8 +352,8 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   expect_all(victim, 100);
 }
 
-// What an old leader had appended alone was never committed; the others have other entries there, and
-// give those. No repair leads to what was lost, and nothing of it is needed.
+// What an old leader had appended alone was never committed; the others have other entries there,
+// and give those. No repair leads to what was lost, and nothing of it is needed.
 TEST_F(RepairTest, AHistoryThatLostIsMadeUpForByTheStateOfTheOthers) {
   fill(20);
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
