@@ -257,6 +257,14 @@ std::optional<LogMark> LogRepair::clipped(const LogMark& hole) const {
   return to;
 }
 
+bool LogRepair::continues(const LogMark& at, const Entry& entry) const {
+  const EntryHeader& header = entry.header;
+  return header.group == options_.incarnation && header.index == at.id.index.next() &&
+         header.term >= at.id.term && header.append_time > at.append_time &&
+         header.previous_chain == at.chain && header.payload_bytes == entry.payload.size() &&
+         payload_intact(header, entry.payload.bytes());
+}
+
 Result<LogRepair::Added> LogRepair::add(std::span<const KeptItem> items) {
   CHECK(wanted_.has_value());
   std::vector<KeptItem> taken;
@@ -273,14 +281,8 @@ Result<LogRepair::Added> LogRepair::add(std::span<const KeptItem> items) {
       at = *hole;
       taken.push_back({.skip_to = hole, .entry = {}});
     } else {
-      const EntryHeader& header = item.entry.header;
-      const bool continues =
-          header.group == options_.incarnation && header.index == at.id.index.next() &&
-          header.term >= at.id.term && header.append_time > at.append_time &&
-          header.previous_chain == at.chain && header.payload_bytes == item.entry.payload.size() &&
-          payload_intact(header, item.entry.payload.bytes());
-      if (!continues) return Added::kForeign;
-      at = mark_after(header);
+      if (!continues(at, item.entry)) return Added::kForeign;
+      at = mark_after(item.entry.header);
       taken.push_back(item);
     }
     if (wanted_->end && at.id.index == wanted_->end->index && at.chain != wanted_->end->chain) {

@@ -32,6 +32,7 @@
 #include <optional>
 #include <span>
 
+#include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
 #include "storage/file.h"
@@ -115,6 +116,7 @@ class LogRepair {
   Result<SegmentRecord> make_active();
   // None: it may not be taken over.
   [[nodiscard]] std::optional<LogMark> clipped(const LogMark& hole) const;
+  [[nodiscard]] bool continues(const LogMark& at, const Entry& entry) const;
   [[nodiscard]] Result<void> check_room() const;
   [[nodiscard]] SegmentId take_number();
 

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 #include "raft/error.h"
+#include "raft/hard_state.h"
 #include "raft/types.h"
 #include "server/group/checkpoints.h"
 #include "server/group/data_directory.h"
@@ -57,7 +58,8 @@ void GroupHost::on_damaged(GroupId group) {
 // What cannot be read refuses nobody here; the start of the group tells of it.
 std::uint64_t GroupHost::recovery_of(GroupId group) const {
   const auto loaded = directory_.hard_state->load(group);
-  return loaded && loaded->state ? loaded->state->recovery : 0;
+  if (!loaded) return 0;
+  return loaded->state.value_or(raft::HardState{}).recovery;
 }
 
 void GroupHost::mend(GroupId group) {

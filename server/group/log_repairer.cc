@@ -86,9 +86,11 @@ void LogRepairer::begin() {
 Result<void> LogRepairer::advance(Bench& bench, const Parts& parts) {
   TRY_ASSIGN(missing, bench.repair->advance());
   bench.missing = missing;
-  if (!bench.state || bench.repair->making_anew()) return {};
+  const auto state = bench.state;
+  if (!state || bench.repair->making_anew()) return {};
   // The log has holes up to it from here on, and no other state fills them.
-  const LogId id = std::exchange(bench.state, std::nullopt)->id;
+  bench.state.reset();
+  const LogId id = state->id;
   TRY_ASSIGN(directory, parts.images());
   TRY_ASSIGN(named, storage::settle_staged_image(*directory, parts.incarnation, [id](Index index) {
                return index == id.index ? std::optional(id) : std::nullopt;

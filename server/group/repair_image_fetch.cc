@@ -1,5 +1,6 @@
 #include "server/group/repair_image_fetch.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>

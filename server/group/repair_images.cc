@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "net/repair_messages.h"
-#include "net/snapshot_messages.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"

@@ -29,7 +29,6 @@
 #include "storage/log_survey.h"
 #include "storage/segmented_log.h"
 #include "tests/storage/crash_images.h"
-#include "tests/storage/errc_of.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
 #include "tests/storage/repair_world.h"
