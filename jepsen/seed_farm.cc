@@ -187,9 +187,10 @@ class Farm {
   }
 
   [[noreturn]] void work(std::size_t next, int pipe) const {
-    // What one run gives back serves the next: to the kernel it would go page by page.
-    CHECK(::mallopt(M_MMAP_THRESHOLD, kMappedBytesMin) == 1);
-    CHECK(::mallopt(M_TRIM_THRESHOLD, kKeptBytes) == 1);
+    // What one run gives back serves the next: to the kernel it would go page by page. An allocator
+    // that does not know these limits has its own.
+    (void)::mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
+    (void)::mallopt(M_TRIM_THRESHOLD, kKeptBytes);
 #ifdef LIGNUM_MUTANTS
     selected_mutant() = options_.mutant;
     // What a CHECK says about a bug that was put there is no news.
