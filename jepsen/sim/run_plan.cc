@@ -180,7 +180,8 @@ RunPlan draw_plan(std::uint64_t seed) {
   plan.rare = draw_rare_rates(random);
   Random pace(seed, "pace");
   if (pace.chance(1, 3)) {
-    plan.node.snapshot_bytes_per_second = (50 + pace.below(1'950)) << 10;
+    // So slow that it is felt; all the logs of a cluster pass within the time of a calm end.
+    plan.node.snapshot_bytes_per_second = (2 + pace.below(14)) << 20;
   }
   Random damage(seed, "damage");
   if (plan.nodes >= 3 && damage.chance(1, 3)) {
