@@ -78,19 +78,6 @@ Result<bool> repair_anew(SimDisk& disk, const LogEvidence& evidence, const LogMa
   return anew;
 }
 
-std::string difference_to(SimDisk& disk, const SampleLog& log, const LogModel& model) {
-  LogWorld world(disk.root(), 1);
-  world.model = model;
-  if (auto opened = world.open(); !opened) return opened.error().describe();
-  if (world.log().last() != log.last.id || world.log().last_chain() != log.last.chain) {
-    return "it does not end as it did";
-  }
-  for (const SimDisk::FileInfo& file : disk.files()) {
-    if (file.path != "manifest" && !file.path.ends_with(".seg")) return "left: " + file.path;
-  }
-  return difference(world.log(), model);
-}
-
 TEST(LogAnew, WhatWasCleanedEverywhereIsMadeUpForByAState) {
   const SampleLog log;
   const CleanedLog cleaned(log);
@@ -105,7 +92,7 @@ TEST(LogAnew, WhatWasCleanedEverywhereIsMadeUpForByAState) {
     const auto made = repair_anew(*hurt, {}, state, std::ref(source));
     ASSERT_TRUE(made) << made.error().describe();
     EXPECT_TRUE(*made);
-    EXPECT_EQ(difference_to(*hurt, log, cleaned.model), "");
+    EXPECT_EQ(difference_of(*hurt, log, {}, cleaned.model), "");
     LogWorld world(hurt->root(), 1);
     ASSERT_TRUE(world.open());
     EXPECT_EQ(world.log().id_at(state.id.index), state.id);
@@ -128,7 +115,7 @@ TEST(LogAnew, ALogThatEndsBeforeTheStateReachesIt) {
   const auto made = repair_anew(*hurt, {}, log.last, std::ref(source));
   ASSERT_TRUE(made) << made.error().describe();
   EXPECT_TRUE(*made);
-  EXPECT_EQ(difference_to(*hurt, log, cleaned.model), "");
+  EXPECT_EQ(difference_of(*hurt, log, {}, cleaned.model), "");
 }
 
 // Entries that were never committed, and are gone wherever they were: shorter and longer than the
@@ -175,7 +162,7 @@ TEST(LogAnew, AnotherHistoryGoes) {
     const auto made = repair_anew(*hurt, {}, log.last, std::ref(sound));
     ASSERT_TRUE(made) << made.error().describe();
     EXPECT_TRUE(*made);
-    EXPECT_EQ(difference_to(*hurt, log, log.model), "") << others;
+    EXPECT_EQ(difference_of(*hurt, log, {}, log.model), "") << others;
   }
 }
 
@@ -221,7 +208,7 @@ TEST(LogAnew, APowerCutAtAnyCallLosesNothing) {
       SCOPED_TRACE("cut in call " + std::to_string(at));
       const auto outcome = repair_anew(*after, {}, state, until_state);
       ASSERT_TRUE(outcome) << outcome.error().describe();
-      EXPECT_EQ(difference_to(*after, log, cleaned.model), "");
+      EXPECT_EQ(difference_of(*after, log, {}, cleaned.model), "");
     });
     if (::testing::Test::HasFailure()) return;
   }

@@ -86,9 +86,11 @@ inline Result<void> repair(SimDisk& disk, const LogEvidence& evidence, const Sou
   }
 }
 
-inline std::string difference_of(SimDisk& disk, const SampleLog& log,
-                                 const LogEvidence& evidence = {}) {
+// `model`: what the log has to hold, of which some may be trimmed.
+inline std::string difference_of(SimDisk& disk, const SampleLog& log, const LogEvidence& evidence,
+                                 const LogModel& model) {
   LogWorld world(disk.root(), 1);
+  world.model = model;
   world.evidence = evidence;
   if (auto opened = world.open(); !opened) return opened.error().describe();
   if (world.log().last() != log.last.id || world.log().last_chain() != log.last.chain) {
@@ -97,7 +99,12 @@ inline std::string difference_of(SimDisk& disk, const SampleLog& log,
   for (const SimDisk::FileInfo& file : disk.files()) {
     if (file.path != "manifest" && !file.path.ends_with(".seg")) return "left: " + file.path;
   }
-  return difference(world.log(), log.model);
+  return difference(world.log(), model);
+}
+
+inline std::string difference_of(SimDisk& disk, const SampleLog& log,
+                                 const LogEvidence& evidence = {}) {
+  return difference_of(disk, log, evidence, log.model);
 }
 
 inline bool is_whole(SimDisk& disk) {
