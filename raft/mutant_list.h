@@ -23,8 +23,6 @@ struct MutantLine {
   // What should notice: checks at every step of the simulator, and rules of the history check
   // (jepsen/check/violation.h).
   std::string_view killer;
-  // What whole nodes cannot do yet, without which no simulated run gets there; empty: nothing.
-  std::string_view needs{};
 };
 
 inline constexpr std::array<MutantLine, 62> kMutantList = {{
@@ -152,8 +150,7 @@ inline constexpr std::array<MutantLine, 62> kMutantList = {{
      .name = "damaged-replica-votes",
      .place = "raft/core.cc step, server/group/log_repairer.cc worked",
      .bug = "a damaged replica votes and acknowledges with what is left of its log",
-     .killer = "step: ack held by the disk; lost",
-     .needs = "a hunt with damage at rest, which is new"},
+     .killer = "step: ack held by the disk; lost"},
     {.mutant = Mutant::kReadWithoutQuorum,
      .name = "read-without-quorum",
      .place = "raft/read_tracker.cc take_confirmed",
@@ -223,20 +220,17 @@ inline constexpr std::array<MutantLine, 62> kMutantList = {{
      .name = "damage-taken-for-torn-tail",
      .place = "storage/tail_scan.cc proof_of_flush",
      .bug = "damage in the middle is cut like a torn tail",
-     .killer = "lost",
-     .needs = "a hunt with damage at rest, which is new"},
+     .killer = "lost"},
     {.mutant = Mutant::kEvidenceIgnored,
      .name = "evidence-ignored",
      .place = "storage/log_recovery.cc judge",
      .bug = "the checkpoint proves that entries were flushed, and nobody listens",
-     .killer = "lost (damage of the tail and crash together)",
-     .needs = "a hunt with damage at rest, which is new"},
+     .killer = "lost (damage of the tail and crash together)"},
     {.mutant = Mutant::kUnverifiedRead,
      .name = "unverified-read",
      .place = "storage/segment.cc read",
      .bug = "bytes from the disk are served unchecked",
-     .killer = "read, chain",
-     .needs = "a hunt with damage at rest, which is new"},
+     .killer = "read, chain"},
     {.mutant = Mutant::kDuplicateAccepted,
      .name = "duplicate-accepted",
      .place = "server/shard/producer_table.cc judge_producer",

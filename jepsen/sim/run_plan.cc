@@ -134,6 +134,21 @@ FaultPlan draw_faults(Random& random) {
   return plan;
 }
 
+// Flushes that take as long as elections, and leaders that change all the time: votes, truncations
+// and the entries of the next leader meet what is still on its way to the disk.
+void draw_unrest(Random& random, RunPlan& plan) {
+  NodePlan& node = plan.node;
+  node.tick_us = draw_between(random, 20, 60) * kMillisecond;
+  node.raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(4));
+  const Moment election = node.tick_us * static_cast<Moment>(node.raft.election_ticks);
+  node.pace.most = node.pace.least + draw_between(random, election / 8, election);
+  node.pace.stall_rate = static_cast<std::uint32_t>(random.below(200'000));
+  node.pace.stall = 3 * election;
+  plan.faults.transfer = draw_between(random, 500, 3'000) * kMillisecond;
+  plan.faults.depose = draw_between(random, 1, 6) * kSecond;
+  plan.faults.lasts_most = draw_between(random, 500, 3'000) * kMillisecond;
+}
+
 LinkWeather draw_weather(Random& random) {
   LinkWeather weather;
   weather.delay_least = draw_between(random, 10, 2'000);
@@ -170,6 +185,8 @@ RunPlan draw_plan(std::uint64_t seed) {
     plan.workload.value_bytes_max = 3000;
     plan.faults.lasts_most = draw_between(random, 5, 25) * kSecond;
   }
+  Random unrest(seed, "unrest");
+  if (plan.nodes >= 3 && unrest.chance(1, 6)) draw_unrest(unrest, plan);
   // Of large bursts a segment shall take several.
   if (plan.workload.burst_max > kSmallBurstMax) {
     plan.workload.value_bytes_max = std::min<std::size_t>(plan.workload.value_bytes_max, 200);

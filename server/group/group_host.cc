@@ -133,6 +133,7 @@ Result<GroupHost::Prepared> GroupHost::prepare(GroupId group) {
 
 void GroupHost::give_up(Prepared& prepared, const Error& error) {
   prepared.damage = error.message();
+  prepared.passing = error.code() != Errc::kCorrupt;
   prepared.log_damaged = prepared.log_damaged && error.code() == Errc::kCorrupt;
   prepared.log.reset();
 }

@@ -151,6 +151,8 @@ class GroupHost {
     std::string damage;
     // The damage is in the log.
     bool log_damaged = false;
+    // Nothing is wrong with what is stored; it could not be read this time.
+    bool passing = false;
     // The log was repaired before.
     bool mended = false;
   };
@@ -187,7 +189,8 @@ class GroupHost {
   [[nodiscard]] bool may_mend() const;
   // The group's replica was halted because its log is damaged.
   void on_damaged(GroupId group);
-  void mend(GroupId group);
+  // Begins after so many ticks.
+  void mend(GroupId group, std::uint32_t after_ticks = 0);
   void reopen(GroupId group, bool mended);
   void reopened(Prepared prepared);
   [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);

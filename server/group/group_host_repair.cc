@@ -62,7 +62,7 @@ std::uint64_t GroupHost::recovery_of(GroupId group) const {
   return loaded->state.value_or(raft::HardState{}).recovery;
 }
 
-void GroupHost::mend(GroupId group) {
+void GroupHost::mend(GroupId group, std::uint32_t after_ticks) {
   Mending& mending = mendings_.at(group);
   mending.wanted = false;
   mending.under_way = true;
@@ -89,7 +89,7 @@ void GroupHost::mend(GroupId group) {
               if (!stops(mine, group)) reopen(group, mended);
             });
           }});
-  mending.repairer->start();
+  mending.repairer->start(after_ticks);
 }
 
 // A crash may have come between the switch to a log up to a state and the naming of that state: of
@@ -153,7 +153,8 @@ void GroupHost::reopened(Prepared prepared) {
                  fmt::format("group {} is halted: {}", group.value(), prepared.damage));
     mending.under_way = false;
     // Where nothing was found that could be mended, looking again finds nothing either.
-    if (prepared.log_damaged && prepared.mended) mend(group);
+    if (prepared.log_damaged && prepared.mended) return mend(group);
+    if (prepared.passing) mend(group, LogRepairer::kReopenTicks);
     return;
   }
   // The store was read before; what is wrong with it now concerns all groups and waits for a start.

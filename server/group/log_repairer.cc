@@ -48,12 +48,13 @@ LogRepairer::LogRepairer(Parts parts)
 
 LogRepairer::~LogRepairer() { *alive_ = false; }
 
-void LogRepairer::start() {
+void LogRepairer::start(std::uint32_t after_ticks) {
   parts_.ports.on_wake([this, alive = alive_] {
     if (*alive) on_timer();
   });
   parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
-  begin();
+  if (after_ticks == 0) return begin();
+  ticks_left_ = after_ticks;
 }
 
 void LogRepairer::run(Work work, std::function<void(const Result<void>&)> then) {

@@ -48,6 +48,8 @@ class LogRepairer {
   static constexpr std::uint32_t kAnswerTicks = 10;
   // Between two rounds in which nobody had what is missing, and before what failed is tried again.
   static constexpr std::uint32_t kRoundTicks = 10;
+  // Before a log is looked at again that was whole and could not be opened.
+  static constexpr std::uint32_t kReopenTicks = 100;
   // Without room there is nothing to hurry for.
   static constexpr std::uint32_t kNoSpaceTicks = 100;
   // Rounds without an answer of use after which a log that is made anew begins with another state.
@@ -78,7 +80,8 @@ class LogRepairer {
   LogRepairer(const LogRepairer&) = delete;
   LogRepairer& operator=(const LogRepairer&) = delete;
 
-  void start();
+  // Looks at the log after so many ticks.
+  void start(std::uint32_t after_ticks = 0);
   // A message of another member.
   void receive(net::PeerMessage message);
   // `done` is posted when no work is out; whole() is not called any more.

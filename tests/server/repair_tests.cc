@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "jepsen/sim/sim_disk.h"
 #include "net/peer_message.h"
 #include "net/proto/client.pb.h"
 #include "net/repair_messages.h"
@@ -166,6 +167,31 @@ TEST_F(RepairTest, DamageThatAStartFindsIsRepaired) {
   EXPECT_EQ(cluster.node(victim).report.halted, 0U);
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
   expect_all(victim);
+}
+
+// Whichever read of the repair, or of the start after it, fails this once.
+TEST_F(RepairTest, ADiskThatCannotBeReadForAMomentHoldsNothingUpForGood) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  bool struck = true;
+  bool again = false;
+  for (std::uint64_t nth = 1; struck && nth < 200; nth += nth < 20 ? 1 : 7) {
+    SCOPED_TRACE(nth);
+    cluster.kill(victim);
+    hurt(victim, 57);
+    ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+    jepsen::SimDisk& disk = *cluster.cell(victim).disk;
+    disk.fail({.op = jepsen::DiskOp::kRead, .nth = nth, .path_part = "groups/"});
+    ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+    struck = disk.faults_struck() > 0;
+    again = again || reported(victim, "group 1 is halted");
+    disk.clear_faults();
+    expect_all(victim);
+  }
+  // The last one was beyond all reads; one of the others met the start.
+  EXPECT_FALSE(struck);
+  EXPECT_TRUE(again);
 }
 
 TEST_F(RepairTest, ReplicasThatAreAllDamagedHealOneAnotherWithoutALeader) {
