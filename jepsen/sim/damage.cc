@@ -138,7 +138,7 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
   for (const Frame& frame : target.frames) {
     if (frame.begin >= target.end) proven_bytes = std::max(proven_bytes, frame.flushed);
   }
-  const Index proven_entries = imaged(node, target.group);
+  const Index proven_entries = loses_images(node) ? Index() : imaged(node, target.group);
   const auto may_go = [&](const Frame& frame) {
     return unproven_ || target.record.sealed || frame.begin < proven_bytes ||
            (frame.index && *frame.index <= proven_entries);
@@ -166,7 +166,7 @@ bool Damage::allowed(SimNode& node, const Target& target) const {
 }
 
 std::string_view Damage::strike(SimNode& node, Random& random) {
-  if (beyond_ && random.chance(1, 5)) return strike_beside(node, random);
+  if ((beyond_ || loses_images(node)) && random.chance(1, 5)) return strike_beside(node, random);
   for (int tries = 0; tries < kTries; ++tries) {
     const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
     auto target = draw_target(node, group, random);
@@ -185,7 +185,8 @@ std::string_view Damage::strike_beside(SimNode& node, Random& random) const {
   std::vector<std::string> paths;
   for (const SimDisk::FileInfo& file : node.disk().files()) {
     const bool image = file.path.starts_with(storage::kImagesDirectoryName);
-    if (image || file.path.ends_with(storage::kManifestName)) paths.push_back(file.path);
+    const bool manifest = beyond_ && file.path.ends_with(storage::kManifestName);
+    if (image || manifest) paths.push_back(file.path);
   }
   if (paths.empty()) return {};
   const std::string& path = paths[random.below(paths.size())];

@@ -10,6 +10,8 @@
 // have been flushed, for it looks like a torn write; and the active segment as a whole, whose end
 // only a majority without it could tell.
 //
+// Images are struck on one node only: all the others can give it theirs.
+//
 // Beyond that every copy may be struck, of manifests and images, too. Then groups halt, for good
 // where nobody has what is missing; what they still answer has to be true.
 //
@@ -64,6 +66,7 @@ class Damage {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
   };
+  [[nodiscard]] bool loses_images(const SimNode& node) const { return &node == nodes_.back(); }
   // The first and the last entry that the target's bytes belong to.
   struct Struck {
     Frame first;

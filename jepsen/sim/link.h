@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "net/moment.h"
@@ -41,8 +42,9 @@ struct Link {
   Moment clogged_until = 0;
   // Of the messages that keep their order.
   Moment last_arrival = 0;
-  // A message that went over it once, for weather in which such come again.
-  std::vector<std::byte> remembered;
+  // A message of each kind that went over it once, for weather in which such come again: those that
+  // are seldom sent come again as often as the others.
+  std::map<std::size_t, std::vector<std::byte>> remembered;
 
   [[nodiscard]] bool blocked(Moment now) const { return cut || now < clogged_until; }
 };

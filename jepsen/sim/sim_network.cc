@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -84,7 +85,8 @@ void SimNetwork::turn_a_bit(std::vector<std::byte>& bytes) {
   bytes[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
 }
 
-void SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes) {
+void SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes,
+                              std::size_t kind) {
   Link& way = link(from, to);
   const LinkWeather& weather = way.weather;
   if (way.cut || draw_chance(random_, weather.loss_rate)) {
@@ -94,9 +96,11 @@ void SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::b
   if (weather.replay_rate > 0) {
     if (!way.remembered.empty() && draw_chance(random_, weather.replay_rate)) {
       ++world_.faults["message replayed"];
-      pass_message(from, to, way.remembered);
+      const auto which = static_cast<std::ptrdiff_t>(random_.below(way.remembered.size()));
+      pass_message(from, to, std::next(way.remembered.begin(), which)->second);
     }
-    if (way.remembered.empty() || random_.chance(1, 32)) way.remembered = bytes;
+    const auto [at, fresh] = way.remembered.try_emplace(kind);
+    if (fresh || random_.chance(1, 8)) at->second = bytes;
   }
   if (draw_chance(random_, weather.duplicate_rate)) {
     ++world_.faults["message doubled"];

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -29,6 +30,7 @@
 #include "net/raft_codec.h"
 #include "raft/check.h"
 #include "raft/error.h"
+#include "raft/messages.h"
 #include "raft/options.h"
 #include "raft/payload.h"
 #include "raft/types.h"
@@ -52,6 +54,12 @@ constexpr Moment kStopMax = 10'000'000;
 constexpr std::uint64_t kNodesMax = 1000;
 constexpr std::string_view kAddressStart = "node-";
 constexpr std::string_view kAddressEnd = ":7400";
+
+// Each alternative of a message, and each of those of consensus, has a number of its own.
+std::size_t kind_of(const net::PeerMessage& message) {
+  const auto* const raft = std::get_if<raft::Message>(&message.body);
+  return raft == nullptr ? 1000 + message.body.index() : raft->body.index();
+}
 
 }  // namespace
 
@@ -328,7 +336,8 @@ void SimNode::send(const net::PeerMessage& message) {
     encoded.head.insert(encoded.head.end(), bytes.begin(), bytes.end());
   }
   // To the node, whoever it is by now.
-  network_.send_message(number_, message.to().node.value() - 1, std::move(encoded.head));
+  network_.send_message(number_, message.to().node.value() - 1, std::move(encoded.head),
+                        kind_of(message));
 }
 
 void SimNode::on_message(std::vector<std::byte> bytes) {

@@ -183,8 +183,10 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   ConfiguredState machine(group == kMetaGroup ? static_cast<StateMachine&>(*prepared.meta)
                                               : static_cast<StateMachine&>(*prepared.shards),
                           first_config());
+  prepared.state_from = prepared.log->first_index();
   TRY_ASSIGN(restored, prepared.checkpoints->restore(machine, prepared.log->first_index(),
                                                      prepared.log->last().index));
+  prepared.state_from.reset();
   if (!restored.remark.empty()) report(Severity::kWarn, restored.remark);
   prepared.store_damaged = restored.store_damaged;
   prepared.applied = restored.mark;
@@ -299,7 +301,7 @@ void GroupHost::start(Task serving) {
   // From here on each lane may seat what it has repaired.
   for (const GroupId group : directory_.groups) {
     if (!mendings_.at(group).wanted) continue;
-    ports_.at(group)->post([this, group] { mend(group); });
+    ports_.at(group)->post([this, group] { mend(group, {}); });
   }
   auto settled = std::make_shared<Countdown>(seated.size() + 1, [meta_turn] { (*meta_turn)(); });
   for (DataGroup* const data : seated) {

@@ -151,6 +151,8 @@ class GroupHost {
     std::string damage;
     // The damage is in the log.
     bool log_damaged = false;
+    // Where the log begins that no state here reaches; it is sound itself.
+    std::optional<Index> state_from;
     // Nothing is wrong with what is stored; it could not be read this time.
     bool passing = false;
     // The log was repaired before.
@@ -189,8 +191,14 @@ class GroupHost {
   [[nodiscard]] bool may_mend() const;
   // The group's replica was halted because its log is damaged.
   void on_damaged(GroupId group);
-  // Begins after so many ticks.
-  void mend(GroupId group, std::uint32_t after_ticks = 0);
+  struct Mend {
+    std::uint32_t after_ticks = 0;
+    // It was mended before, and could not be opened.
+    bool mended = false;
+    // LogRepairer::Parts::state_from.
+    std::optional<Index> state_from{};
+  };
+  void mend(GroupId group, const Mend& how);
   void reopen(GroupId group, bool mended);
   void reopened(Prepared prepared);
   [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);

@@ -44,7 +44,7 @@ void GroupHost::on_damaged(GroupId group) {
     if (mine.under_way || mine.stopping) return;
     mine.under_way = true;
     const auto ended = [this, group] {
-      if (!stops(mendings_.at(group), group)) mend(group);
+      if (!stops(mendings_.at(group), group)) mend(group, {});
     };
     // It answers whoever waits, and lets what is out come back: nobody works on the log any more.
     if (group == kMetaGroup) {
@@ -62,7 +62,7 @@ std::uint64_t GroupHost::recovery_of(GroupId group) const {
   return loaded->state.value_or(raft::HardState{}).recovery;
 }
 
-void GroupHost::mend(GroupId group, std::uint32_t after_ticks) {
+void GroupHost::mend(GroupId group, const Mend& how) {
   Mending& mending = mendings_.at(group);
   mending.wanted = false;
   mending.under_way = true;
@@ -72,6 +72,7 @@ void GroupHost::mend(GroupId group, std::uint32_t after_ticks) {
       .incarnation = group_incarnation(directory_.identity.cluster, group),
       .self = self(),
       .recovery = recovery_of(group),
+      .state_from = how.state_from,
       .peers = directory_.identity.members,
       .ports = ports,
       .begin = [this, group] { return begin_repair(group); },
@@ -79,7 +80,8 @@ void GroupHost::mend(GroupId group, std::uint32_t after_ticks) {
       .tick_us = parts_.tick_us,
       .piece_bytes = parts_.snapshot_piece_bytes,
       .whole =
-          [this, group, &ports](bool mended) {
+          [this, group, &ports, before = how.mended](bool mended) {
+            mended = mended || before;
             // Not from inside of the repairer, which goes.
             ports.post([this, group, mended] {
               Mending& mine = mendings_.at(group);
@@ -89,7 +91,7 @@ void GroupHost::mend(GroupId group, std::uint32_t after_ticks) {
               if (!stops(mine, group)) reopen(group, mended);
             });
           }});
-  mending.repairer->start(after_ticks);
+  mending.repairer->start(how.after_ticks);
 }
 
 // A crash may have come between the switch to a log up to a state and the naming of that state: of
@@ -153,8 +155,14 @@ void GroupHost::reopened(Prepared prepared) {
                  fmt::format("group {} is halted: {}", group.value(), prepared.damage));
     mending.under_way = false;
     // Where nothing was found that could be mended, looking again finds nothing either.
-    if (prepared.log_damaged && prepared.mended) return mend(group);
-    if (prepared.passing) mend(group, LogRepairer::kReopenTicks);
+    const bool again = prepared.mended || prepared.state_from.has_value();
+    if (prepared.passing || (prepared.log_damaged && again)) {
+      // Not at once where that was in vain just now.
+      const bool later = prepared.passing || (prepared.mended && prepared.state_from);
+      mend(group, {.after_ticks = later ? LogRepairer::kReopenTicks : 0,
+                   .mended = prepared.passing && prepared.mended,
+                   .state_from = prepared.passing ? std::nullopt : prepared.state_from});
+    }
     return;
   }
   // The store was read before; what is wrong with it now concerns all groups and waits for a start.

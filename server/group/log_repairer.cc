@@ -72,6 +72,7 @@ void LogRepairer::run(Work work, std::function<void(const Result<void>&)> then) 
 void LogRepairer::begin() {
   const std::shared_ptr<Bench> before = std::exchange(bench_, std::make_shared<Bench>());
   missing_.reset();
+  state_missing_ = false;
   goal_.reset();
   ended_ = false;
   run(
@@ -121,6 +122,7 @@ void LogRepairer::worked(const Result<void>& outcome) {
   }
   if (!outcome) return fail_with(outcome.error());
   missing_ = bench_->missing;
+  if (!missing_ && parts_.state_from) return fetch_state();
   if (!missing_) return finish();
   const bool reached = !missing_->end && goal_ && missing_->after.id.index >= *goal_;
   if (reached || (mutant(Mutant::kDamagedReplicaVotes) && !ended_)) return end_here();
@@ -145,6 +147,7 @@ void LogRepairer::fail_with(const Error& error) {
                                     parts_.group.value(), error.describe()));
   }
   missing_.reset();
+  state_missing_ = false;
   ++peer_;
   resting_ = true;
   ticks_left_ = error.code() == Errc::kNoSpace ? kNoSpaceTicks : kRoundTicks;
@@ -186,15 +189,29 @@ void LogRepairer::rest() {
   ticks_left_ = kRoundTicks;
 }
 
+void LogRepairer::fetch_state() {
+  state_missing_ = true;
+  if (parts_.peers.empty()) return rest();
+  ticks_left_.reset();
+  fetch_.begin(parts_.peers, *parts_.state_from);
+}
+
 void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
   if (!mark) return rest();
-  CHECK(missing_ && missing_->end);
-  parts_.ports.report(
-      Severity::kWarn,
-      fmt::format("group {}: no other member has entries {} to {} of its log any more; it is made "
-                  "anew from the state of another one at entry {}",
-                  parts_.group.value(), missing_->after.id.index.value() + 1,
-                  missing_->end->index.value(), mark->id.index.value()));
+  CHECK(state_missing_ || (missing_ && missing_->end));
+  const std::string why =
+      state_missing_
+          ? fmt::format("its state does not reach its log, which begins at entry {}",
+                        parts_.state_from->value())
+          : fmt::format("no other member has entries {} to {} of its log any more",
+                        missing_->after.id.index.value() + 1, missing_->end->index.value());
+  parts_.ports.report(Severity::kWarn, fmt::format("group {}: {}; it is made anew from the state "
+                                                   "of another one at entry {}",
+                                                   parts_.group.value(), why,
+                                                   mark->id.index.value()));
+  parts_.state_from.reset();
+  state_missing_ = false;
+  mended_ = true;
   bench_->state = *mark;
   work([state = *mark](storage::LogRepair& repair) { return repair.begin_anew(state); });
 }
@@ -281,6 +298,7 @@ void LogRepairer::on_timer() {
   parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
   fetch_.tick();
   if (busy_ || !ticks_left_ || --*ticks_left_ > 0) return;
+  if (state_missing_) return fetch_state();
   if (!missing_) return begin();
   if (resting_) return ask();
   ask_next();
@@ -288,19 +306,26 @@ void LogRepairer::on_timer() {
 
 void LogRepairer::tell() {
   const std::int64_t now = parts_.ports.now().monotonic_us;
-  if (!missing_ || (told_at_ && now < *told_at_ + kTellEveryUs)) return;
+  if ((!missing_ && !state_missing_) || (told_at_ && now < *told_at_ + kTellEveryUs)) return;
   told_at_ = now;
+  parts_.ports.report(Severity::kError,
+                      fmt::format("group {} stays halted: {}; they are asked again",
+                                  parts_.group.value(), describe_missing()));
+}
+
+std::string LogRepairer::describe_missing() const {
+  if (state_missing_) {
+    return fmt::format("its state does not reach its log, which begins at entry {}, and no other "
+                       "member gives its own",
+                       parts_.state_from->value());
+  }
   const std::uint64_t first = missing_->after.id.index.value() + 1;
-  const std::string what =
-      missing_->end ? fmt::format("no other member has entries {} to {} of its log", first,
-                                  missing_->end->index.value())
-                    : fmt::format(
-                          "it is not known how far its log reached from entry {} on, and no "
-                          "leader answers",
-                          first);
-  parts_.ports.report(
-      Severity::kError,
-      fmt::format("group {} stays halted: {}; they are asked again", parts_.group.value(), what));
+  if (missing_->end) {
+    return fmt::format("no other member has entries {} to {} of its log", first,
+                       missing_->end->index.value());
+  }
+  return fmt::format(
+      "it is not known how far its log reached from entry {} on, and no leader answers", first);
 }
 
 void LogRepairer::finish() {

@@ -14,8 +14,9 @@
 // sound of its log is given to others that ask. Where nothing says how far the log reached, a
 // leader's word is waited for (repair_answers.h). What nobody has any more, because it was cleaned
 // everywhere or never committed, is made up for by the state of a sound member and the log up to
-// it. Where there is none the group stays halted here, and that is told; it is asked for again for
-// ever, for whoever has it may only be down.
+// it; so is it where the log is sound and no state here reaches its beginning. Where there is none the
+// group stays halted here, and that is told; it is asked for again for ever, for whoever has it may
+// only be down.
 //
 // Owned by the group host, on the group's lane; input and output on its pools, one piece at a time.
 
@@ -63,6 +64,9 @@ class LogRepairer {
     ReplicaId self;
     // The newest recovery from a lost quorum that this replica has heard of.
     std::uint64_t recovery = 0;
+    // The log is sound and begins there, and no state here reaches it: a member's state is asked
+    // for, and the log made anew from it.
+    std::optional<Index> state_from{};
     // The group's members as far as they are known; whoever writes to this one is added.
     std::vector<ReplicaId> peers;
     Ports& ports;
@@ -105,6 +109,7 @@ class LogRepairer {
   void worked(const Result<void>& outcome);
   void add(std::vector<storage::KeptItem> items);
   void rest();
+  void fetch_state();
   void fetched(const std::optional<storage::LogMark>& mark);
   // The log ends where it stands.
   void end_here();
@@ -116,6 +121,7 @@ class LogRepairer {
   void send(net::RepairReply reply);
   void on_timer();
   void tell();
+  [[nodiscard]] std::string describe_missing() const;
   void finish();
 
   Parts parts_;
@@ -126,6 +132,8 @@ class LogRepairer {
   std::optional<storage::MissingRange> missing_;
   bool busy_ = false;
   bool answering_ = false;
+  // Nothing is missing of the log but the state before it.
+  bool state_missing_ = false;
   bool mended_ = false;
   bool over_ = false;
   // Of parts_.peers: who is asked; and how many had nothing since something was added.

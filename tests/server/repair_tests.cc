@@ -27,6 +27,7 @@
 #include "server/group/replica.h"
 #include "server/group/segment_store.h"
 #include "server/service/call.h"
+#include "storage/memory_state_store.h"
 #include "tests/server/batches.h"
 #include "tests/server/sim_cluster.h"
 #include "tests/server/sim_node.h"
@@ -374,6 +375,49 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   ASSERT_TRUE(cluster.stop(victim));
   ASSERT_TRUE(cluster.start(victim));
   EXPECT_EQ(cluster.node(victim).report.halted, 0U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  expect_all(victim, 100);
+}
+
+// Its log is sound, and begins where its state no longer reaches: both copies of that are gone.
+TEST_F(RepairTest, AStateThatIsLostIsFetchedFromAnotherMember) {
+  fill(120);
+  wire::Request trim;
+  trim.mutable_trim()->set_stream(stream);
+  trim.mutable_trim()->set_shard(0);
+  trim.mutable_trim()->set_before_offset(100);
+  const auto trimmed = cluster.call(*leader(), trim);
+  ASSERT_TRUE(trimmed && trimmed->response.has_trim());
+  ASSERT_TRUE(cluster.wait([&] {
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      if (cluster.status_of(i, kGroup).log_first <= Index(20)) return false;
+    }
+    return settled();
+  }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  const auto lose_state = [&] {
+    cluster.kill(victim);
+    *cluster.cell(victim).store = storage::MemoryStateStore();
+    for (const auto& file : cluster.cell(victim).disk->files()) {
+      if (file.path.starts_with("images/1/")) cluster.cell(victim).disk->flip(file.path, 40, 8);
+    }
+  };
+  lose_state();
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  EXPECT_EQ(cluster.node(victim).report.halted, 1U);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_TRUE(reported(victim, "its state does not reach its log"));
+  fill(5);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i, 100);
+  // Nobody gives one: it says so, and goes on when somebody does.
+  cluster.cut_off(victim);
+  lose_state();
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  cluster.advance(20'000'000);
+  EXPECT_EQ(replica(victim), nullptr);
+  EXPECT_TRUE(reported(victim, "no other member gives its own"));
+  cluster.heal();
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
   expect_all(victim, 100);
 }

@@ -126,6 +126,16 @@ TEST_F(NetworkTest, MessagesAreLostDoubledAndOvertakeOneAnother) {
   }));
 }
 
+TEST_F(NetworkTest, WhatIsSeldomSentComesAgainAsOftenAsTheRest) {
+  network.link(1, 0).weather.replay_rate = 100'000;
+  network.send_message(1, 0, {std::byte{7}}, 1);
+  for (int i = 0; i < 1000; ++i) network.send_message(1, 0, {std::byte{8}}, 2);
+  run(net::kSecond);
+  const auto seldom = std::ranges::count(server.messages, std::vector{std::byte{7}});
+  EXPECT_NEAR(static_cast<double>(seldom), 51, 25);
+  EXPECT_NEAR(static_cast<double>(server.messages.size()), 1101, 40);
+}
+
 TEST_F(NetworkTest, CorruptionTurnsOneBitAndCutsLoseMessages) {
   network.link(1, 0).weather.corrupt_rate = 1'000'000;
   network.send_message(1, 0, std::vector<std::byte>(64));
