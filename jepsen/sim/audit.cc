@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@
 #include "server/group/group_host.h"
 #include "server/group/replica.h"
 #include "server/router.h"
+#include "server/shard/shard_state.h"
 
 namespace lignum::jepsen {
 
@@ -98,7 +100,23 @@ void Audit::cut_power() {
   }
 }
 
+void Audit::compare_states() {
+  std::map<GroupId, std::pair<HostNumber, std::map<ShardKey, server::Shard>>> first;
+  for (SimNode* node : nodes_) {
+    for (const auto& [group, seat] : node->host()->router().seats()) {
+      const auto& shards = seat.group.load()->state().shards();
+      const auto [at, fresh] = first.try_emplace(group, node->number(), shards);
+      if (fresh || at->second.second == shards) continue;
+      world_.violate(Verdict::kSafety,
+                     fmt::format("group {}: nodes {} and {} have applied the same entries and came "
+                                 "to different states",
+                                 group.value(), at->second.first, node->number()));
+    }
+  }
+}
+
 void Audit::judge_all() {
+  compare_states();
   const std::vector<Copy> all = copies();
   cut_power();
   for (const auto& [node, extent] : all) {

@@ -45,6 +45,8 @@ class Audit {
   // Of each group that takes appends: what its leader has applied.
   [[nodiscard]] std::map<GroupId, Index> living() const;
   [[nodiscard]] static Index applied(SimNode& node, GroupId group);
+  // All have applied the same entries, so they have come to the same state, producers and all.
+  void compare_states();
   void cut_power();
 
   World& world_;

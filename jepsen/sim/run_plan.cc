@@ -18,6 +18,7 @@
 #include "net/snapshot_messages.h"
 #include "raft/options.h"
 #include "raft/random.h"
+#include "storage/compression.h"
 #include "storage/frame_format.h"
 #include "storage/segmented_log.h"
 
@@ -141,9 +142,11 @@ void draw_unrest(Random& random, RunPlan& plan) {
   node.tick_us = draw_between(random, 20, 60) * kMillisecond;
   node.raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(4));
   const Moment election = node.tick_us * static_cast<Moment>(node.raft.election_ticks);
-  node.pace.most = node.pace.least + draw_between(random, election / 8, election);
-  node.pace.stall_rate = static_cast<std::uint32_t>(random.below(200'000));
-  node.pace.stall = 3 * election;
+  // Not before there is anything to lose: there might never be.
+  plan.fire_pace = node.pace;
+  plan.fire_pace->most += draw_between(random, election / 8, election);
+  plan.fire_pace->stall_rate = static_cast<std::uint32_t>(random.below(200'000));
+  plan.fire_pace->stall = 3 * election;
   plan.faults.transfer = draw_between(random, 500, 3'000) * kMillisecond;
   plan.faults.depose = draw_between(random, 1, 6) * kSecond;
   plan.faults.lasts_most = draw_between(random, 500, 3'000) * kMillisecond;
@@ -187,6 +190,16 @@ RunPlan draw_plan(std::uint64_t seed) {
   }
   Random unrest(seed, "unrest");
   if (plan.nodes >= 3 && unrest.chance(1, 6)) draw_unrest(unrest, plan);
+  Random codec(seed, "codec");
+  plan.workload.producer.codec =
+      pick(codec, std::array<Codec, 8>{Codec::kNone, Codec::kNone, Codec::kNone, Codec::kNone,
+                                       Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd});
+  // Given up while it is still on its way.
+  Random deadlines(seed, "deadlines");
+  if (deadlines.chance(1, 4)) {
+    plan.workload.producer.append_deadline = draw_between(deadlines, 500, 3'000) * kMillisecond;
+    plan.workload.producer.attempt_timeout = draw_between(deadlines, 200, 1'000) * kMillisecond;
+  }
   // Of large bursts a segment shall take several.
   if (plan.workload.burst_max > kSmallBurstMax) {
     plan.workload.value_bytes_max = std::min<std::size_t>(plan.workload.value_bytes_max, 200);

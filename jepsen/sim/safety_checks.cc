@@ -381,10 +381,12 @@ void SafetyChecks::on_send(SimNode& node, const net::PeerMessage& message) {
   if (const auto* request = std::get_if<raft::RequestVote>(&sent->body)) {
     if (request->kind != raft::Campaign::kPreVote) {
       check_vote(node, message.group, request->term, sent->from);
+      groups_[message.group].candidacies[{sent->from, request->term}] = request->last;
     }
   } else if (const auto* reply = std::get_if<raft::RequestVoteReply>(&sent->body)) {
     if (reply->granted && reply->kind != raft::Campaign::kPreVote) {
       check_vote(node, message.group, reply->candidacy, sent->to);
+      check_electable(node, message.group, reply->candidacy, sent->to);
     }
   } else if (const auto* ack = std::get_if<raft::AppendReply>(&sent->body)) {
     if (!ack->conflict) check_ack(node, message.group, *ack);
@@ -408,6 +410,22 @@ void SafetyChecks::check_vote(SimNode& node, GroupId group, Term term, const Rep
         node, group,
         fmt::format("voted for {} in term {}, which is not on its disk", show(vote), term.value()));
   }
+}
+
+// Whoever gets a vote has everything that the voter has (thesis 3.6.1), flushed or not: of what is
+// on its way to the disk the leader may hear yet.
+void SafetyChecks::check_electable(SimNode& node, GroupId group, Term term,
+                                   const ReplicaId& candidate) {
+  const server::Replica* const found = find_replica(node, group);
+  const auto& candidacies = groups_[group].candidacies;
+  const auto asked = candidacies.find({candidate, term});
+  if (found == nullptr || asked == candidacies.end()) return;
+  // The leader of that term has written to it meanwhile.
+  const LogId last = found->core().last();
+  if (last.term >= term || asked->second >= last) return;
+  breach(node, group,
+         fmt::format("voted for {}, whose log ends in {}, before its own, which ends in {}",
+                     show(candidate), show(asked->second), show(last)));
 }
 
 void SafetyChecks::check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply) {

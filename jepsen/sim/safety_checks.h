@@ -103,6 +103,8 @@ class SafetyChecks {
     std::map<Term, ReplicaId> leaders;
     // Who was voted for, by whom and in which term.
     std::map<std::pair<ReplicaId, Term>, ReplicaId> votes;
+    // Where the logs of candidates ended.
+    std::map<std::pair<ReplicaId, Term>, LogId> candidacies;
     std::map<LogId, Hash128> chains;
     std::map<LogId, raft::Membership> members;
     // Of each committed entry, as the first replica that applied it has it.
@@ -142,6 +144,7 @@ class SafetyChecks {
   }
   [[nodiscard]] bool probe_is_due(std::uint64_t probes);
   void check_vote(SimNode& node, GroupId group, Term term, const ReplicaId& vote);
+  void check_electable(SimNode& node, GroupId group, Term term, const ReplicaId& candidate);
   void check_ack(SimNode& node, GroupId group, const raft::AppendReply& reply);
   void breach(const SimNode& node, GroupId group, const std::string& what);
 

@@ -85,13 +85,13 @@ void SimNetwork::turn_a_bit(std::vector<std::byte>& bytes) {
   bytes[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
 }
 
-void SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes,
+bool SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes,
                               std::size_t kind) {
   Link& way = link(from, to);
   const LinkWeather& weather = way.weather;
   if (way.cut || draw_chance(random_, weather.loss_rate)) {
     ++world_.faults["message lost"];
-    return;
+    return !way.cut;
   }
   if (weather.replay_rate > 0) {
     if (!way.remembered.empty() && draw_chance(random_, weather.replay_rate)) {
@@ -108,6 +108,7 @@ void SimNetwork::send_message(HostNumber from, HostNumber to, std::vector<std::b
   }
   if (draw_chance(random_, weather.corrupt_rate)) turn_a_bit(bytes);
   pass_message(from, to, std::move(bytes));
+  return hosts_.at(to).user != nullptr;
 }
 
 void SimNetwork::pass_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes) {

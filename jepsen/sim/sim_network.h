@@ -71,8 +71,9 @@ class SimNetwork {
   // The other end is told behind what was sent.
   void close(HostNumber host, StreamNumber stream);
 
-  // Sends one message to another host, or loses it. `kind`: what the sender tells apart.
-  void send_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes,
+  // Sends one message to another host, or loses it. `kind`: what the sender tells apart. False:
+  // there was no way, or nobody.
+  bool send_message(HostNumber from, HostNumber to, std::vector<std::byte> bytes,
                     std::size_t kind = 0);
 
   // No link is cut or clogged any more.

@@ -29,6 +29,7 @@
 #include "net/peer_message.h"
 #include "net/raft_codec.h"
 #include "raft/check.h"
+#include "raft/describe.h"
 #include "raft/error.h"
 #include "raft/messages.h"
 #include "raft/options.h"
@@ -50,6 +51,9 @@ namespace {
 constexpr Moment kBootLeast = 1'000;
 constexpr Moment kBootMost = 30'000;
 constexpr Moment kStopMax = 10'000'000;
+// Per million of the messages that nothing can bring to where they go.
+constexpr std::uint32_t kUnreachableRate = 200'000;
+constexpr Moment kUnreachableMost = 50'000;
 // Incarnations are numbered by disk, then by node.
 constexpr std::uint64_t kNodesMax = 1000;
 constexpr std::string_view kAddressStart = "node-";
@@ -330,14 +334,24 @@ void SimNode::set_pace(const DiskPace& pace) {
 
 void SimNode::send(const net::PeerMessage& message) {
   watcher_.on_send(*this, message);
+  if (const auto* const raft = std::get_if<raft::Message>(&message.body)) {
+    world_.tell(TraceKind::kSend, number_, message.group.value(), raft->body.index(), [&] {
+      return fmt::format("group {}: {}", message.group.value(), raft::describe(*raft));
+    });
+  }
   net::EncodedPeerMessage encoded = net::encode_peer_message(message);
   for (const Payload& payload : encoded.payload) {
     const Bytes bytes = payload.bytes();
     encoded.head.insert(encoded.head.end(), bytes.begin(), bytes.end());
   }
   // To the node, whoever it is by now.
-  network_.send_message(number_, message.to().node.value() - 1, std::move(encoded.head),
-                        kind_of(message));
+  const bool sent = network_.send_message(number_, message.to().node.value() - 1,
+                                          std::move(encoded.head), kind_of(message));
+  // As where a connection breaks: now and then, and a while later.
+  if (sent || !draw_chance(random_, kUnreachableRate)) return;
+  later(draw_between(random_, 0, kUnreachableMost), [this, to = message.to()] {
+    if (host() != nullptr) host()->unreachable(to);
+  });
 }
 
 void SimNode::on_message(std::vector<std::byte> bytes) {

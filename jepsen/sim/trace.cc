@@ -15,9 +15,9 @@ namespace lignum::jepsen {
 namespace {
 
 std::string_view name_of(TraceKind kind) {
-  constexpr std::array<std::string_view, 14> kNames = {
-      "boot",  "serving", "crash",  "pause", "disk",   "packet", "stream",
-      "fault", "outcome", "commit", "role",  "report", "phase",  "rare"};
+  constexpr std::array<std::string_view, 15> kNames = {
+      "boot",    "serving", "crash", "pause",  "disk",  "packet", "stream", "fault",
+      "outcome", "commit",  "role",  "report", "phase", "rare",   "send"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 

@@ -33,6 +33,7 @@ enum class TraceKind : std::uint8_t {
   kReport,   // news for a node's operator
   kPhase,    // the run goes on to its next phase
   kRare,     // a rare path was taken on purpose
+  kSend,     // a node sends another one a message of consensus
 };
 
 class Trace {

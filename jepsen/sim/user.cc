@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 #include "jepsen/check/history.h"
+#include "jepsen/sim/broken_batch.h"
 #include "jepsen/sim/record_value.h"
 #include "jepsen/sim/sim_client.h"
 #include "jepsen/sim/sim_network.h"
@@ -23,6 +24,7 @@
 #include "net/partitioner.h"
 #include "net/proto/client.pb.h"
 #include "raft/error.h"
+#include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/level.h"
 
@@ -48,6 +50,7 @@ User::~User() = default;
 void User::start_client() {
   client_number_ = workload_.new_client();
   sequence_ = 0;
+  scanning_ = false;
   client_.reset();
   client_ = std::make_unique<SimClient>(world_, workload_.network_,
                                         SimClientOptions{.host = host_,
@@ -96,6 +99,9 @@ void User::act() {
     kill_client();
     return;
   }
+  if (random_.chance(1, 100)) return append_broken();
+  if (random_.chance(1, 100)) return ask_for_time();
+  if (random_.chance(1, 200) && !scanning_) return scan_levels();
   const std::uint64_t draw = random_.below(100);
   if (draw < plan.mix.conditional) {
     append_expecting();
@@ -204,6 +210,21 @@ void User::append_expecting() {
       client_->append_expecting(place.stream->name, place.shard, expected, records,
                                 [this, id](const Result<AppendAck>& ack) { close(id, ack); });
   if (!taken) open_.erase(id);
+}
+
+void User::append_broken() {
+  const Place place = draw_place();
+  net::Call call;
+  call.request.mutable_append()->set_stream(place.stream->id.value());
+  call.request.mutable_append()->set_shard(place.shard.value());
+  call.payload = Payload(broken_batch(random_));
+  call.shard = place.key();
+  call.deadline = world_.now() + kReadDeadline;
+  call.done = [this](const net::CallResult& result) {
+    if (result.error || !result.response.has_append()) return;
+    world_.violate(Verdict::kSafety, "a batch that is none was taken");
+  };
+  client_->call(std::move(call));
 }
 
 void User::trim() {

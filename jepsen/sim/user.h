@@ -71,6 +71,13 @@ class User {
   void append();
   void append_expecting();
   void read();
+  // The offset at a time.
+  void ask_for_time();
+  // Everything there is of some levels, by a tail of its own.
+  void scan_levels();
+  void on_scanned(SimTail& tail, std::uint32_t mask);
+  // A request that no node may take.
+  void append_broken();
   void trim();
   void trim_to(Place place, Offset before);
   void follow();
@@ -102,6 +109,7 @@ class User {
   std::map<ShardKey, Offset> ends_;
   std::map<ShardKey, Offset> starts_;
   std::optional<Following> following_;
+  bool scanning_ = false;
 };
 
 }  // namespace lignum::jepsen

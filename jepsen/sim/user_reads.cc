@@ -1,10 +1,12 @@
 // The reading side of a User: linearizable reads and the tail.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "jepsen/check/history.h"
 #include "jepsen/sim/record_value.h"
 #include "jepsen/sim/sim_client.h"
+#include "jepsen/sim/sim_clock.h"
 #include "jepsen/sim/trace.h"
 #include "jepsen/sim/user.h"
 #include "jepsen/sim/workload.h"
@@ -21,9 +24,11 @@
 #include "net/client.h"
 #include "net/moment.h"
 #include "net/proto/client.pb.h"
+#include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/level.h"
 #include "storage/record.h"
 #include "storage/record_batch_reader.h"
 
@@ -90,6 +95,31 @@ void User::read() {
   client_->call(std::move(call));
 }
 
+void User::ask_for_time() {
+  const Place place = draw_place();
+  net::Call call;
+  wire::OffsetsRequest& request = *call.request.mutable_offsets();
+  request.set_stream(place.stream->id.value());
+  request.set_shard(place.shard.value());
+  request.set_linearizable(random_.chance(1, 2));
+  // Clocks may be anywhere: what is asked for may be older or younger than all there is.
+  request.set_at_us(SimClock::kEpochUs + draw_between(random_, -world_.now(), 2 * world_.now()));
+  call.shard = place.key();
+  call.deadline = world_.now() + kReadDeadline;
+  call.done = [this](const net::CallResult& result) {
+    if (result.error || !result.response.has_offsets()) return;
+    const wire::OffsetsReply& reply = result.response.offsets();
+    const bool bounded = reply.start_offset() <= reply.watermark();
+    const bool inside = !reply.has_offset() || (reply.offset() >= reply.start_offset() &&
+                                                reply.offset() < reply.watermark());
+    if (bounded && inside) return;
+    world_.violate(Verdict::kSafety,
+                   fmt::format("the offset at a time is {}, of a shard from {} to {}",
+                               reply.offset(), reply.start_offset(), reply.watermark()));
+  };
+  client_->call(std::move(call));
+}
+
 void User::on_read(Place place, Read read, const net::CallResult& result) {
   ShardHistory& history = workload_.history_.shard(place.key());
   if (result.error) {
@@ -126,6 +156,38 @@ void User::follow() {
   options.skip_gaps = true;
   following_ = Following{.number = workload_.new_client(), .next = {}};
   client_->open_tail(options, [this](SimTail& tail) { on_tail_news(tail); });
+}
+
+void User::scan_levels() {
+  constexpr std::array<std::string_view, 6> kFilters = {"warn", "3",           "info..error",
+                                                        "1..4", "debug..info", "fatal"};
+  const auto mask = parse_level_filter(kFilters.at(random_.below(kFilters.size())));
+  CHECK(mask.has_value());
+  TailOptions options;
+  for (const WorkloadStream& stream : workload_.streams_) options.streams.push_back(stream.name);
+  options.start.kind = TailStart::Kind::kEarliest;
+  options.level_mask = *mask;
+  options.skip_gaps = true;
+  scanning_ = true;
+  client_->open_tail(options, [this, mask = *mask](SimTail& tail) { on_scanned(tail, mask); });
+}
+
+void User::on_scanned(SimTail& tail, std::uint32_t mask) {
+  while (scanning_) {
+    const auto next = tail.reader.next();
+    if (!next || (*next && std::holds_alternative<::lignum::Tail::End>(**next))) {
+      tail.closed = true;
+      scanning_ = false;
+      return;
+    }
+    if (!*next) return;
+    const auto* const record = std::get_if<ReadRecord>(&**next);
+    if (record == nullptr && !std::holds_alternative<Gap>(**next)) return;
+    if (record == nullptr || (level_bit(record->level) & mask) != 0) continue;
+    return world_.violate(
+        Verdict::kSafety,
+        fmt::format("a tail of other levels was given the record at {}", record->offset.value()));
+  }
 }
 
 void User::take_tailed(Following& following, const ReadRecord& record, std::vector<Value>& values) {

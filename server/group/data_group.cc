@@ -329,8 +329,9 @@ OffsetsOutcome DataGroup::offsets_now(const Shard& shard, const OffsetsRequest& 
                          .closed_time = replica_.closed_time()};
   if (request.at) {
     const auto found = replica_.log().find_time(request.shard, *request.at);
-    // What is not applied is not there yet.
-    if (found && *found < shard.next) outcome.offset = std::max(*found, shard.start);
+    // What is not applied is not there yet, and what was trimmed not any more.
+    const Offset first = std::max(found.value_or(shard.next), shard.start);
+    if (first < shard.next) outcome.offset = first;
   }
   return outcome;
 }

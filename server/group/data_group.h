@@ -95,6 +95,8 @@ class DataGroup final : public ReplicaOwner {
   // Who leads, as far as is known here. From any thread.
   [[nodiscard]] std::optional<NodeId> leader() const { return leader_.get(); }
   [[nodiscard]] std::size_t shard_count() const { return state_->shards().size(); }
+  // What was applied; for who watches from outside, on the lane.
+  [[nodiscard]] const ShardState& state() const { return *state_; }
   // Appends are refused because the disk is full.
   [[nodiscard]] bool disk_full() const;
   [[nodiscard]] const DataGroupCounters& counters() const { return counters_; }

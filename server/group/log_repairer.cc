@@ -205,10 +205,10 @@ void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
                         parts_.state_from->value())
           : fmt::format("no other member has entries {} to {} of its log any more",
                         missing_->after.id.index.value() + 1, missing_->end->index.value());
-  parts_.ports.report(Severity::kWarn, fmt::format("group {}: {}; it is made anew from the state "
-                                                   "of another one at entry {}",
-                                                   parts_.group.value(), why,
-                                                   mark->id.index.value()));
+  parts_.ports.report(Severity::kWarn,
+                      fmt::format("group {}: {}; it is made anew from the state "
+                                  "of another one at entry {}",
+                                  parts_.group.value(), why, mark->id.index.value()));
   parts_.state_from.reset();
   state_missing_ = false;
   mended_ = true;
@@ -315,9 +315,10 @@ void LogRepairer::tell() {
 
 std::string LogRepairer::describe_missing() const {
   if (state_missing_) {
-    return fmt::format("its state does not reach its log, which begins at entry {}, and no other "
-                       "member gives its own",
-                       parts_.state_from->value());
+    return fmt::format(
+        "its state does not reach its log, which begins at entry {}, and no other "
+        "member gives its own",
+        parts_.state_from->value());
   }
   const std::uint64_t first = missing_->after.id.index.value() + 1;
   if (missing_->end) {

@@ -14,9 +14,9 @@
 // sound of its log is given to others that ask. Where nothing says how far the log reached, a
 // leader's word is waited for (repair_answers.h). What nobody has any more, because it was cleaned
 // everywhere or never committed, is made up for by the state of a sound member and the log up to
-// it; so is it where the log is sound and no state here reaches its beginning. Where there is none the
-// group stays halted here, and that is told; it is asked for again for ever, for whoever has it may
-// only be down.
+// it; so is it where the log is sound and no state here reaches its beginning. Where there is none
+// the group stays halted here, and that is told; it is asked for again for ever, for whoever has it
+// may only be down.
 //
 // Owned by the group host, on the group's lane; input and output on its pools, one piece at a time.
 

@@ -89,6 +89,8 @@ class ProducerTable {
   Result<void> restore(ProducerId id, ProducerSession session);
   void restore_evicted(std::optional<ProducerId> evicted) { evicted_ = evicted; }
 
+  friend bool operator==(const ProducerTable&, const ProducerTable&) = default;
+
  private:
   std::size_t sessions_max_;
   std::map<ProducerId, ProducerSession> sessions_;

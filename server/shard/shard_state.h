@@ -54,6 +54,7 @@ struct Shard {
   std::int64_t retention_ms = -1;
   std::int64_t retention_bytes = -1;
   ProducerTable producers;
+  friend bool operator==(const Shard&, const Shard&) = default;
 };
 
 // Payloads of kCommand entries.

@@ -182,6 +182,22 @@ TEST_F(FrontDoor, TimesAtTheEdgesAreAnswered) {
   }
 }
 
+// Where all of it was trimmed no offset is left to be found.
+TEST_F(FrontDoor, ATimeOfRecordsThatWereTrimmedHasNoOffset) {
+  start();
+  stream = create("app");
+  append(stream, 0, 5);
+  wire::Request offsets;
+  offsets.mutable_offsets()->set_stream(stream);
+  offsets.mutable_offsets()->set_at_us(0);
+  EXPECT_EQ(node->call(offsets)->response.offsets().offset(), 0U);
+  wire::Request trim;
+  trim.mutable_trim()->set_stream(stream);
+  trim.mutable_trim()->set_before_offset(5);
+  ASSERT_EQ(node->call(trim)->response.trim().start_offset(), 5U);
+  EXPECT_FALSE(node->call(offsets)->response.offsets().has_offset());
+}
+
 // A huge id that somebody made up would, once forgotten, close its shard to every other producer.
 TEST_F(FrontDoor, AProducerIdThatWasNeverHandedOutIsRefused) {
   start();
