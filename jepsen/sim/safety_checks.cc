@@ -20,6 +20,7 @@
 #include "jepsen/sim/world.h"
 #include "net/peer_message.h"
 #include "raft/core.h"
+#include "raft/describe.h"
 #include "raft/membership.h"
 #include "raft/messages.h"
 #include "raft/output.h"
@@ -197,7 +198,8 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
     return;
   }
   world_.tell(TraceKind::kRole, node.number(), replica.group().value(), core.term().value(), [&] {
-    return fmt::format("leads group {} in term {}", replica.group().value(), core.term().value());
+    return fmt::format("leads group {} in term {}: {}", replica.group().value(),
+                       core.term().value(), raft::describe(core));
   });
   const auto [leader, first] =
       groups_[replica.group()].leaders.try_emplace(core.term(), core.self());
