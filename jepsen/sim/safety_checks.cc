@@ -169,7 +169,9 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
     if (applied < seen.applied) breach(node, group, "its applied index went back");
   }
   const auto kept = core.term_at(seen.promised.index);
-  const bool replaced = core.last() < seen.promised || (kept && *kept != seen.promised.term);
+  // By index: the entries of a later leader may be fewer.
+  const bool replaced =
+      core.last().index < seen.promised.index || (kept && *kept != seen.promised.term);
   if (replaced && core.term() > seen.promised_in && overruled(replica, seen.promised)) {
     // A later leader replaces what was never committed: perhaps by entries of an earlier term, one
     // at a time; and a crash may come between the end of the old ones and the new ones.
