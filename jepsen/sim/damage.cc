@@ -138,9 +138,10 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
   for (const Frame& frame : target.frames) {
     if (frame.begin >= target.end) proven_bytes = std::max(proven_bytes, frame.flushed);
   }
-  const Index proven_entries = loses_images(node) ? Index() : imaged(node, target.group);
+  const Index proven_entries =
+      !reach_.beyond && loses_images(node) ? Index() : imaged(node, target.group);
   const auto may_go = [&](const Frame& frame) {
-    return unproven_ || target.record.sealed || frame.begin < proven_bytes ||
+    return reach_.unproven || target.record.sealed || frame.begin < proven_bytes ||
            (frame.index && *frame.index <= proven_entries);
   };
   std::optional<Struck> struck;
@@ -157,7 +158,7 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
 bool Damage::allowed(SimNode& node, const Target& target) const {
   const auto entries = struck(node, target);
   if (!entries) return false;
-  if (beyond_) return true;
+  if (reach_.beyond) return true;
   std::size_t copies = 0;
   for (SimNode* other : nodes_) {
     if (other != &node && holds(*other, target.group, entries->first, entries->last)) ++copies;
@@ -166,7 +167,7 @@ bool Damage::allowed(SimNode& node, const Target& target) const {
 }
 
 std::string_view Damage::strike(SimNode& node, Random& random) {
-  if ((beyond_ || loses_images(node)) && random.chance(1, 5)) return strike_beside(node, random);
+  if (loses_images(node) && random.chance(1, 5)) return strike_beside(node, random);
   for (int tries = 0; tries < kTries; ++tries) {
     const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
     auto target = draw_target(node, group, random);
@@ -185,7 +186,7 @@ std::string_view Damage::strike_beside(SimNode& node, Random& random) const {
   std::vector<std::string> paths;
   for (const SimDisk::FileInfo& file : node.disk().files()) {
     const bool image = file.path.starts_with(storage::kImagesDirectoryName);
-    const bool manifest = beyond_ && file.path.ends_with(storage::kManifestName);
+    const bool manifest = reach_.beyond && file.path.ends_with(storage::kManifestName);
     if (image || manifest) paths.push_back(file.path);
   }
   if (paths.empty()) return {};

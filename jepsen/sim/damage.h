@@ -36,9 +36,16 @@ namespace lignum::jepsen {
 
 class Damage {
  public:
-  // `beyond`: wherever it falls; `unproven`: also the end of an active segment.
-  explicit Damage(std::vector<SimNode*> nodes, bool beyond = false, bool unproven = false)
-      : nodes_(std::move(nodes)), beyond_(beyond), unproven_(unproven) {}
+  struct Reach {
+    // Wherever it falls.
+    bool beyond = false;
+    // Also the end of an active segment.
+    bool unproven = false;
+    // Also the images of the last node.
+    bool images = false;
+  };
+  Damage(std::vector<SimNode*> nodes, const Reach& reach)
+      : nodes_(std::move(nodes)), reach_(reach) {}
 
   // Strikes the disk of `node` once, while it is up or down. Says how; empty: there was no place.
   std::string_view strike(SimNode& node, Random& random);
@@ -66,7 +73,9 @@ class Damage {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
   };
-  [[nodiscard]] bool loses_images(const SimNode& node) const { return &node == nodes_.back(); }
+  [[nodiscard]] bool loses_images(const SimNode& node) const {
+    return reach_.beyond || (reach_.images && &node == nodes_.back());
+  }
   // The first and the last entry that the target's bytes belong to.
   struct Struck {
     Frame first;
@@ -90,8 +99,7 @@ class Damage {
   [[nodiscard]] static Index imaged(SimNode& node, GroupId group);
 
   const std::vector<SimNode*> nodes_;
-  const bool beyond_;
-  const bool unproven_;
+  const Reach reach_;
 };
 
 }  // namespace lignum::jepsen

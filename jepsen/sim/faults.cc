@@ -67,7 +67,7 @@ Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
       plan_(plan),
       losses_(nodes_),
       churn_(world, nodes_, losses_),
-      damage_(nodes_, plan.beyond, plan.unproven),
+      damage_(nodes_, {.beyond = plan.beyond, .unproven = plan.unproven, .images = plan.images}),
       random_(world.stream("faults")),
       restarts_(world.stream("restarts")),
       replacements_(world.stream("replacements")) {
@@ -233,7 +233,7 @@ void Faults::slow_disk(SimNode& node) {
   pace.most = pace.least + draw_between(random_, 0, random_.chance(1, 3) ? 2'000'000 : 200'000);
   node.set_pace(pace);
   world_.queue.after(draw_span(), [this, &node] {
-    if (striking_) node.set_pace({});
+    if (striking_) node.set_pace(plan_.pace);
   });
 }
 

@@ -21,6 +21,7 @@
 #include "jepsen/sim/losses.h"
 #include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
+#include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/world.h"
 #include "raft/random.h"
 
@@ -56,11 +57,15 @@ struct FaultPlan {
   Moment members = 0;
   Moment transfer = 0;
   // Disks.
+  // How long disk work takes while things go wrong.
+  DiskPace pace;
   Moment slow_disk = 0;
   Moment disk_error = 0;  // a write or sync fails
   Moment disk_full = 0;
   // Bytes at rest, of which a majority of others have good copies (damage.h).
   Moment damage = 0;
+  // Also of images of the last node. Not with nodes that are held down at the end.
+  bool images = false;
   // Of any number of copies: then groups may be lost, but never lie.
   bool beyond = false;
   // Also what looks like a torn write, which nothing can tell from one: what goes with it is lost

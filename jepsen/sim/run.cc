@@ -123,9 +123,7 @@ class Run final : public NodeWatcher {
         network_.link(from, to).weather = plan_.weather;
       }
     }
-    if (plan_.fire_pace) {
-      for (const auto& node : nodes_) node->set_pace(*plan_.fire_pace);
-    }
+    for (const auto& node : nodes_) node->set_pace(plan_.faults.pace);
     faults_->begin();
     if (!wait(plan_.fire)) return;
     phase(3, "calm");

@@ -143,13 +143,31 @@ void draw_unrest(Random& random, RunPlan& plan) {
   node.raft.election_ticks = static_cast<raft::Ticks>(4 + random.below(4));
   const Moment election = node.tick_us * static_cast<Moment>(node.raft.election_ticks);
   // Not before there is anything to lose: there might never be.
-  plan.fire_pace = node.pace;
-  plan.fire_pace->most += draw_between(random, election / 8, election);
-  plan.fire_pace->stall_rate = static_cast<std::uint32_t>(random.below(200'000));
-  plan.fire_pace->stall = 3 * election;
+  plan.faults.pace.most += draw_between(random, election / 8, election);
+  plan.faults.pace.stall_rate = static_cast<std::uint32_t>(random.below(200'000));
+  plan.faults.pace.stall = 3 * election;
   plan.faults.transfer = draw_between(random, 500, 3'000) * kMillisecond;
   plan.faults.depose = draw_between(random, 1, 6) * kSecond;
   plan.faults.lasts_most = draw_between(random, 500, 3'000) * kMillisecond;
+}
+
+// Damage at rest: within what is promised, or beyond it.
+void draw_damage(std::uint64_t seed, RunPlan& plan) {
+  Random damage(seed, "damage");
+  if (plan.nodes >= 3 && damage.chance(1, 3)) {
+    plan.faults.damage = draw_between(damage, 500 * kMillisecond, 8 * kSecond);
+    plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
+                       .piece_every_us = 200 * kMillisecond,
+                       .pass_every_us = 2 * kSecond};
+  }
+  Random beyond(seed, "beyond");
+  if (plan.faults.damage == 0 && beyond.chance(1, 8)) {
+    plan.faults.beyond = true;
+    plan.faults.damage = draw_between(beyond, 200 * kMillisecond, 5 * kSecond);
+    plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
+                       .piece_every_us = 200 * kMillisecond,
+                       .pass_every_us = 2 * kSecond};
+  }
 }
 
 LinkWeather draw_weather(Random& random) {
@@ -179,6 +197,7 @@ RunPlan draw_plan(std::uint64_t seed) {
   draw_raft(random, plan.node);
   plan.workload = draw_workload(random);
   plan.faults = draw_faults(random);
+  plan.faults.pace = plan.node.pace;
   plan.weather = draw_weather(random);
   // Small segments and many trims: a follower that was cut off needs what was given back.
   if (plan.nodes > 1 && random.chance(2, 3)) {
@@ -213,21 +232,7 @@ RunPlan draw_plan(std::uint64_t seed) {
     // So slow that it is felt; all the logs of a cluster pass within the time of a calm end.
     plan.node.snapshot_bytes_per_second = (2 + pace.below(14)) << 20;
   }
-  Random damage(seed, "damage");
-  if (plan.nodes >= 3 && damage.chance(1, 3)) {
-    plan.faults.damage = draw_between(damage, 500 * kMillisecond, 8 * kSecond);
-    plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
-                       .piece_every_us = 200 * kMillisecond,
-                       .pass_every_us = 2 * kSecond};
-  }
-  Random beyond(seed, "beyond");
-  if (plan.faults.damage == 0 && beyond.chance(1, 8)) {
-    plan.faults.beyond = true;
-    plan.faults.damage = draw_between(beyond, 200 * kMillisecond, 5 * kSecond);
-    plan.node.scrub = {.piece_bytes = std::size_t{1} << 20,
-                       .piece_every_us = 200 * kMillisecond,
-                       .pass_every_us = 2 * kSecond};
-  }
+  draw_damage(seed, plan);
   plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0;
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
@@ -238,6 +243,9 @@ RunPlan draw_plan(std::uint64_t seed) {
     // Who is lost and who is held down would be more than a group can bear.
     plan.held_down = 0;
   }
+  // Whose state is gone needs one that holds as much of the log: where nodes are held down there
+  // may be none left.
+  plan.faults.images = plan.held_down == 0;
   plan.fire = draw_between(random, 10, 40) * kSecond;
   // Several heartbeats fit into an election timeout.
   if (plan.node.raft.election_ticks >= 9) {

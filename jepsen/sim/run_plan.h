@@ -4,14 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "jepsen/sim/faults.h"
 #include "jepsen/sim/link.h"
 #include "jepsen/sim/rare_paths.h"
 #include "jepsen/sim/sim_node.h"
-#include "jepsen/sim/sim_pools.h"
 #include "jepsen/sim/workload.h"
 #include "net/moment.h"
 
@@ -28,8 +26,6 @@ struct RunPlan {
   RareRates rare{};
   // How long things go wrong.
   Moment fire = 60 * net::kSecond;
-  // How long disk work takes then; none: as from the beginning.
-  std::optional<DiskPace> fire_pace{};
   // Afterwards everything is healed, but for so many nodes, a minority, which stay down; within
   // this, every shard must take appends again.
   std::uint32_t held_down = 0;

@@ -424,9 +424,10 @@ void SafetyChecks::check_electable(SimNode& node, GroupId group, Term term,
   const auto& candidacies = groups_[group].candidacies;
   const auto asked = candidacies.find({candidate, term});
   if (found == nullptr || asked == candidacies.end()) return;
-  // The leader of that term has written to it meanwhile.
+  // A vote leaves when it is flushed: the leader of that term, or of a later one, may have written
+  // to it meanwhile.
   const LogId last = found->core().last();
-  if (last.term >= term || asked->second >= last) return;
+  if (found->core().term() != term || last.term >= term || asked->second >= last) return;
   breach(node, group,
          fmt::format("voted for {}, whose log ends in {}, before its own, which ends in {}",
                      show(candidate), show(asked->second), show(last)));

@@ -185,6 +185,7 @@ Result<Checkpoints::Restored> Checkpoints::restore(StateMachine& machine, Index 
   }
   machine.reset();
   if (log_floor <= Index(1)) return restored;
+  out_of_reach_ = true;
   return fail(Errc::kCorrupt,
               fmt::format("the log begins at entry {} and no checkpoint or image reaches it ({})",
                           log_floor.value(), restored.remark));

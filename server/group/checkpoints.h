@@ -70,6 +70,8 @@ class Checkpoints {
   // is 1. kCorrupt when there is none, or when the checkpoint lies above log_last: records would be
   // missing. Blocks; boot only.
   Result<Restored> restore(StateMachine& machine, Index log_floor, Index log_last);
+  // restore() failed, because the log begins behind everything that is stored here.
+  [[nodiscard]] bool out_of_reach() const { return out_of_reach_; }
 
   // Boot, once the log is open and before restore(): finishes a snapshot whose switch a crash cut
   // short, or removes what had come of one. A sentence for the operator where there was something.
@@ -123,6 +125,7 @@ class Checkpoints {
   Index checkpoint_;
   // The next checkpoint writes every pair: the changes of a failed one are lost.
   bool rewrite_ = false;
+  bool out_of_reach_ = false;
   bool busy_ = false;
   std::shared_ptr<bool> alive_;
 };

@@ -1,6 +1,7 @@
 #include "server/group/group_host.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <expected>
@@ -133,7 +134,9 @@ Result<GroupHost::Prepared> GroupHost::prepare(GroupId group) {
 
 void GroupHost::give_up(Prepared& prepared, const Error& error) {
   prepared.damage = error.message();
-  prepared.passing = error.code() != Errc::kCorrupt;
+  constexpr std::array kPassing = {Errc::kIo, Errc::kTooManyFiles, Errc::kNoSpace,
+                                   Errc::kOverloaded};
+  prepared.passing = std::ranges::find(kPassing, error.code()) != kPassing.end();
   prepared.log_damaged = prepared.log_damaged && error.code() == Errc::kCorrupt;
   prepared.log.reset();
 }
@@ -183,10 +186,10 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   ConfiguredState machine(group == kMetaGroup ? static_cast<StateMachine&>(*prepared.meta)
                                               : static_cast<StateMachine&>(*prepared.shards),
                           first_config());
-  prepared.state_from = prepared.log->first_index();
-  TRY_ASSIGN(restored, prepared.checkpoints->restore(machine, prepared.log->first_index(),
-                                                     prepared.log->last().index));
-  prepared.state_from.reset();
+  auto outcome = prepared.checkpoints->restore(machine, prepared.log->first_index(),
+                                               prepared.log->last().index);
+  if (prepared.checkpoints->out_of_reach()) prepared.state_from = prepared.log->first_index();
+  TRY_ASSIGN(restored, std::move(outcome));
   if (!restored.remark.empty()) report(Severity::kWarn, restored.remark);
   prepared.store_damaged = restored.store_damaged;
   prepared.applied = restored.mark;
@@ -205,16 +208,16 @@ Result<void> GroupHost::seat(Prepared prepared) {
   const GroupId group = prepared.group;
   Ports& ports = *ports_.at(group);
   if (!prepared.damage.empty()) {
-    const bool mends = prepared.log_damaged && may_mend();
-    mendings_.at(group).wanted = mends;
+    const auto how = mend_for(prepared);
+    mendings_.at(group).wanted = how;
     if (group != kMetaGroup) {
       router_.add_group(group, &ports, nullptr, prepared.damage);
       return {};
     }
-    if (!mends) {
-      return fail(Errc::kCorrupt,
-                  fmt::format("the catalogue (group 0) is damaged, so nothing can be found: {}",
-                              prepared.damage));
+    if (!how) {
+      return fail(prepared.passing ? Errc::kIo : Errc::kCorrupt,
+                  fmt::format("the catalogue (group 0) {}, so nothing can be found: {}",
+                              prepared.passing ? "cannot be read" : "is damaged", prepared.damage));
     }
     router_.set_meta(&ports, nullptr);
     return {};
@@ -301,7 +304,7 @@ void GroupHost::start(Task serving) {
   // From here on each lane may seat what it has repaired.
   for (const GroupId group : directory_.groups) {
     if (!mendings_.at(group).wanted) continue;
-    ports_.at(group)->post([this, group] { mend(group, {}); });
+    ports_.at(group)->post([this, group] { mend(group, *mendings_.at(group).wanted); });
   }
   auto settled = std::make_shared<Countdown>(seated.size() + 1, [meta_turn] { (*meta_turn)(); });
   for (DataGroup* const data : seated) {
@@ -357,6 +360,7 @@ void GroupHost::stop_group(GroupId group, Task done) {
   Mending& mending = mendings_.at(group);
   mending.stopping = true;
   if (mending.repairer) return mending.repairer->stop(std::move(done));
+  if (mending.given_up) return ports_.at(group)->post(std::move(done));
   if (mending.under_way) {
     mending.stopped = std::move(done);
   } else if (group == kMetaGroup && meta_) {

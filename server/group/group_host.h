@@ -158,13 +158,29 @@ class GroupHost {
     // The log was repaired before.
     bool mended = false;
   };
+  // What is to be done for a group that could not be opened.
+  struct Mend {
+    std::uint32_t after_ticks = 0;
+    // Nothing is known to be wrong: it is only opened again.
+    bool reopen_only = false;
+    // It was mended before, and could not be opened.
+    bool mended = false;
+    // Of LogRepairer::Parts.
+    std::optional<Index> state_from{};
+    bool make_anew = false;
+  };
   // How a damaged log becomes whole; touched on the group's lane only, once groups have begun.
   struct Mending {
-    bool wanted = false;
+    // What a start found to be done.
+    std::optional<Mend> wanted;
     // From the end of the damaged replica to the seat of the next.
     bool under_way = false;
     // stop_group() was called.
     bool stopping = false;
+    // The replica in the seat was stopped, and nothing is done for another one.
+    bool given_up = false;
+    // Before what could not be read is tried again; longer every time.
+    std::uint32_t pause_ticks = LogRepairer::kReopenTicks;
     std::unique_ptr<LogRepairer> repairer;
     // Groups whose place another one took; somebody may still be on the way to them.
     std::vector<std::unique_ptr<DataGroup>> retired;
@@ -191,13 +207,8 @@ class GroupHost {
   [[nodiscard]] bool may_mend() const;
   // The group's replica was halted because its log is damaged.
   void on_damaged(GroupId group);
-  struct Mend {
-    std::uint32_t after_ticks = 0;
-    // It was mended before, and could not be opened.
-    bool mended = false;
-    // LogRepairer::Parts::state_from.
-    std::optional<Index> state_from{};
-  };
+  // None: nothing can be done, or nobody is there to do it with.
+  [[nodiscard]] std::optional<Mend> mend_for(const Prepared& prepared);
   void mend(GroupId group, const Mend& how);
   void reopen(GroupId group, bool mended);
   void reopened(Prepared prepared);

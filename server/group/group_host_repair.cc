@@ -1,7 +1,9 @@
 // How a group whose log is damaged becomes whole and takes its seat again. Part of GroupHost; see
 // group_host.h. All of it runs on the group's lane, but for what is said to run on a pool.
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,9 +64,27 @@ std::uint64_t GroupHost::recovery_of(GroupId group) const {
   return loaded->state.value_or(raft::HardState{}).recovery;
 }
 
-void GroupHost::mend(GroupId group, const Mend& how) {
+std::optional<GroupHost::Mend> GroupHost::mend_for(const Prepared& prepared) {
+  if (!may_mend()) return std::nullopt;
+  if (prepared.passing) {
+    std::uint32_t& pause = mendings_.at(prepared.group).pause_ticks;
+    const std::uint32_t now = pause;
+    pause = std::min(2 * pause, LogRepairer::kReopenTicksMax);
+    return Mend{.after_ticks = now, .reopen_only = true, .mended = prepared.mended};
+  }
+  if (!prepared.log_damaged) return std::nullopt;
+  if (!prepared.state_from) return Mend{};
+  // Where another one's state was of no use to this log the log is made anew. Not at once: another
+  // member may have to be found.
+  return Mend{.after_ticks = prepared.mended ? LogRepairer::kReopenTicks : 0,
+              .state_from = prepared.state_from,
+              .make_anew = prepared.mended};
+}
+
+void GroupHost::mend(GroupId group, const Mend& asked) {
+  const Mend how = asked;
   Mending& mending = mendings_.at(group);
-  mending.wanted = false;
+  mending.wanted.reset();
   mending.under_way = true;
   Ports& ports = *ports_.at(group);
   mending.repairer = std::make_unique<LogRepairer>(LogRepairer::Parts{
@@ -73,9 +93,11 @@ void GroupHost::mend(GroupId group, const Mend& how) {
       .self = self(),
       .recovery = recovery_of(group),
       .state_from = how.state_from,
+      .make_anew = how.make_anew,
       .peers = directory_.identity.members,
       .ports = ports,
-      .begin = [this, group] { return begin_repair(group); },
+      .begin = how.reopen_only ? std::function<Result<std::unique_ptr<storage::LogRepair>>()>{}
+                               : [this, group] { return begin_repair(group); },
       .images = [this, group] { return images_->open_directory(group_directory_name(group)); },
       .tick_us = parts_.tick_us,
       .piece_bytes = parts_.snapshot_piece_bytes,
@@ -140,7 +162,11 @@ void GroupHost::reopen(GroupId group, bool mended) {
       [this, group, mended, prepared](const Result<void>& outcome) {
         if (stops(mendings_.at(group), group)) return;
         // The pool is busy.
-        if (!outcome) return reopen(group, mended);
+        if (!outcome) {
+          return mend(
+              group,
+              {.after_ticks = LogRepairer::kRoundTicks, .reopen_only = true, .mended = mended});
+        }
         reopened(std::move(*prepared));
       });
 }
@@ -155,19 +181,16 @@ void GroupHost::reopened(Prepared prepared) {
                  fmt::format("group {} is halted: {}", group.value(), prepared.damage));
     mending.under_way = false;
     // Where nothing was found that could be mended, looking again finds nothing either.
-    const bool again = prepared.mended || prepared.state_from.has_value();
-    if (prepared.passing || (prepared.log_damaged && again)) {
-      // Not at once where that was in vain just now.
-      const bool later = prepared.passing || (prepared.mended && prepared.state_from);
-      mend(group, {.after_ticks = later ? LogRepairer::kReopenTicks : 0,
-                   .mended = prepared.passing && prepared.mended,
-                   .state_from = prepared.passing ? std::nullopt : prepared.state_from});
-    }
+    const bool again = prepared.mended || prepared.passing || prepared.state_from.has_value();
+    const auto how = again ? mend_for(prepared) : std::nullopt;
+    mending.given_up = !how;
+    if (how) mend(group, *how);
     return;
   }
   // The store was read before; what is wrong with it now concerns all groups and waits for a start.
   if (prepared.store_damaged) prepared.checkpoints->store_was_replaced();
   mending.under_way = false;
+  mending.pause_ticks = LogRepairer::kReopenTicks;
   ports.report(Severity::kInfo,
                fmt::format("group {}: its log is whole; the replica joins again", group.value()));
   if (group == kMetaGroup) {

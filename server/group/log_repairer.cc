@@ -38,7 +38,8 @@ LogRepairer::LogRepairer(Parts parts)
                   [this](Work work, std::function<void(const Result<void>&)> then) {
                     run(std::move(work), std::move(then));
                   },
-              .done = [this](const std::optional<storage::LogMark>& mark) { fetched(mark); }}),
+              .done = [this](const std::optional<storage::LogMark>& mark) { fetched(mark); },
+              .failed = [this](const Error& error) { fail_with(error); }}),
       alive_(std::make_shared<bool>(true)) {
   std::erase(parts_.peers, parts_.self);
   // An answer to a question of an earlier life is none to one of this.
@@ -54,6 +55,7 @@ void LogRepairer::start(std::uint32_t after_ticks) {
   });
   parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
   if (after_ticks == 0) return begin();
+  resting_ = true;
   ticks_left_ = after_ticks;
 }
 
@@ -73,6 +75,7 @@ void LogRepairer::begin() {
   const std::shared_ptr<Bench> before = std::exchange(bench_, std::make_shared<Bench>());
   missing_.reset();
   state_missing_ = false;
+  anew_ = false;
   goal_.reset();
   ended_ = false;
   run(
@@ -122,7 +125,7 @@ void LogRepairer::worked(const Result<void>& outcome) {
   }
   if (!outcome) return fail_with(outcome.error());
   missing_ = bench_->missing;
-  if (!missing_ && parts_.state_from) return fetch_state();
+  if (!missing_ && parts_.state_from && !anew_) return fetch_state();
   if (!missing_) return finish();
   const bool reached = !missing_->end && goal_ && missing_->after.id.index >= *goal_;
   if (reached || (mutant(Mutant::kDamagedReplicaVotes) && !ended_)) return end_here();
@@ -141,7 +144,9 @@ void LogRepairer::end_here() {
 }
 
 void LogRepairer::fail_with(const Error& error) {
-  if (error.code() != Errc::kOverloaded) {
+  const std::int64_t now = parts_.ports.now().monotonic_us;
+  if (error.code() != Errc::kOverloaded && (!warned_at_ || now >= *warned_at_ + kTellEveryUs)) {
+    warned_at_ = now;
     parts_.ports.report(Severity::kWarn,
                         fmt::format("group {}: the repair of its log begins anew: {}",
                                     parts_.group.value(), error.describe()));
@@ -193,7 +198,8 @@ void LogRepairer::fetch_state() {
   state_missing_ = true;
   if (parts_.peers.empty()) return rest();
   ticks_left_.reset();
-  fetch_.begin(parts_.peers, *parts_.state_from);
+  // One that ends right before the log is enough.
+  fetch_.begin(parts_.peers, Index(parts_.state_from->value() - 1));
 }
 
 void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
@@ -205,13 +211,14 @@ void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
                         parts_.state_from->value())
           : fmt::format("no other member has entries {} to {} of its log any more",
                         missing_->after.id.index.value() + 1, missing_->end->index.value());
-  parts_.ports.report(Severity::kWarn,
-                      fmt::format("group {}: {}; it is made anew from the state "
-                                  "of another one at entry {}",
-                                  parts_.group.value(), why, mark->id.index.value()));
-  parts_.state_from.reset();
-  state_missing_ = false;
+  const bool here = state_missing_ && !parts_.make_anew;
+  parts_.ports.report(
+      Severity::kWarn,
+      fmt::format("group {}: {}; it {} the state of another one at entry {}", parts_.group.value(),
+                  why, here ? "takes" : "is made anew from", mark->id.index.value()));
   mended_ = true;
+  if (here) return finish();
+  anew_ = std::exchange(state_missing_, false);
   bench_->state = *mark;
   work([state = *mark](storage::LogRepair& repair) { return repair.begin_anew(state); });
 }
@@ -298,6 +305,7 @@ void LogRepairer::on_timer() {
   parts_.ports.wake_at(parts_.ports.now().monotonic_us + parts_.tick_us);
   fetch_.tick();
   if (busy_ || !ticks_left_ || --*ticks_left_ > 0) return;
+  if (!parts_.begin) return finish();
   if (state_missing_) return fetch_state();
   if (!missing_) return begin();
   if (resting_) return ask();

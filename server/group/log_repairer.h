@@ -51,6 +51,7 @@ class LogRepairer {
   static constexpr std::uint32_t kRoundTicks = 10;
   // Before a log is looked at again that was whole and could not be opened.
   static constexpr std::uint32_t kReopenTicks = 100;
+  static constexpr std::uint32_t kReopenTicksMax = 1200;
   // Without room there is nothing to hurry for.
   static constexpr std::uint32_t kNoSpaceTicks = 100;
   // Rounds without an answer of use after which a log that is made anew begins with another state.
@@ -65,12 +66,14 @@ class LogRepairer {
     // The newest recovery from a lost quorum that this replica has heard of.
     std::uint64_t recovery = 0;
     // The log is sound and begins there, and no state here reaches it: a member's state is asked
-    // for, and the log made anew from it.
+    // for. It is named when the log is opened; or the log is made anew up to it, where one was of
+    // no use.
     std::optional<Index> state_from{};
+    bool make_anew = false;
     // The group's members as far as they are known; whoever writes to this one is added.
     std::vector<ReplicaId> peers;
     Ports& ports;
-    // Looks at the log; on the background pool.
+    // Looks at the log; on the background pool. Empty: the log is to be opened again, as it is.
     std::function<Result<std::unique_ptr<storage::LogRepair>>()> begin;
     // Opens the directory of the group's images; on the background pool.
     std::function<Result<std::unique_ptr<storage::Directory>>()> images;
@@ -84,7 +87,7 @@ class LogRepairer {
   LogRepairer(const LogRepairer&) = delete;
   LogRepairer& operator=(const LogRepairer&) = delete;
 
-  // Looks at the log after so many ticks.
+  // Looks at the log, or has it opened again, after so many ticks.
   void start(std::uint32_t after_ticks = 0);
   // A message of another member.
   void receive(net::PeerMessage message);
@@ -134,6 +137,8 @@ class LogRepairer {
   bool answering_ = false;
   // Nothing is missing of the log but the state before it.
   bool state_missing_ = false;
+  // The log is made anew for it.
+  bool anew_ = false;
   bool mended_ = false;
   bool over_ = false;
   // Of parts_.peers: who is asked; and how many had nothing since something was added.
@@ -152,6 +157,7 @@ class LogRepairer {
   std::optional<Index> goal_;
   bool ended_ = false;
   std::optional<std::int64_t> told_at_;
+  std::optional<std::int64_t> warned_at_;
   Task stopped_;
   std::shared_ptr<bool> alive_;
 };

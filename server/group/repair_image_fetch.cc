@@ -59,10 +59,14 @@ void RepairImageFetch::ask_next() {
   end(std::nullopt);
 }
 
-void RepairImageFetch::end(const std::optional<storage::LogMark>& mark) {
+void RepairImageFetch::drop() {
   peers_.clear();
   ticks_left_.reset();
   staged_.reset();
+}
+
+void RepairImageFetch::end(const std::optional<storage::LogMark>& mark) {
+  drop();
   parts_.done(mark);
 }
 
@@ -89,7 +93,12 @@ void RepairImageFetch::add(const net::RepairImage& piece) {
   parts_.run(
       [this, staged = staged_, piece] { return add_on_pool(parts_, least_, *staged, piece); },
       [this, staged = staged_, size = piece.bytes.size()](const Result<void>& outcome) {
-        if (!outcome && outcome.error().code() != Errc::kOverloaded) {
+        const Errc code = outcome ? Errc{} : outcome.error().code();
+        if (code == Errc::kNoSpace || code == Errc::kIo) {
+          drop();
+          return parts_.failed(outcome.error());
+        }
+        if (!outcome && code != Errc::kOverloaded) {
           parts_.ports.report(
               Severity::kWarn,
               fmt::format("group {}: the state of another member could not be taken: {}",

@@ -1,7 +1,8 @@
 #pragma once
 
-// Gets an image of the state from a sound member, for a log whose lost entries are nowhere any more
-// (net/repair_messages.h, docs/design/0007-repair-of-damaged-ranges.md).
+// Gets an image of the state from a sound member, for a log whose lost entries are nowhere any
+// more, or one whose beginning no state here reaches (net/repair_messages.h,
+// docs/design/0007-repair-of-damaged-ranges.md).
 //
 //     begin ─► ask a member ─► piece ─► staged ─┐     all of it, verified ─► done(where it stands)
 //                 ▲    ▲                        │
@@ -46,8 +47,10 @@ class RepairImageFetch {
     std::function<Result<std::unique_ptr<storage::Directory>>()> directory;
     // Runs work on that pool, one at a time; `then` is not called where the owner stops meanwhile.
     std::function<void(Work, std::function<void(const Result<void>&)> then)> run;
-    // Once for each begin(), never from inside of it.
+    // One of these once for each begin(), never from inside of it. `failed`: what arrives cannot be
+    // kept here, whoever sends it (kNoSpace, kIo).
     std::function<void(const std::optional<storage::LogMark>&)> done;
+    std::function<void(const Error&)> failed;
   };
   explicit RepairImageFetch(Parts parts);
 
@@ -68,6 +71,7 @@ class RepairImageFetch {
 
   void ask();
   void ask_next();
+  void drop();
   void end(const std::optional<storage::LogMark>& mark);
   void add(const net::RepairImage& piece);
   [[nodiscard]] static Result<void> add_on_pool(const Parts& parts, Index least, Staged& staged,

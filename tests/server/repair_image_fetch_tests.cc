@@ -51,6 +51,8 @@ class RepairImageFetchTest : public ::testing::Test {
   std::vector<net::RepairImageRequest> asked;
   int taken = 0;
   int ended = 0;
+  std::function<void(const Result<void>&)> worked;
+  std::optional<Errc> failure;
   RepairImageFetch fetch{
       {.group = GroupId(1),
        .incarnation = GroupIncarnation(7),
@@ -60,8 +62,13 @@ class RepairImageFetchTest : public ::testing::Test {
        .directory = []() -> Result<std::unique_ptr<storage::Directory>> {
          return fail(Errc::kIo, "not looked at");
        },
-       .run = [this](const Work&, const std::function<void(const Result<void>&)>&) { ++taken; },
-       .done = [this](const std::optional<storage::LogMark>& mark) { ended += mark ? 0 : 1; }}};
+       .run =
+           [this](const Work&, std::function<void(const Result<void>&)> then) {
+             ++taken;
+             worked = std::move(then);
+           },
+       .done = [this](const std::optional<storage::LogMark>& mark) { ended += mark ? 0 : 1; },
+       .failed = [this](const Error& error) { failure = error.code(); }}};
 };
 
 // It may have gone on with what was given up when the group was recovered without it.
@@ -82,6 +89,25 @@ TEST_F(RepairImageFetchTest, AStateThatIsTooOldIsNotTakenAndNobodyElseMeansNone)
   EXPECT_EQ(taken, 0);
   EXPECT_EQ(ended, 1);
   EXPECT_FALSE(fetch.under_way());
+}
+
+// Another member's copy would find no more room, and none of them is to blame.
+TEST_F(RepairImageFetchTest, ADiskThatIsFullEndsItAtOnce) {
+  fetch.receive(answer(5, Index(20)));
+  ASSERT_EQ(taken, 1);
+  worked(fail(Errc::kNoSpace, "the disk is full"));
+  EXPECT_EQ(failure, Errc::kNoSpace);
+  EXPECT_EQ(ended, 0);
+  EXPECT_EQ(asked.size(), 1U);
+  EXPECT_FALSE(fetch.under_way());
+}
+
+TEST_F(RepairImageFetchTest, AnImageThatIsBrokenIsAskedOfTheNextMember) {
+  fetch.receive(answer(5, Index(20)));
+  worked(fail(Errc::kCorrupt, "it is not the image that was asked for"));
+  EXPECT_EQ(failure, std::nullopt);
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked.back().to, kSecond);
 }
 
 // Opening an image may take longer than one question is waited for.

@@ -395,11 +395,15 @@ TEST_F(RepairTest, AStateThatIsLostIsFetchedFromAnotherMember) {
     return settled();
   }));
   const std::size_t victim = (*leader() + 1) % 3;
+  int lost = 0;
   const auto lose_state = [&] {
     cluster.kill(victim);
     *cluster.cell(victim).store = storage::MemoryStateStore();
+    // Not the same twice, or it would be whole again.
+    const std::uint64_t byte = lost++ == 0 ? 40 : 41;
     for (const auto& file : cluster.cell(victim).disk->files()) {
-      if (file.path.starts_with("images/1/")) cluster.cell(victim).disk->flip(file.path, 40, 8);
+      const bool image = file.path.starts_with("images/1/");
+      if (image) cluster.cell(victim).disk->flip(file.path, byte, 8);
     }
   };
   lose_state();
