@@ -9,7 +9,7 @@ namespace lignum::jepsen {
 
 // Each bug on purpose, until one of the seeds, in their order, shows it, for so many seconds at
 // most; then the same seeds without any bug, which must be clean. Prints a table. 0 where every bug
-// that can be reached was shown and the control is clean, else an exit code of Verdict.
+// was shown and the control is clean, else an exit code of Verdict.
 [[nodiscard]] int hunt_mutants(const std::vector<std::uint64_t>& seeds, unsigned jobs,
                                double seconds_each);
 
