@@ -199,18 +199,19 @@ void LogRepairer::fetch_state() {
   if (parts_.peers.empty()) return rest();
   ticks_left_.reset();
   // One that ends right before the log is enough.
-  fetch_.begin(parts_.peers, Index(parts_.state_from->value() - 1));
+  fetch_.begin(parts_.peers, Index(state_from() - 1));
 }
 
 void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
   if (!mark) return rest();
-  CHECK(state_missing_ || (missing_ && missing_->end));
-  const std::string why =
-      state_missing_
-          ? fmt::format("its state does not reach its log, which begins at entry {}",
-                        parts_.state_from->value())
-          : fmt::format("no other member has entries {} to {} of its log any more",
-                        missing_->after.id.index.value() + 1, missing_->end->index.value());
+  std::string why;
+  if (missing_ && missing_->end) {
+    why = fmt::format("no other member has entries {} to {} of its log any more",
+                      missing_->after.id.index.value() + 1, missing_->end->index.value());
+  } else {
+    CHECK(state_missing_);
+    why = fmt::format("its state does not reach its log, which begins at entry {}", state_from());
+  }
   const bool here = state_missing_ && !parts_.make_anew;
   parts_.ports.report(
       Severity::kWarn,
@@ -322,11 +323,11 @@ void LogRepairer::tell() {
 }
 
 std::string LogRepairer::describe_missing() const {
-  if (state_missing_) {
+  if (!missing_) {
     return fmt::format(
         "its state does not reach its log, which begins at entry {}, and no other "
         "member gives its own",
-        parts_.state_from->value());
+        state_from());
   }
   const std::uint64_t first = missing_->after.id.index.value() + 1;
   if (missing_->end) {

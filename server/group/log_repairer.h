@@ -125,6 +125,10 @@ class LogRepairer {
   void on_timer();
   void tell();
   [[nodiscard]] std::string describe_missing() const;
+  // Where the log begins whose state is missing.
+  [[nodiscard]] std::uint64_t state_from() const {
+    return parts_.state_from.value_or(Index(1)).value();
+  }
   void finish();
 
   Parts parts_;
