@@ -53,7 +53,10 @@ struct ReadOptions {
   std::optional<TimeUs> until;
   // Exclusive; read STREAM/SHARD only.
   std::optional<std::uint64_t> to_offset;
+  // No more than so many.
   std::optional<std::uint64_t> count_max;
+  // Of what is there already, from the start on, only the last so many.
+  std::optional<std::uint64_t> last_max;
   std::uint32_t level_mask = 0xFFFFFFFFU;
   std::optional<std::string> grep;
   std::optional<std::string> exclude;

@@ -64,8 +64,12 @@ class Reader {
  public:
   Reader(Session& session, const ReadOptions& options, RecordFilter filter)
       : session_(session), options_(options), filter_(std::move(filter)) {
-    // The last N of what passes filters that the library does not know are kept here.
-    keep_last_ = options.start.kind == TailStart::Kind::kLast && has_local_filter();
+    // The last N of what passes filters that the library does not know are kept here, and those of
+    // what lies behind a place or before a time.
+    const bool counted =
+        options.start.kind == TailStart::Kind::kLast && (has_local_filter() || options.until);
+    keep_last_ = counted || options.last_max.has_value();
+    keep_max_ = options.last_max.value_or(options.start.count);
   }
 
   Outcome run() {
@@ -100,7 +104,7 @@ class Reader {
       TRY_ASSIGN(streams, expand(session_, options_.streams));
       wanted.streams = std::move(streams);
     }
-    if (keep_last_) wanted.start = {.kind = TailStart::Kind::kEarliest};
+    if (keep_last_ && !options_.last_max) wanted.start = {.kind = TailStart::Kind::kEarliest};
     if (!options_.cursor_file) return wanted;
     TRY(check_cursor_writable(*options_.cursor_file));
     TRY_ASSIGN(cursor, load_cursor(*options_.cursor_file));
@@ -170,8 +174,8 @@ class Reader {
     std::string text = print_record(record, options_.print);
     if (keep_last_) {
       kept_.push_back(std::move(text));
-      if (kept_.size() > options_.start.count) kept_.pop_front();
-      return false;
+      if (kept_.size() > keep_max_) kept_.pop_front();
+      return last;
     }
     session_.terminal.data(text);
     ++shown_;
@@ -217,6 +221,7 @@ class Reader {
   const ReadOptions& options_;
   RecordFilter filter_;
   bool keep_last_ = false;
+  std::uint64_t keep_max_ = 0;
   // Begins after a cursor.
   bool resumed_ = false;
   bool stall_told_ = false;

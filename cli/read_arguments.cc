@@ -109,8 +109,12 @@ Result<void> resolve_start(const ReadArguments& arguments, TimeUs now, ReadOptio
     TRY_ASSIGN(since, flag_value("--since", parse_time(*arguments.since, now)));
     options.start = {.kind = TailStart::Kind::kTime, .time = since};
   }
-  if (!arguments.is_tail || arguments.from || arguments.since) {
+  if (!arguments.is_tail) {
     options.count_max = lines;
+    return {};
+  }
+  if (arguments.from || arguments.since) {
+    options.last_max = lines;
     return {};
   }
   if (all) return {};

@@ -14,6 +14,7 @@
 #include "jepsen/check/violation.h"
 #include "jepsen/sim/replica_log.h"
 #include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_network.h"
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "raft/check.h"
@@ -17,7 +17,6 @@
 #include "storage/compression.h"
 #include "storage/crc32c.h"
 #include "storage/level.h"
-#include "storage/record.h"
 #include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
 

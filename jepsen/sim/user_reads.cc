@@ -175,14 +175,15 @@ void User::scan_levels() {
 void User::on_scanned(SimTail& tail, std::uint32_t mask) {
   while (scanning_) {
     const auto next = tail.reader.next();
-    if (!next || (*next && std::holds_alternative<::lignum::Tail::End>(**next))) {
+    if (next && !next->has_value()) return;
+    const auto item = next ? *next : std::nullopt;
+    if (!item || std::holds_alternative<::lignum::Tail::End>(*item)) {
       tail.closed = true;
       scanning_ = false;
       return;
     }
-    if (!*next) return;
-    const auto* const record = std::get_if<ReadRecord>(&**next);
-    if (record == nullptr && !std::holds_alternative<Gap>(**next)) return;
+    const auto* const record = std::get_if<ReadRecord>(&*item);
+    if (record == nullptr && !std::holds_alternative<Gap>(*item)) return;
     if (record == nullptr || (level_bit(record->level) & mask) != 0) continue;
     return world_.violate(
         Verdict::kSafety,

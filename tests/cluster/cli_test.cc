@@ -152,6 +152,28 @@ TEST_F(Cli, PatternsSelectMessages) {
   EXPECT_EQ(wrong.exit_code, kUsage);
 }
 
+TEST_F(Cli, TailShowsTheLastOfWhatLiesBetween) {
+  output({"streams", "create", "one", "--shards", "1"});
+  output({"append", "one"}, numbered_lines(30));
+  EXPECT_EQ(output({"tail", "one", "-S", "1h", "-n", "2", "-o", "cat"}),
+            "line 28 of a log\nline 29 of a log\n");
+  EXPECT_EQ(output({"tail", "one/0", "--from", "29", "-n", "2", "-o", "cat"}),
+            "line 29 of a log\n");
+  EXPECT_EQ(output({"tail", "one", "--until", "now", "-n", "2", "-o", "cat"}),
+            "line 28 of a log\nline 29 of a log\n");
+  EXPECT_EQ(output({"tail", "one/0", "--from", "27", "-o", "cat"}),
+            "line 27 of a log\nline 28 of a log\nline 29 of a log\n");
+  // And follows, without what was there.
+  Process tail({.command = {"logctl", "--endpoints", node_.endpoint(), "tail", "-f", "-S", "1h",
+                            "-n", "1", "-o", "cat", "one"}});
+  ASSERT_TRUE(tail.read_until("line 29"));
+  output({"append", "one"}, "a new one\n");
+  ASSERT_TRUE(tail.read_until("a new one\n"));
+  EXPECT_EQ(tail.output(), "line 29 of a log\na new one\n");
+  tail.send_signal(SIGINT);
+  ASSERT_TRUE(tail.wait().has_value());
+}
+
 TEST_F(Cli, TailShowsTheLastAndFollows) {
   output({"append", "app"}, numbered_lines(30));
   const std::string last = output({"tail", "app", "-n", "2", "-o", "cat"});
