@@ -71,6 +71,15 @@ class RepairTest : public ::testing::Test {
     for (int i = 0; i < count; ++i) ASSERT_TRUE(append(appended++)) << appended;
   }
 
+  void trim(std::uint64_t before) {
+    wire::Request request;
+    request.mutable_trim()->set_stream(stream);
+    request.mutable_trim()->set_shard(0);
+    request.mutable_trim()->set_before_offset(before);
+    const auto answer = cluster.call(*leader(), request);
+    ASSERT_TRUE(answer && answer->response.has_trim());
+  }
+
   // Null where the group has no replica.
   Replica* replica(std::size_t i) {
     if (!cluster.up(i)) return nullptr;
@@ -348,12 +357,7 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   const Index had = cluster.status_of(victim, kGroup).log_last;
   cluster.kill(victim);
   fill(60);
-  wire::Request trim;
-  trim.mutable_trim()->set_stream(stream);
-  trim.mutable_trim()->set_shard(0);
-  trim.mutable_trim()->set_before_offset(100);
-  const auto trimmed = cluster.call(*leader(), trim);
-  ASSERT_TRUE(trimmed && trimmed->response.has_trim());
+  trim(100);
   ASSERT_TRUE(cluster.wait([&] {
     for (std::size_t i = 0; i < cluster.size(); ++i) {
       if (cluster.up(i) && cluster.status_of(i, kGroup).log_first <= had.next()) return false;
@@ -382,12 +386,7 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
 // Its log is sound, and begins where its state no longer reaches: both copies of that are gone.
 TEST_F(RepairTest, AStateThatIsLostIsFetchedFromAnotherMember) {
   fill(120);
-  wire::Request trim;
-  trim.mutable_trim()->set_stream(stream);
-  trim.mutable_trim()->set_shard(0);
-  trim.mutable_trim()->set_before_offset(100);
-  const auto trimmed = cluster.call(*leader(), trim);
-  ASSERT_TRUE(trimmed && trimmed->response.has_trim());
+  trim(100);
   ASSERT_TRUE(cluster.wait([&] {
     for (std::size_t i = 0; i < cluster.size(); ++i) {
       if (cluster.status_of(i, kGroup).log_first <= Index(20)) return false;
