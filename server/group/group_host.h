@@ -157,6 +157,8 @@ class GroupHost {
     bool passing = false;
     // The log was repaired before.
     bool mended = false;
+    // A repair has looked at all of the log before.
+    bool looked = false;
   };
   // What is to be done for a group that could not be opened.
   struct Mend {
@@ -210,7 +212,7 @@ class GroupHost {
   // None: nothing can be done, or nobody is there to do it with.
   [[nodiscard]] std::optional<Mend> mend_for(const Prepared& prepared);
   void mend(GroupId group, const Mend& how);
-  void reopen(GroupId group, bool mended);
+  void reopen(std::shared_ptr<Prepared> prepared);
   void reopened(Prepared prepared);
   [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);
   [[nodiscard]] Result<void> settle_state(GroupId group, storage::Directory& images);

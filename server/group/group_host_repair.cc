@@ -102,15 +102,18 @@ void GroupHost::mend(GroupId group, const Mend& asked) {
       .tick_us = parts_.tick_us,
       .piece_bytes = parts_.snapshot_piece_bytes,
       .whole =
-          [this, group, &ports, before = how.mended](bool mended) {
-            mended = mended || before;
+          [this, group, &ports, how](bool mended) {
+            auto prepared = std::make_shared<Prepared>();
+            prepared->group = group;
+            prepared->mended = mended || how.mended;
+            prepared->looked = !how.reopen_only;
             // Not from inside of the repairer, which goes.
-            ports.post([this, group, mended] {
+            ports.post([this, group, prepared] {
               Mending& mine = mendings_.at(group);
               mine.repairer.reset();
               // It was told to stop before, and said that it has.
               if (mine.stopping && !mine.stopped) return;
-              if (!stops(mine, group)) reopen(group, mended);
+              if (!stops(mine, group)) reopen(prepared);
             });
           }});
   mending.repairer->start(how.after_ticks);
@@ -147,10 +150,8 @@ Result<std::unique_ptr<storage::LogRepair>> GroupHost::begin_repair(GroupId grou
                                                            .ports = ports});
 }
 
-void GroupHost::reopen(GroupId group, bool mended) {
-  auto prepared = std::make_shared<Prepared>();
-  prepared->group = group;
-  prepared->mended = mended;
+void GroupHost::reopen(std::shared_ptr<Prepared> prepared) {
+  const GroupId group = prepared->group;
   ports_.at(group)->run(
       Pool::kBackground,
       [this, prepared]() -> Result<void> {
@@ -159,13 +160,13 @@ void GroupHost::reopen(GroupId group, bool mended) {
         }
         return {};
       },
-      [this, group, mended, prepared](const Result<void>& outcome) {
+      [this, group, prepared](const Result<void>& outcome) {
         if (stops(mendings_.at(group), group)) return;
         // The pool is busy.
         if (!outcome) {
-          return mend(
-              group,
-              {.after_ticks = LogRepairer::kRoundTicks, .reopen_only = true, .mended = mended});
+          return mend(group, {.after_ticks = LogRepairer::kRoundTicks,
+                              .reopen_only = true,
+                              .mended = prepared->mended});
         }
         reopened(std::move(*prepared));
       });
@@ -180,8 +181,10 @@ void GroupHost::reopened(Prepared prepared) {
     ports.report(Severity::kError,
                  fmt::format("group {} is halted: {}", group.value(), prepared.damage));
     mending.under_way = false;
-    // Where nothing was found that could be mended, looking again finds nothing either.
-    const bool again = prepared.mended || prepared.passing || prepared.state_from.has_value();
+    // Where a look at all of it found nothing that could be mended, another one finds nothing
+    // either.
+    const bool again =
+        prepared.mended || prepared.passing || prepared.state_from.has_value() || !prepared.looked;
     const auto how = again ? mend_for(prepared) : std::nullopt;
     mending.given_up = !how;
     if (how) mend(group, *how);

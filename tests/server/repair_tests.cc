@@ -204,6 +204,27 @@ TEST_F(RepairTest, ADiskThatCannotBeReadForAMomentHoldsNothingUpForGood) {
   EXPECT_TRUE(again);
 }
 
+// The read that failed hid the damage, which the next look finds.
+TEST_F(RepairTest, ADamagedLogThatCannotBeReadAtOnceIsRepairedAfterwards) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  bool again = false;
+  for (std::uint64_t nth = 1; nth < 20; ++nth) {
+    SCOPED_TRACE(nth);
+    cluster.kill(victim);
+    hurt(victim, 57);
+    cluster.cell(victim).disk->fail(
+        {.op = jepsen::DiskOp::kRead, .nth = nth, .path_part = "groups/1/"});
+    ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+    ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+    again = again || reported(victim, "injected fault");
+    cluster.cell(victim).disk->clear_faults();
+    expect_all(victim);
+  }
+  EXPECT_TRUE(again);
+}
+
 TEST_F(RepairTest, ReplicasThatAreAllDamagedHealOneAnotherWithoutALeader) {
   fill(60);
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
