@@ -36,6 +36,8 @@ enum class Buggify : std::uint8_t {
   kStorageMarkerDelayed,
   kStorageShortRead,
   kStorageNothingToClean,
+  kStorageSmallStateFile,
+  kStorageSmallChunk,
   kServerCheckpointNow,
   kServerMarkerNow,
   kServerLateLaunch,
@@ -64,7 +66,7 @@ struct BuggifyPoint {
   std::string_view what;
 };
 
-inline constexpr std::array<BuggifyPoint, 36> kBuggifyPoints = {{
+inline constexpr std::array<BuggifyPoint, 38> kBuggifyPoints = {{
     {.point = Buggify::kRaftShortFetch,
      .name = "raft-short-fetch",
      .what = "a leader asks for one entry at a time"},
@@ -113,6 +115,12 @@ inline constexpr std::array<BuggifyPoint, 36> kBuggifyPoints = {{
     {.point = Buggify::kStorageNothingToClean,
      .name = "storage-nothing-to-clean",
      .what = "there is no segment to clean this time"},
+    {.point = Buggify::kStorageSmallStateFile,
+     .name = "storage-small-state-file",
+     .what = "a new file of terms and votes has room for one group"},
+    {.point = Buggify::kStorageSmallChunk,
+     .name = "storage-small-chunk",
+     .what = "a chunk of an image is closed before it is large"},
     {.point = Buggify::kServerCheckpointNow,
      .name = "server-checkpoint-now",
      .what = "a checkpoint begins before it is due"},

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/hard_state.h"
@@ -96,8 +97,9 @@ Result<std::unique_ptr<HardStateFile>> HardStateFile::create(Directory& director
   }
   {
     TRY_ASSIGN(file, directory.open(kHardStateTemporaryName, OpenMode::kCreate));
-    TRY(write_empty_groups(*file, 0, kHardStateGroupStep));
-    TRY(write_headers(*file, kHardStateGroupStep));
+    const std::uint32_t groups = buggify(Buggify::kStorageSmallStateFile) ? 1 : kHardStateGroupStep;
+    TRY(write_empty_groups(*file, 0, groups));
+    TRY(write_headers(*file, groups));
   }
   TRY(directory.rename(kHardStateTemporaryName, kHardStateFileName));
   TRY(directory.sync());
@@ -362,7 +364,7 @@ Result<void> HardStateFile::grow(std::uint32_t groups) {
   const std::uint32_t target =
       (groups + kHardStateGroupStep - 1) / kHardStateGroupStep * kHardStateGroupStep;
   for (std::uint32_t from = capacity_; from < target; from += kHardStateGroupStep) {
-    TRY(write_empty_groups(*file_, from, from + kHardStateGroupStep));
+    TRY(write_empty_groups(*file_, from, std::min(from + kHardStateGroupStep, target)));
   }
   TRY(file_->sync());
   TRY(write_headers(*file_, target));

@@ -15,6 +15,7 @@
 
 #include <fmt/core.h>
 
+#include "raft/buggify.h"
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/payload.h"
@@ -228,7 +229,8 @@ Result<void> ImageWriter::add(std::string_view key, std::string_view value) {
   }
   last_key_ = key;
   ++pairs_;
-  return chunk_.size() < kImageChunkBytes ? Result<void>() : flush_chunk();
+  const bool large = chunk_.size() >= kImageChunkBytes || buggify(Buggify::kStorageSmallChunk);
+  return large ? flush_chunk() : Result<void>();
 }
 
 Result<void> ImageWriter::write_chunk(ChunkKind kind) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -18,12 +19,17 @@
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
+#include "raft/buggify.h"
+#include "raft/error.h"
 #include "raft/types.h"
+#include "server/group/data_directory.h"
 #include "server/group/data_group.h"
 #include "server/group/group_host.h"
 #include "server/group/replica.h"
 #include "server/router.h"
 #include "server/shard/shard_state.h"
+#include "storage/data_layout.h"
+#include "storage/snapshot_image.h"
 
 namespace lignum::jepsen {
 
@@ -116,10 +122,31 @@ void Audit::compare_states() {
   }
 }
 
-void Audit::judge_all() {
+void Audit::check_images() const {
+  const WithoutBuggify plain;
+  for (SimNode* node : nodes_) {
+    const auto root = node->disk().root();
+    const auto images = root->open_directory(storage::kImagesDirectoryName);
+    for (std::uint32_t group = 0; images && group <= node->plan().data_groups; ++group) {
+      const auto directory =
+          (*images)->open_directory(server::group_directory_name(GroupId(group)));
+      const auto names = directory ? storage::list_images(**directory) : fail(Errc::kNotFound, "");
+      for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+        const auto check = storage::check_image(**directory, name);
+        if (check && check->damage.empty()) continue;
+        world_.violate(Verdict::kSafety,
+                       fmt::format("node {}: {}", node->number(),
+                                   check ? check->damage : check.error().describe()));
+      }
+    }
+  }
+}
+
+void Audit::judge_all(bool images) {
   compare_states();
   const std::vector<Copy> all = copies();
   cut_power();
+  if (images) check_images();
   for (const auto& [node, extent] : all) {
     const auto values = read_replica_shard(node->disk(), node->plan().segments, extent);
     if (!values) {

@@ -28,8 +28,8 @@ class Audit {
   Audit(World& world, Workload& workload, std::vector<SimNode*> nodes)
       : world_(world), workload_(workload), nodes_(std::move(nodes)) {}
 
-  // Every node serves.
-  void judge_all();
+  // Every node serves. `images`: none of them was struck.
+  void judge_all(bool images);
   // Whatever is left; counts the shards that nobody leads any more.
   void judge_rest();
 
@@ -47,6 +47,8 @@ class Audit {
   [[nodiscard]] static Index applied(SimNode& node, GroupId group);
   // All have applied the same entries, so they have come to the same state, producers and all.
   void compare_states();
+  // Whatever image a node keeps is whole.
+  void check_images() const;
   void cut_power();
 
   World& world_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -177,6 +178,27 @@ std::string_view Damage::strike(SimNode& node, Random& random) {
                                   : kind < 5 ? strike_bit(node, *target, random)
                                              : strike_blocks(node, *target, random);
     if (!done.empty()) return done;
+  }
+  return {};
+}
+
+std::string_view Damage::strike_end(SimNode& node, Random& random) const {
+  for (int tries = 0; tries < kTries; ++tries) {
+    const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
+    auto target = draw_target(node, group, random);
+    if (!target || target->record.sealed) continue;
+    const Index proven = imaged(node, group);
+    const auto behind = std::ranges::find_if(target->frames, [proven](const Frame& frame) {
+      return frame.index && *frame.index > proven;
+    });
+    if (behind == target->frames.begin()) continue;
+    const Frame& last = *std::prev(behind);
+    if (!last.index) continue;
+    target->begin = last.begin + random.below(last.end - last.begin);
+    target->end = target->begin + 1;
+    if (!allowed(node, *target)) continue;
+    node.disk().flip(target->path, target->begin, static_cast<std::uint8_t>(1U << random.below(8)));
+    return "end of a log rotten";
   }
   return {};
 }

@@ -49,6 +49,8 @@ class Damage {
 
   // Strikes the disk of `node` once, while it is up or down. Says how; empty: there was no place.
   std::string_view strike(SimNode& node, Random& random);
+  // Strikes the last entry of a log that an image proves to have been there. As strike().
+  std::string_view strike_end(SimNode& node, Random& random) const;
 
   // Every log of every node is whole on its disk. If not, `where` names the first that is not.
   [[nodiscard]] bool healed(std::string& where) const;

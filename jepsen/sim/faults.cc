@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "jepsen/sim/event_queue.h"
+#include "jepsen/sim/node_files.h"
 #include "jepsen/sim/partitions.h"
 #include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_network.h"
@@ -19,6 +20,11 @@
 #include "raft/check.h"
 #include "raft/error.h"
 #include "raft/random.h"
+#include "storage/data_layout.h"
+#include "storage/hard_state_file.h"
+#include "storage/identity_file.h"
+#include "storage/image_transfer.h"
+#include "storage/manifest.h"
 
 namespace lignum::jepsen {
 
@@ -55,7 +61,8 @@ const std::vector<Faults::Kind>& Faults::kinds() {
       {.name = "partition", .mean = &FaultPlan::partition, .strike = &Faults::partition},
       {.name = "link clogged", .mean = &FaultPlan::clog, .strike = &Faults::clog},
       {.name = "damage at rest", .mean = &FaultPlan::damage, .strike = &Faults::damage},
-      {.name = "disk wiped", .mean = &FaultPlan::wipe, .strike = &Faults::wipe}};
+      {.name = "disk wiped", .mean = &FaultPlan::wipe, .strike = &Faults::wipe},
+      {.name = "file damaged", .mean = &FaultPlan::files, .strike = &Faults::damage_files}};
   return kKinds;
 }
 
@@ -70,6 +77,7 @@ Faults::Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes,
       damage_(nodes_, {.beyond = plan.beyond, .unproven = plan.unproven, .images = plan.images}),
       random_(world.stream("faults")),
       restarts_(world.stream("restarts")),
+      recoveries_(world.stream("recoveries")),
       replacements_(world.stream("replacements")) {
   for (const Kind& kind : kinds()) schedules_.push_back(world.stream(kind.name));
 }
@@ -156,6 +164,10 @@ void Faults::restart_later(SimNode& node) {
       ++world_.faults["power cut in recovery"];
       node.disk().crash_at(node.disk().operations() + 1 + restarts_.below(60));
     }
+    if (striking_ && draw_chance(recoveries_, plan_.error_in_recovery_rate)) {
+      ++world_.faults["disk error in recovery"];
+      node.disk().fail(draw_disk_fault(recoveries_, 100));
+    }
     node.start();
   });
 }
@@ -237,12 +249,25 @@ void Faults::slow_disk(SimNode& node) {
   });
 }
 
+DiskFault Faults::draw_disk_fault(Random& random, std::uint64_t calls_most) {
+  constexpr std::array kOps = {DiskOp::kWrite, DiskOp::kSync, DiskOp::kAnyChange, DiskOp::kRead,
+                               DiskOp::kOpen,  DiskOp::kLook, DiskOp::kRead,      DiskOp::kCreate};
+  constexpr std::array kFiles = {storage::kIdentityFileName,    storage::kHardStateFileName,
+                                 storage::kImagesDirectoryName, storage::kImagePartName,
+                                 storage::kManifestName,        ".seg"};
+  DiskFault fault{.op = kOps.at(random.below(kOps.size())), .error = Errc::kIo};
+  if (random.chance(1, 2)) {
+    fault.path_part = kFiles.at(random.below(kFiles.size()));
+    calls_most = 8;
+  }
+  fault.nth = 1 + random.below(calls_most);
+  return fault;
+}
+
 void Faults::disk_error(SimNode& node) {
   if (node.state() != SimNode::State::kServing) return;
   ++world_.faults["disk error"];
-  constexpr std::array kOps = {DiskOp::kWrite, DiskOp::kSync, DiskOp::kAnyChange, DiskOp::kRead};
-  node.disk().fail(
-      {.op = kOps.at(random_.below(kOps.size())), .nth = 1 + random_.below(8), .error = Errc::kIo});
+  node.disk().fail(draw_disk_fault(random_, 8));
 }
 
 void Faults::disk_full(SimNode& node) {
@@ -261,6 +286,20 @@ void Faults::damage(SimNode& node) {
     const std::string_view what = damage_.strike(node, random_);
     if (!what.empty()) ++world_.faults[what];
   }
+  if (cut) restart_later(node);
+}
+
+void Faults::damage_files(SimNode& node) {
+  const bool up = node.state() != SimNode::State::kDown;
+  const bool cut = up && random_.chance(1, 2);
+  if (cut) node.power_cut(draw_image());
+  const SimNode& other = *nodes_[random_.below(nodes_.size())];
+  const bool end = plan_.damage > 0 && random_.chance(1, 3);
+  const std::string_view what = end ? damage_.strike_end(node, random_)
+                                : plan_.beyond && random_.chance(1, 2)
+                                    ? strike_beyond(node, other, random_)
+                                    : strike_node_file(node, random_);
+  if (!what.empty()) ++world_.faults[what];
   if (cut) restart_later(node);
 }
 

@@ -64,6 +64,9 @@ struct FaultPlan {
   Moment disk_full = 0;
   // Bytes at rest, of which a majority of others have good copies (damage.h).
   Moment damage = 0;
+  // Of what is kept twice beside the logs, one copy at a time (node_files.h); where there is other
+  // damage, the ends of logs, too.
+  Moment files = 0;
   // Also of images of the last node. Not with nodes that are held down at the end.
   bool images = false;
   // Of any number of copies: then groups may be lost, but never lie.
@@ -85,9 +88,11 @@ struct FaultPlan {
   // How long a node stays down or paused, a link cut, a disk slow.
   Moment lasts_least = 5'000;
   Moment lasts_most = 3'000'000;
-  // Of restarts, per million: the state store is lost; the disk dies again during recovery.
+  // Of restarts, per million: the state store is lost; the disk dies again during recovery; a call
+  // of the disk fails.
   std::uint32_t lose_state_rate = 0;
   std::uint32_t crash_in_recovery_rate = 0;
+  std::uint32_t error_in_recovery_rate = 0;
   // Only these strikes fall, where it is set.
   std::optional<std::set<StrikeId>> only{};
 
@@ -123,6 +128,8 @@ class Faults {
   [[nodiscard]] Moment draw_span() { return draw_span(random_); }
   [[nodiscard]] Moment draw_span(Random& random) const;
   [[nodiscard]] CrashImage draw_image();
+  // A call that will fail: one of the next ones, or the next of its kind on some file.
+  [[nodiscard]] static DiskFault draw_disk_fault(Random& random, std::uint64_t calls_most);
 
   void cut_power(SimNode& node);
   void cut_power_in_call(SimNode& node);
@@ -136,6 +143,7 @@ class Faults {
   void disk_error(SimNode& node);
   void disk_full(SimNode& node);
   void damage(SimNode& node);
+  void damage_files(SimNode& node);
   void wipe(SimNode& node);
   void replace_lost();
   void jump_clock(SimNode& node);
@@ -153,6 +161,7 @@ class Faults {
   // Of the strike that is falling.
   Random random_;
   Random restarts_;
+  Random recoveries_;
   Random replacements_;
   // Of each kind: when it strikes next.
   std::vector<Random> schedules_;

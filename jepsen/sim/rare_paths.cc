@@ -1,5 +1,7 @@
 #include "jepsen/sim/rare_paths.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -15,12 +17,28 @@
 
 namespace lignum::jepsen {
 
-RareRates draw_rare_rates(Random& random) {
+namespace {
+
+constexpr std::array kYounger = {Buggify::kStorageSmallStateFile, Buggify::kStorageSmallChunk};
+
+std::uint32_t draw_rare_rate(Random& random) {
+  const std::uint32_t drawn = 200'000U >> random.below(9);
+  return random.chance(1, 4) ? drawn : 0;
+}
+
+}  // namespace
+
+RareRates draw_rare_rates(Random& random, std::uint64_t seed) {
   RareRates rates{};
   if (random.chance(1, 4)) return rates;
-  for (std::uint32_t& rate : rates) {
-    const std::uint32_t drawn = 200'000U >> random.below(9);
-    if (random.chance(1, 4)) rate = drawn;
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    const BuggifyPoint& point = kBuggifyPoints.at(i);
+    if (std::ranges::find(kYounger, point.point) == kYounger.end()) {
+      rates.at(i) = draw_rare_rate(random);
+    } else {
+      Random own(seed, point.name);
+      rates.at(i) = draw_rare_rate(own);
+    }
   }
   return rates;
 }

@@ -20,8 +20,9 @@ namespace lignum::jepsen {
 // How often each point fires of a million times that it is asked.
 using RareRates = std::array<std::uint32_t, kBuggifyPoints.size()>;
 
-// A quarter of the points, each at a rate of its own; none in a part of all runs.
-[[nodiscard]] RareRates draw_rare_rates(Random& random);
+// A quarter of the points, each at a rate of its own; none in a part of all runs. `random` is that
+// of the plan; points younger than the plans have a stream by name, so that no older seed changes.
+[[nodiscard]] RareRates draw_rare_rates(Random& random, std::uint64_t seed);
 
 class RarePaths final : public BuggifyDecider {
  public:

@@ -259,7 +259,7 @@ class Run final : public NodeWatcher {
     for (const auto& node : nodes_) {
       if (node->state() != SimNode::State::kServing) return late("a node does not serve");
     }
-    Audit(world_, *workload_, all_nodes()).judge_all();
+    Audit(world_, *workload_, all_nodes()).judge_all(plan_.faults.damage == 0);
   }
 
   [[nodiscard]] std::vector<SimNode*> all_nodes() const {

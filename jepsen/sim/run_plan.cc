@@ -226,14 +226,21 @@ RunPlan draw_plan(std::uint64_t seed) {
   // Fewer than there are users: each is forgotten again and again. A stream of chance of its own.
   Random sessions(seed, "sessions");
   if (sessions.chance(1, 4)) plan.node.producer_sessions_max = 1 + sessions.below(3);
-  plan.rare = draw_rare_rates(random);
+  plan.rare = draw_rare_rates(random, seed);
   Random pace(seed, "pace");
   if (pace.chance(1, 3)) {
     // So slow that it is felt; all the logs of a cluster pass within the time of a calm end.
     plan.node.snapshot_bytes_per_second = (2 + pace.below(14)) << 20;
   }
   draw_damage(seed, plan);
-  plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0;
+  Random files(seed, "files");
+  if (files.chance(1, 3)) {
+    plan.faults.files = draw_between(files, 300 * kMillisecond, 5 * kSecond);
+  }
+  Random recoveries(seed, "recoveries");
+  plan.faults.error_in_recovery_rate = draw_rate(recoveries, 500'000);
+  plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0 ||
+                             plan.faults.error_in_recovery_rate > 0;
   if (plan.nodes < 3) plan.faults.members = 0;
   // A group that is left with few members may need every one of them.
   if (random.chance(1, 3) && plan.faults.members == 0) plan.held_down = (plan.nodes - 1) / 2;

@@ -107,11 +107,10 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
   const raft::Core& core = replica.core();
   if (damage_expected_ && replica.log_damaged()) return;
   const Index applied = replica.applied().index;
-  const bool leads = core.role() == raft::Role::kLeader;
   look_at_peers(node, replica, seen);
   // Most of what runs on a node moves none of this.
   if (same_life(node, replica, seen) && seen.term == core.term() && seen.commit == core.commit() &&
-      seen.applied == applied && seen.last == core.last() && seen.leads == leads &&
+      seen.applied == applied && seen.last == core.last() && seen.role == core.role() &&
       seen.written == replica.log().last() && seen.durable == core.durable() && !core.damaged()) {
     return;
   }
@@ -132,7 +131,7 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
           .commit = core.commit(),
           .applied = applied,
           .last = core.last(),
-          .leads = leads,
+          .role = core.role(),
           .snapshots = replica.snapshots_sent(),
           .written = replica.log().last(),
           .durable = core.durable(),
@@ -193,8 +192,15 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
 
 void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen) {
   const raft::Core& core = replica.core();
-  if (core.role() != raft::Role::kLeader) return;
-  const bool led = seen.leads && same_life(node, replica, seen) && seen.term == core.term();
+  if (core.role() != raft::Role::kLeader) {
+    if (seen.role == core.role()) return;
+    return world_.tell(TraceKind::kRole, node.number(), replica.group().value(),
+                       core.term().value(), [&] {
+                         return fmt::format("group {}: {}", replica.group().value(),
+                                            raft::describe(core));
+                       });
+  }
+  const bool led = seen.leads() && same_life(node, replica, seen) && seen.term == core.term();
   if (led) {
     look_at_old_leader(node, replica, seen);
     return;
@@ -253,7 +259,7 @@ void SafetyChecks::look_at_peers(SimNode& node, const server::Replica& replica, 
     return;
   }
   std::vector<raft::PeerStatus> peers = core.peers();
-  if (seen.leads && same_life(node, replica, seen) && seen.term == core.term()) {
+  if (seen.leads() && same_life(node, replica, seen) && seen.term == core.term()) {
     for (const raft::PeerStatus& peer : peers) {
       const auto before = std::ranges::find(seen.peers, peer.replica, &raft::PeerStatus::replica);
       if (before == seen.peers.end() || before->match <= peer.match) continue;

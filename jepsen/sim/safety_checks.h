@@ -87,7 +87,8 @@ class SafetyChecks {
     Index commit;
     Index applied;
     LogId last;
-    bool leads = false;
+    raft::Role role = raft::Role::kFollower;
+    [[nodiscard]] bool leads() const { return role == raft::Role::kLeader; }
     std::uint64_t snapshots = 0;
     // What its log has taken; the core's last entry may be ahead of it.
     LogId written;

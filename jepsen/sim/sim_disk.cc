@@ -16,9 +16,9 @@
 namespace lignum::jepsen {
 
 std::string_view disk_op_name(DiskOp op) {
-  constexpr std::array<std::string_view, 11> kNames = {
+  constexpr std::array<std::string_view, 12> kNames = {
       "create",         "write",          "sync",       "resize", "rename", "remove",
-      "sync-directory", "make-directory", "any-change", "open",   "read"};
+      "sync-directory", "make-directory", "any-change", "open",   "read",   "look"};
   return kNames.at(static_cast<std::size_t>(op));
 }
 

@@ -40,7 +40,7 @@ inline constexpr std::size_t kSectorBytes = 512;
 // A run beyond this many mutating calls is a mistake (CHECKed): every one is remembered.
 inline constexpr std::size_t kDiskCallsMax = std::size_t{1} << 24;
 
-// Calls that change the disk, and (last two) calls that do not. Only the former are numbered.
+// Calls that change the disk, and (last three) calls that do not. Only the former are numbered.
 enum class DiskOp : std::uint8_t {
   kCreate,         // open() with kCreate
   kWrite,          // File::write_at
@@ -53,6 +53,7 @@ enum class DiskOp : std::uint8_t {
   kAnyChange,      // in a fault: any of the above
   kOpen,           // open() of an existing file
   kRead,           // File::read_at
+  kLook,           // exists(), list(), size(), free_bytes(), check_place(), open_directory()
 };
 
 [[nodiscard]] std::string_view disk_op_name(DiskOp op);

@@ -240,13 +240,13 @@ Result<void> SimDisk::World::remove(const Place& place, std::string_view name) {
 Result<bool> SimDisk::World::exists(const Place& place, std::string_view name) {
   TRY(check_name(name));
   const MutexLock lock(mutex_);
-  TRY(refuse_if_dead(place.path));
+  TRY(look(place.path + std::string(name)));
   return place.directory.now.contains(name);
 }
 
 Result<std::vector<std::string>> SimDisk::World::list(const Place& place) {
   const MutexLock lock(mutex_);
-  TRY(refuse_if_dead(place.path));
+  TRY(look(place.path));
   std::vector<std::string> names;
   for (const auto& [name, entry] : place.directory.now) {
     names.push_back(name);
@@ -280,6 +280,7 @@ Result<std::unique_ptr<storage::Directory>> SimDisk::World::open_directory(const
       if (!found->second.directory) {
         return ::lignum::fail(Errc::kIo, path + ": not a directory");
       }
+      TRY(look(path));
       return std::make_unique<SimDirectoryHandle<World>>(shared_from_this(),
                                                          found->second.directory, path);
     }
@@ -313,7 +314,7 @@ void SimDisk::World::unlock(SimDirectory& directory) {
 
 Result<void> SimDisk::World::check_place(const Place& place) {
   const MutexLock lock(mutex_);
-  TRY(refuse_if_dead(place.path));
+  TRY(look(place.path));
   const SimDirectory* at = root_.get();
   std::string_view rest = place.path;
   while (at != nullptr && !rest.empty()) {
@@ -329,7 +330,7 @@ Result<void> SimDisk::World::check_place(const Place& place) {
 
 Result<std::uint64_t> SimDisk::World::free_bytes() {
   const MutexLock lock(mutex_);
-  TRY(refuse_if_dead("sim:/"));
+  TRY(look("sim:/"));
   const std::uint64_t taken = used();
   return taken < options_.capacity_bytes ? options_.capacity_bytes - taken : 0;
 }

@@ -180,6 +180,7 @@ void SimNode::boot() {
   if (disk_->crashed()) return;  // settle() sees it
   if (!opened) {
     const std::string why = opened.error().describe();
+    if (opened.error().code() == Errc::kIo && disk_->faults_struck() > 0) return disk_failed(why);
     end_life(Death::kReset);
     disk_->restart();
     // On a new disk that is full there is no room for a directory: whoever runs it tries again.
@@ -192,6 +193,9 @@ void SimNode::boot() {
     return fmt::format("{} groups, {} halted, {} bytes of log{}", opened->groups, opened->halted,
                        opened->log_bytes, opened->made ? ", new" : "");
   });
+  if (opened->halted > opened->mending && disk_->faults_struck() > 0) {
+    return disk_failed("a group could not be read");
+  }
   if (opened->halted > opened->mending) {
     watcher_.on_refused(*this, fmt::format("{} groups are halted", opened->halted));
   }

@@ -106,6 +106,7 @@ class SimNode final : public StreamUser {
   // Null while there is no life.
   [[nodiscard]] server::GroupHost* host();
   [[nodiscard]] SimDisk& disk() { return *disk_; }
+  [[nodiscard]] const SimDisk& disk() const { return *disk_; }
   // Of the member that it is, or was: then it is as it was when it was lost. Null for any other.
   [[nodiscard]] const SimDisk* disk_of(const ReplicaId& member) const;
   [[nodiscard]] std::uint64_t lives() const { return life_number_; }

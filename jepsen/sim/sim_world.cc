@@ -25,7 +25,7 @@ namespace lignum::jepsen {
 
 namespace {
 
-bool changes(DiskOp op) { return op != DiskOp::kOpen && op != DiskOp::kRead; }
+bool changes(DiskOp op) { return op < DiskOp::kOpen; }
 
 Error dead(const std::string& path) {
   return Error(Errc::kIo, path + ": the simulated process has crashed");
@@ -37,6 +37,12 @@ Result<void> SimDisk::World::refuse_if_dead(const std::string& path) {
   if (crashed_) {
     return std::unexpected(dead(path));
   }
+  return {};
+}
+
+Result<void> SimDisk::World::look(const std::string& path) {
+  auto verdict = judge({.op = DiskOp::kLook, .path = path});
+  if (verdict.error) return std::unexpected(*std::move(verdict.error));
   return {};
 }
 
@@ -178,7 +184,7 @@ Result<void> SimDisk::World::resize(SimInode& inode, const std::string& path, st
 
 Result<std::uint64_t> SimDisk::World::size(const SimInode& inode, const std::string& path) {
   const MutexLock lock(mutex_);
-  TRY(refuse_if_dead(path));
+  TRY(look(path));
   return inode.size();
 }
 

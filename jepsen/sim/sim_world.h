@@ -101,6 +101,8 @@ class SimDisk::World : public std::enable_shared_from_this<SimDisk::World> {
     }
   };
   Verdict judge(const Attempt& attempt) REQUIRES(mutex_);
+  // A call that only looks at what is there.
+  Result<void> look(const std::string& path) REQUIRES(mutex_);
   std::optional<Error> strike(const Attempt& attempt) REQUIRES(mutex_);
   Result<void> refuse_if_dead(const std::string& path) REQUIRES(mutex_);
   [[nodiscard]] std::uint64_t used() const REQUIRES(mutex_);

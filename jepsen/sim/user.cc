@@ -27,6 +27,7 @@
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/level.h"
+#include "storage/record_batch.h"
 
 namespace lignum::jepsen {
 
@@ -129,6 +130,7 @@ Record User::draw_record(Place place, Value value) {
     record.key = to_bytes(fmt::format("k{}", salt++));
   } while (net::shard_of_key(*record.key, place.stream->shards) != place.shard);
   if (random_.chance(1, 4)) record.level = Level(static_cast<std::uint8_t>(1 + random_.below(24)));
+  if (value.sequence() % 8 == 0) record.fields.push_back({.name = "trace", .value = "7"});
   return record;
 }
 
@@ -212,7 +214,17 @@ void User::append_expecting() {
   if (!taken) open_.erase(id);
 }
 
+// More than a record may be.
+void User::append_oversized() {
+  Record record;
+  record.value.resize(kRecordBytesMax);
+  (void)client_->append(draw_place().stream->name, record, [this](const Result<AppendAck>& ack) {
+    if (ack) world_.violate(Verdict::kSafety, "a record over the limit was taken");
+  });
+}
+
 void User::append_broken() {
+  if (random_.chance(1, 8)) return append_oversized();
   const Place place = draw_place();
   net::Call call;
   call.request.mutable_append()->set_stream(place.stream->id.value());

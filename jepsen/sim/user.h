@@ -78,6 +78,7 @@ class User {
   void on_scanned(SimTail& tail, std::uint32_t mask);
   // A request that no node may take.
   void append_broken();
+  void append_oversized();
   void trim();
   void trim_to(Place place, Offset before);
   void follow();

@@ -159,8 +159,9 @@ void User::follow() {
 }
 
 void User::scan_levels() {
-  constexpr std::array<std::string_view, 6> kFilters = {"warn", "3",           "info..error",
-                                                        "1..4", "debug..info", "fatal"};
+  constexpr std::array<std::string_view, 10> kFilters = {
+      "warn",  "3",       "info..error", "1..4",  "debug..info",
+      "fatal", "Warning", "crit..panic", "trace", "error..fatal"};
   const auto mask = parse_level_filter(kFilters.at(random_.below(kFilters.size())));
   CHECK(mask.has_value());
   TailOptions options;

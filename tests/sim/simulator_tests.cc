@@ -124,7 +124,9 @@ TEST(Simulator, EveryRarePathIsTakenAndHarmsNobody) {
     plan.faults.kill = 5 * net::kSecond;
     plan.rare.fill(50'000);
     // What is asked for once or twice in a run; and limits that leave a choice.
-    plan.rare.at(static_cast<std::size_t>(Buggify::kServerProducerBlock)) = 1'000'000;
+    for (const Buggify seldom : {Buggify::kServerProducerBlock, Buggify::kStorageSmallStateFile}) {
+      plan.rare.at(static_cast<std::size_t>(seldom)) = 1'000'000;
+    }
     plan.node.raft.inflight_messages_max = 8;
     plan.node.raft.heartbeat_ticks = 2;
     plan.node.segments.early_flush_bytes = 4096;

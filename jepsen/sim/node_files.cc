@@ -1,0 +1,196 @@
+#include "jepsen/sim/node_files.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include "jepsen/sim/sim_disk.h"
+#include "jepsen/sim/sim_node.h"
+#include "raft/buggify.h"
+#include "raft/random.h"
+#include "raft/types.h"
+#include "server/group/data_directory.h"
+#include "storage/data_layout.h"
+#include "storage/file.h"
+#include "storage/hard_state_block.h"
+#include "storage/hard_state_file.h"
+#include "storage/identity_file.h"
+#include "storage/manifest.h"
+
+namespace lignum::jepsen {
+
+namespace {
+
+struct FileOnDisk {
+  std::string path;
+  // Of the first of two copies.
+  std::uint64_t first = 0;
+  std::uint64_t copy = 0;
+};
+
+bool exists(const SimDisk& disk, const std::string& path) {
+  const auto files = disk.files();
+  return std::ranges::find(files, path, &SimDisk::FileInfo::path) != files.end();
+}
+
+std::string group_path(GroupId group, std::string_view name) {
+  return fmt::format("{}/{}/{}", storage::kGroupsDirectoryName, server::group_directory_name(group),
+                     name);
+}
+
+// Files that belong to logs.
+std::vector<std::string> log_files(const SimDisk& disk) {
+  std::vector<std::string> paths;
+  for (const SimDisk::FileInfo& file : disk.files()) {
+    if (file.path.starts_with(storage::kGroupsDirectoryName)) paths.push_back(file.path);
+  }
+  return paths;
+}
+
+std::string_view flip_within(SimDisk& disk, const std::string& path, std::uint64_t from,
+                             std::uint64_t bytes, Random& random, std::string_view what) {
+  const std::uint64_t byte = from + random.below(bytes);
+  const std::uint8_t mask = static_cast<std::uint8_t>(1U << random.below(8));
+  if (byte >= disk.contents(path).size()) return {};
+  disk.flip(path, byte, mask);
+  return what;
+}
+
+std::string_view strike_identity(SimNode& node, Random& random) {
+  SimDisk& disk = node.disk();
+  const auto read = storage::read_identity(*disk.clone()->root());
+  if (!read || !*read) return {};
+  if (!(**read).good[0] || !(**read).good[1]) return {};
+  const std::string path = storage::kIdentityFileName;
+  if (random.chance(1, 4)) {
+    std::vector<std::byte> bytes = disk.contents(path);
+    bytes.resize(bytes.size() + 1 + random.below(storage::kBlockBytes));
+    disk.put(path, bytes);
+    return "identity grown";
+  }
+  const std::uint64_t copy = random.below(storage::kIdentityCopies);
+  return flip_within(disk, path, copy * storage::kBlockBytes, storage::kBlockBytes, random,
+                     "bit of an identity rotten");
+}
+
+std::string_view strike_hard_state(SimNode& node, Random& random) {
+  SimDisk& disk = node.disk();
+  const auto copy = disk.clone();
+  const auto root = copy->root();
+  if (!root->exists(storage::kHardStateFileName).value_or(false)) return {};
+  const auto examined = storage::HardStateFile::examine(*root);
+  // As a power cut has left it, or something may be on its way.
+  const bool at_rest = node.state() == SimNode::State::kDown && disk.operations() == 0;
+  if (!at_rest || !examined || !examined->bad.empty()) return {};
+  const std::string path = storage::kHardStateFileName;
+  if (random.chance(1, 4)) {
+    const std::uint64_t header = random.below(storage::kHardStateHeaderCopies);
+    return flip_within(disk, path, header * storage::kBlockBytes, storage::kBlockBytes, random,
+                       "bit of a header of terms and votes rotten");
+  }
+  const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
+  const std::uint64_t block = storage::hard_state_position(
+      group, random.below(storage::kHardStateSlots), random.below(storage::kHardStateSlotCopies));
+  return flip_within(disk, path, block, storage::kBlockBytes, random,
+                     "bit of terms and votes rotten");
+}
+
+std::string_view strike_manifest(SimNode& node, Random& random) {
+  SimDisk& disk = node.disk();
+  const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
+  const auto copy = disk.clone();
+  const auto groups = copy->root()->open_directory(storage::kGroupsDirectoryName);
+  if (!groups) return {};
+  const auto directory = (*groups)->open_directory(server::group_directory_name(group));
+  if (!directory || !(*directory)->exists(storage::kManifestName).value_or(false)) return {};
+  const auto read = storage::read_manifest(**directory);
+  if (!read || read->good.size() != 2) return {};
+  const std::string path = group_path(group, storage::kManifestName);
+  // What neither copy covers is not looked at.
+  const storage::ManifestRead::Copy& struck = read->good[random.below(2)];
+  return flip_within(disk, path, struck.position, struck.bytes, random, "bit of a manifest rotten");
+}
+
+// The block that names a segment; its frames say so, too.
+std::string_view strike_header(SimNode& node, Random& random) {
+  std::vector<std::string> paths;
+  for (std::string& path : log_files(node.disk())) {
+    if (path.ends_with(".seg")) paths.push_back(std::move(path));
+  }
+  if (paths.empty()) return {};
+  return flip_within(node.disk(), paths[random.below(paths.size())], 0, storage::kBlockBytes,
+                     random, "bit of a segment's header rotten");
+}
+
+std::string_view both_copies(SimNode& node, Random& random) {
+  SimDisk& disk = node.disk();
+  const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
+  const std::vector<FileOnDisk> files = {
+      {storage::kIdentityFileName, 0, storage::kBlockBytes},
+      {storage::kHardStateFileName, 0, storage::kBlockBytes},
+      {storage::kHardStateFileName,
+       storage::hard_state_position(group, random.below(storage::kHardStateSlots), 0),
+       storage::kBlockBytes},
+      {group_path(group, storage::kManifestName), 0, storage::kBlockBytes}};
+  const FileOnDisk& file = files[random.below(files.size())];
+  if (!exists(disk, file.path)) return {};
+  const std::uint64_t bytes = disk.contents(file.path).size();
+  for (std::uint64_t at = file.first; at < std::min(file.first + 2 * file.copy, bytes);
+       at += file.copy) {
+    disk.flip(file.path, at, 1);
+  }
+  return "both copies rotten";
+}
+
+std::string_view mishap(SimNode& node, const SimNode& other, Random& random) {
+  SimDisk& disk = node.disk();
+  const std::vector<std::string> paths = log_files(disk);
+  if (paths.empty()) return {};
+  const std::string& path = paths[random.below(paths.size())];
+  std::vector<std::byte> bytes = disk.contents(path);
+  switch (random.below(4)) {
+    case 0:
+      disk.erase(path);
+      return "file removed";
+    case 1:
+      bytes.resize(random.below(bytes.size() + 1));
+      disk.put(path, bytes);
+      return "file cut";
+    case 2:
+      // That of another group, or another file of the same one.
+      disk.put(path, disk.contents(paths[random.below(paths.size())]));
+      return "file of another place";
+    default:
+      if (!exists(other.disk(), path)) return {};
+      disk.put(path, other.disk().contents(path));
+      return "file of another node";
+  }
+}
+
+}  // namespace
+
+std::string_view strike_node_file(SimNode& node, Random& random) {
+  const WithoutBuggify plain;
+  switch (random.below(5)) {
+    case 0:
+      return strike_identity(node, random);
+    case 1:
+      return strike_manifest(node, random);
+    case 2:
+      return strike_header(node, random);
+    default:
+      return strike_hard_state(node, random);
+  }
+}
+
+std::string_view strike_beyond(SimNode& node, const SimNode& other, Random& random) {
+  const WithoutBuggify plain;
+  return random.chance(1, 3) ? both_copies(node, random) : mishap(node, other, random);
+}
+
+}  // namespace lignum::jepsen
