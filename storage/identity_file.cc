@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <span>
 #include <string>
@@ -150,7 +151,9 @@ Result<std::optional<NodeIdentity>> load_identity(Directory& directory) {
   const bool whole = read->good[0] && read->good[1];
   // What was appended is damage too.
   if (!whole || read->file_bytes != kIdentityCopies * kBlockBytes) {
-    TRY(write_whole(directory, read->identity));
+    // One copy is enough to start with, and a full disk no reason not to: the next start heals it.
+    const auto healed = write_whole(directory, read->identity);
+    if (!healed && healed.error().code() != Errc::kNoSpace) return std::unexpected(healed.error());
   }
   return read->identity;
 }

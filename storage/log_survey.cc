@@ -61,6 +61,8 @@ class FrameWalk {
 
   [[nodiscard]] const LogMark& mark() const { return mark_; }
   [[nodiscard]] std::uint64_t at() const { return at_; }
+  // Another node's frames stand here: whatever this one had written is gone.
+  [[nodiscard]] bool foreign() const { return foreign_; }
   void miss(std::uint64_t at, const std::string& what) {
     out_.sound = false;
     if (out_.trouble.empty()) {
@@ -76,7 +78,11 @@ class FrameWalk {
       return false;
     }
     const auto frame = decode_frame(bytes_.subspan(at_), out_.record.id, at_);
-    if (!frame || frame->bytes > end - at_ || frame->envelope.node != options_.node) return false;
+    if (!frame || frame->bytes > end - at_) return false;
+    if (frame->envelope.node != options_.node) {
+      foreign_ = true;
+      return false;
+    }
     auto sound = sound_frame(*frame);
     if (!sound) return false;
     const bool next = sound->first == mark_.id.index.next();
@@ -161,21 +167,24 @@ class FrameWalk {
   std::uint64_t at_ = kFramesStart;
   // Something before at_ did not check: entries may be missing.
   bool passed_over_ = false;
+  bool foreign_ = false;
 };
 
-// Without a header the frames still say which segment this is; a wrong one is damage.
-void check_header(FrameWalk& walk, SegmentId segment, Bytes bytes,
+// Without a header the frames still say which segment this is; a wrong one is damage, and false.
+bool check_header(FrameWalk& walk, SegmentId segment, Bytes bytes,
                   const SegmentedLogOptions& options) {
-  if (bytes.size() < kBlockBytes) return;
+  if (bytes.size() < kBlockBytes) return true;
   const auto header = decode_segment_header(bytes.first(kBlockBytes));
   const SegmentHeader ours{
       .group = options.group, .incarnation = options.incarnation, .segment = segment};
-  if (header && *header != ours) walk.miss(0, "the header block is that of another segment");
+  if (!header || *header == ours) return true;
+  walk.miss(0, "the header block is that of another segment");
+  return false;
 }
 
 void survey_sealed(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions& options) {
   FrameWalk walk(out, bytes, options);
-  check_header(walk, out.record.id, bytes, options);
+  (void)check_header(walk, out.record.id, bytes, options);
   if (bytes.size() < out.record.file_bytes) walk.miss(bytes.size(), "the file ends here");
   walk.walk_sealed();
   if (!out.segment->load_index()) {
@@ -190,8 +199,13 @@ void survey_active(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions&
     walk.miss(bytes.size(), "the file ends here");
     out.open_ended = true;
   }
-  check_header(walk, out.record.id, bytes, options);
+  // In a file that belongs elsewhere no end is a torn write's.
+  if (!check_header(walk, out.record.id, bytes, options)) out.open_ended = true;
   walk.walk_active(evidence.index);
+  if (walk.foreign()) {
+    walk.miss(walk.at(), "another node wrote what stands there");
+    out.open_ended = true;
+  }
   if (evidence.index <= walk.mark().id.index) return;
   walk.miss(walk.at(), fmt::format("{} proves that entry {} was flushed", evidence.source,
                                    evidence.index.value()));

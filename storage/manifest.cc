@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -199,9 +200,12 @@ Result<ManifestFile::Loaded> ManifestFile::load(Directory& directory) {
       .file = std::unique_ptr<ManifestFile>(new ManifestFile(directory, std::move(found.manifest))),
       .remark = std::nullopt};
   if (found.good.size() < 2) {
-    loaded.remark = fmt::format("{}/{}: one of two copies was damaged and has been rewritten",
-                                directory.path(), kManifestName);
-    TRY(loaded.file->edit([](Manifest&) {}));
+    const auto healed = loaded.file->edit([](Manifest&) {});
+    // A log can be read with one copy on a full disk, too; the next change writes both.
+    if (!healed && healed.error().code() != Errc::kNoSpace) return std::unexpected(healed.error());
+    loaded.remark = fmt::format(
+        "{}/{}: one of two copies was damaged and {}", directory.path(), kManifestName,
+        healed ? "has been rewritten" : "stays so until there is room for another file");
   }
   return loaded;
 }

@@ -133,7 +133,7 @@ void Audit::check_images() const {
       const auto names = directory ? storage::list_images(**directory) : fail(Errc::kNotFound, "");
       for (const std::string& name : names.value_or(std::vector<std::string>{})) {
         const auto check = storage::check_image(**directory, name);
-        if (check && check->damage.empty()) continue;
+        if (check && (check->damage.empty() || damaged_)) continue;
         world_.violate(Verdict::kSafety,
                        fmt::format("node {}: {}", node->number(),
                                    check ? check->damage : check.error().describe()));
@@ -142,11 +142,11 @@ void Audit::check_images() const {
   }
 }
 
-void Audit::judge_all(bool images) {
+void Audit::judge_all() {
   compare_states();
   const std::vector<Copy> all = copies();
   cut_power();
-  if (images) check_images();
+  check_images();
   for (const auto& [node, extent] : all) {
     const auto values = read_replica_shard(node->disk(), node->plan().segments, extent);
     if (!values) {
@@ -166,6 +166,7 @@ void Audit::judge_rest() {
   std::map<const Copy*, Index> reached;
   for (const Copy& copy : all) reached[&copy] = applied(*copy.node, copy.extent.group);
   cut_power();
+  check_images();
   std::set<ShardKey> whole;
   for (const Copy& copy : all) {
     const auto& [node, extent] = copy;

@@ -24,12 +24,12 @@ namespace lignum::jepsen {
 
 class Audit {
  public:
-  // All outlive it.
-  Audit(World& world, Workload& workload, std::vector<SimNode*> nodes)
-      : world_(world), workload_(workload), nodes_(std::move(nodes)) {}
+  // All outlive it. `damaged`: what was at rest was struck, images, too.
+  Audit(World& world, Workload& workload, std::vector<SimNode*> nodes, bool damaged)
+      : world_(world), workload_(workload), nodes_(std::move(nodes)), damaged_(damaged) {}
 
-  // Every node serves. `images`: none of them was struck.
-  void judge_all(bool images);
+  // Every node serves.
+  void judge_all();
   // Whatever is left; counts the shards that nobody leads any more.
   void judge_rest();
 
@@ -47,13 +47,14 @@ class Audit {
   [[nodiscard]] static Index applied(SimNode& node, GroupId group);
   // All have applied the same entries, so they have come to the same state, producers and all.
   void compare_states();
-  // Whatever image a node keeps is whole.
+  // Whatever image a node keeps is whole, or says what is not.
   void check_images() const;
   void cut_power();
 
   World& world_;
   Workload& workload_;
   const std::vector<SimNode*> nodes_;
+  const bool damaged_;
 };
 
 }  // namespace lignum::jepsen

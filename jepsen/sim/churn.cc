@@ -111,12 +111,30 @@ SimNode* Churn::change(Random& random, const SimNode* only) {
   return seat.node;
 }
 
+void Churn::ask_for_nobody(Random& random) {
+  const std::vector<Seat> all = leaders();
+  if (all.empty()) return;
+  server::Replica& replica = *all[random.below(all.size())].replica;
+  std::vector<raft::MemberChange> changes;
+  for (const ReplicaId& member : replica.core().membership().members()) {
+    changes.push_back({.replica = member, .role = raft::MemberRole::kNone});
+  }
+  if (!replica.change_membership(changes)) return;
+  world_.violate(Verdict::kSafety, "a group was left without voters");
+}
+
 void Churn::transfer(Random& random) {
   const std::vector<Seat> all = leaders();
   if (all.empty()) return;
   server::Replica& replica = *all[random.below(all.size())].replica;
   const ReplicaId to = nodes_[random.below(nodes_.size())]->self();
-  if (replica.transfer_leadership(to)) ++world_.faults["leadership handed over"];
+  if (!replica.transfer_leadership(to)) return;
+  ++world_.faults["leadership handed over"];
+  // Whoever asks again while it is under way asks for the same, or for another.
+  if (random.chance(1, 2)) (void)replica.transfer_leadership(to);
+  if (random.chance(1, 4)) {
+    (void)replica.transfer_leadership(nodes_[random.below(nodes_.size())]->self());
+  }
 }
 
 void Churn::replace_lost(Random& random) {

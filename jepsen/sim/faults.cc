@@ -164,12 +164,15 @@ void Faults::restart_later(SimNode& node) {
       ++world_.faults["power cut in recovery"];
       node.disk().crash_at(node.disk().operations() + 1 + restarts_.below(60));
     }
-    if (striking_ && draw_chance(recoveries_, plan_.error_in_recovery_rate)) {
-      ++world_.faults["disk error in recovery"];
-      node.disk().fail(draw_disk_fault(recoveries_, 100));
-    }
+    if (striking_) fail_while_starting(node);
     node.start();
   });
+}
+
+void Faults::fail_while_starting(SimNode& node) {
+  if (!draw_chance(recoveries_, plan_.error_in_recovery_rate)) return;
+  ++world_.faults["disk error in recovery"];
+  node.disk().fail(draw_disk_fault(recoveries_, 100));
 }
 
 void Faults::cut_power(SimNode& node) {
@@ -228,6 +231,7 @@ void Faults::depose(SimNode& /*node*/) {
 
 void Faults::change_members(SimNode& /*node*/) {
   SimNode* const leader = churn_.change(random_);
+  if (random_.chance(1, 8)) churn_.ask_for_nobody(random_);
   if (leader == nullptr || !random_.chance(1, 2)) return;
   // In the middle of it.
   world_.queue.after(draw_between(random_, 0, 100'000), [this, leader] {

@@ -106,6 +106,8 @@ class Faults {
   Faults(World& world, SimNetwork& network, std::vector<SimNode*> nodes, const FaultPlan& plan);
 
   void begin();
+  // A start is about to fail, perhaps: one of its calls of the disk will.
+  void fail_while_starting(SimNode& node);
   // No more of it: everything is healed, and what is down starts, but for the first `held` nodes of
   // a drawn order: those go down until release().
   void end(std::size_t held);

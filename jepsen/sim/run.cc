@@ -112,7 +112,10 @@ class Run final : public NodeWatcher {
 
   void play() {
     phase(1, "setup");
-    for (const auto& node : nodes_) node->start();
+    for (const auto& node : nodes_) {
+      faults_->fail_while_starting(*node);
+      node->start();
+    }
     workload_->begin();
     if (!steps(kSetupMax, [this] { return workload_->running(); })) {
       return late("the streams could not be made");
@@ -250,7 +253,7 @@ class Run final : public NodeWatcher {
     }
     phase(4, "audit");
     workload_->finish();
-    Audit(world_, *workload_, all_nodes()).judge_rest();
+    Audit(world_, *workload_, all_nodes(), plan_.faults.damage > 0).judge_rest();
   }
 
   void audit() {
@@ -259,7 +262,7 @@ class Run final : public NodeWatcher {
     for (const auto& node : nodes_) {
       if (node->state() != SimNode::State::kServing) return late("a node does not serve");
     }
-    Audit(world_, *workload_, all_nodes()).judge_all(plan_.faults.damage == 0);
+    Audit(world_, *workload_, all_nodes(), plan_.faults.damage > 0).judge_all();
   }
 
   [[nodiscard]] std::vector<SimNode*> all_nodes() const {

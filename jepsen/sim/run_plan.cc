@@ -83,6 +83,20 @@ void draw_raft(Random& random, NodePlan& plan) {
                                    : pick(random, std::array<std::size_t, 4>{1, 2, 8, 64});
 }
 
+// Bounds so low that they are met, and what may be off.
+void draw_limits(std::uint64_t seed, raft::Options& raft) {
+  Random limits(seed, "limits");
+  raft.reads_max = pick(limits, std::array<std::size_t, 4>{1, 4, 4096, 4096});
+  raft.uncommitted_bytes_max =
+      pick(limits, std::array<std::size_t, 4>{1, 20'000, raft.uncommitted_bytes_max,
+                                              raft.uncommitted_bytes_max});
+  raft.inflight_bytes_max = pick(
+      limits, std::array<std::size_t, 3>{2000, raft.inflight_bytes_max, raft.inflight_bytes_max});
+  raft.promotion_lag_max = pick(limits, std::array<std::uint64_t, 3>{1, 50, 1000});
+  raft.pre_vote = !limits.chance(1, 8);
+  raft.check_quorum = !limits.chance(1, 8);
+}
+
 WorkloadPlan draw_workload(Random& random) {
   WorkloadPlan plan;
   plan.users = static_cast<std::uint32_t>(1 + random.below(4));
@@ -195,6 +209,7 @@ RunPlan draw_plan(std::uint64_t seed) {
   plan.node = draw_node(random);
   plan.node.members = plan.nodes;
   draw_raft(random, plan.node);
+  draw_limits(seed, plan.node.raft);
   plan.workload = draw_workload(random);
   plan.faults = draw_faults(random);
   plan.faults.pace = plan.node.pace;
@@ -239,6 +254,11 @@ RunPlan draw_plan(std::uint64_t seed) {
   }
   Random recoveries(seed, "recoveries");
   plan.faults.error_in_recovery_rate = draw_rate(recoveries, 500'000);
+  // A disk that is about to die.
+  if (recoveries.chance(1, 8)) {
+    plan.faults.disk_error = draw_between(recoveries, 200 * kMillisecond, 2 * kSecond);
+    plan.faults.error_in_recovery_rate = 500'000;
+  }
   plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0 ||
                              plan.faults.error_in_recovery_rate > 0;
   if (plan.nodes < 3) plan.faults.members = 0;

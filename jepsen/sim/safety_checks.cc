@@ -194,11 +194,9 @@ void SafetyChecks::look_at_role(SimNode& node, const server::Replica& replica, c
   const raft::Core& core = replica.core();
   if (core.role() != raft::Role::kLeader) {
     if (seen.role == core.role()) return;
-    return world_.tell(TraceKind::kRole, node.number(), replica.group().value(),
-                       core.term().value(), [&] {
-                         return fmt::format("group {}: {}", replica.group().value(),
-                                            raft::describe(core));
-                       });
+    return world_.tell(
+        TraceKind::kRole, node.number(), replica.group().value(), core.term().value(),
+        [&] { return fmt::format("group {}: {}", replica.group().value(), raft::describe(core)); });
   }
   const bool led = seen.leads() && same_life(node, replica, seen) && seen.term == core.term();
   if (led) {

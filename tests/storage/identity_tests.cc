@@ -105,6 +105,18 @@ TEST(Identity, AHealingThatCrashesLosesNothing) {
   }
 }
 
+TEST(Identity, AFullDiskPutsItsHealingOff) {
+  SimDisk disk;
+  ASSERT_TRUE(store_identity(*disk.root(), sample()));
+  disk.flip(kIdentityFileName, 9, 0x01);
+  disk.set_capacity(disk.used_bytes());
+  EXPECT_EQ(load_identity(*disk.root()).value(), sample());
+  EXPECT_FALSE(read_identity(*disk.root()).value()->good[0]);
+  disk.set_capacity(2 * disk.used_bytes());
+  EXPECT_EQ(load_identity(*disk.root()).value(), sample());
+  EXPECT_TRUE(read_identity(*disk.root()).value()->good[0]);
+}
+
 TEST(Identity, RefusesOtherVersionsAndContradictions) {
   SimDisk disk;
   ASSERT_TRUE(store_identity(*disk.root(), sample()));

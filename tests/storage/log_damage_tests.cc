@@ -15,8 +15,10 @@
 #include "raft/error.h"
 #include "raft/types.h"
 #include "storage/log.h"
+#include "storage/manifest.h"
 #include "tests/storage/log_world.h"
 #include "tests/storage/proof.h"
+#include "tests/storage/repair_world.h"
 
 namespace lignum::storage {
 namespace {
@@ -196,6 +198,15 @@ TEST(LogFaults, AFullDiskRefusesAppendsAndHeals) {
   ASSERT_TRUE(world.flush().has_value());
   EXPECT_GT(world.log().last().index, before);
   EXPECT_EQ(difference(world.log(), world.model), "");
+}
+
+TEST(LogDamage, AManifestWithOneCopyOpensOnAFullDiskToo) {
+  const SampleLog log;
+  auto hurt = log.disk->clone();
+  hurt->flip(kManifestName, 20, 1);
+  hurt->set_capacity(hurt->used_bytes());
+  EXPECT_EQ(difference_of(*hurt, log), "");
+  EXPECT_EQ(read_manifest(*hurt->root())->good.size(), 1U);
 }
 
 }  // namespace

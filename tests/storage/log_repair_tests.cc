@@ -92,6 +92,35 @@ TEST(LogRepair, LargerDamageToo) {
   }
 }
 
+// Nothing tells how far the log reached, so it is no torn tail: others have to say.
+TEST(LogRepair, AnActiveSegmentThatIsAnothersHasNoKnownEnd) {
+  const SampleLog log;
+  SoundSource source(*log.disk);
+  const std::vector<std::string> paths = segments_of(*log.disk);
+  auto hurt = log.disk->clone();
+  hurt->put(paths.back(), log.disk->contents(paths.front()));
+  const auto root = hurt->clone()->root();
+  auto begun = LogRepair::begin(*root, log_options(), {});
+  ASSERT_TRUE(begun);
+  const auto missing = (*begun)->advance();
+  ASSERT_TRUE(missing && *missing);
+  EXPECT_FALSE((*missing)->end);
+  ASSERT_TRUE(repair(*hurt, {}, std::ref(source)));
+  EXPECT_EQ(difference_of(*hurt, log), "");
+}
+
+TEST(LogRepair, AnActiveSegmentThatAnotherNodeWroteHasNoKnownEnd) {
+  const SampleLog log;
+  auto hurt = log.disk->clone();
+  auto options = log_options();
+  options.node = NodeIncarnation(options.node.value() + 1);
+  const auto root = hurt->root();
+  const auto survey = LogSurvey::make(*root, options, {});
+  ASSERT_TRUE(survey);
+  EXPECT_TRUE(survey->segments().back().open_ended);
+  EXPECT_FALSE(survey->sound());
+}
+
 TEST(LogRepair, ReplicasThatAreAllDamagedElsewhereHealOneAnother) {
   const SampleLog log;
   const std::vector<std::string> paths = segments_of(*log.disk);
