@@ -61,7 +61,6 @@ class RecordCursor {
 
   [[nodiscard]] bool broken() const { return broken_; }
   [[nodiscard]] bool at_end() const { return bytes_.empty(); }
-  [[nodiscard]] Bytes rest() const { return bytes_; }
 
   std::int64_t varint() {
     if (bytes_.empty() || std::to_integer<unsigned>(bytes_.front()) >= 0x80) return long_varint();

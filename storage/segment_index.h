@@ -48,7 +48,6 @@ class SegmentIndex {
 
   // Ascending by index; holes where a skip frame stands.
   [[nodiscard]] const std::vector<IndexEntry>& entries() const { return entries_; }
-  [[nodiscard]] const std::vector<TermRun>& terms() const { return terms_; }
   // Ascending by offset.
   [[nodiscard]] const std::map<ShardKey, std::vector<ShardEntry>>& shards() const {
     return shards_;

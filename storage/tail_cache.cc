@@ -33,12 +33,6 @@ void TailCache::clear() {
   bytes_ = 0;
 }
 
-std::optional<Offset> TailCache::first(ShardKey shard) const {
-  const auto found = shards_.find(shard);
-  if (found == shards_.end()) return std::nullopt;
-  return found->second.front().header.base_offset;
-}
-
 std::optional<std::vector<Entry>> TailCache::read(ShardKey shard,
                                                   const ShardReadOptions& options) const {
   const auto found = shards_.find(shard);

@@ -26,9 +26,7 @@ class TailCache {
   // Forgets everything: the log was truncated.
   void clear();
 
-  // The first offset of `shard` that is here; none when nothing of it is.
-  [[nodiscard]] std::optional<Offset> first(ShardKey shard) const;
-  // What `options` asks for; nothing when options.from lies before first().
+  // What `options` asks for; nothing when options.from lies before the first offset that is here.
   [[nodiscard]] std::optional<std::vector<Entry>> read(ShardKey shard,
                                                        const ShardReadOptions& options) const;
 

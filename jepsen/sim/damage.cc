@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -134,20 +133,19 @@ Index Damage::imaged(SimNode& node, GroupId group) {
   return info ? info->applied.index : Index();
 }
 
-std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target) const {
+std::optional<Damage::Struck> Damage::struck(const Target& target) const {
   std::uint64_t proven_bytes = 0;
   for (const Frame& frame : target.frames) {
     if (frame.begin >= target.end) proven_bytes = std::max(proven_bytes, frame.flushed);
   }
-  const Index proven_entries =
-      !reach_.beyond && loses_images(node) ? Index() : imaged(node, target.group);
   const auto may_go = [&](const Frame& frame) {
     return reach_.unproven || target.record.sealed || frame.begin < proven_bytes ||
-           (frame.index && *frame.index <= proven_entries);
+           (frame.index && *frame.index <= target.proven);
   };
   std::optional<Struck> struck;
   for (const Frame& frame : target.frames) {
     if (frame.end <= target.begin || frame.begin >= target.end) continue;
+    if (target.last && !frame.index) continue;
     if (!may_go(frame)) return std::nullopt;
     if (!frame.index) continue;
     if (!struck) struck = Struck{.first = frame, .last = frame};
@@ -157,7 +155,7 @@ std::optional<Damage::Struck> Damage::struck(SimNode& node, const Target& target
 }
 
 bool Damage::allowed(SimNode& node, const Target& target) const {
-  const auto entries = struck(node, target);
+  const auto entries = struck(target);
   if (!entries) return false;
   if (reach_.beyond) return true;
   std::size_t copies = 0;
@@ -186,18 +184,19 @@ std::string_view Damage::strike_end(SimNode& node, Random& random) const {
   for (int tries = 0; tries < kTries; ++tries) {
     const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
     auto target = draw_target(node, group, random);
-    if (!target || target->record.sealed) continue;
-    const Index proven = imaged(node, group);
-    const auto behind = std::ranges::find_if(target->frames, [proven](const Frame& frame) {
-      return frame.index && *frame.index > proven;
-    });
-    if (behind == target->frames.begin()) continue;
-    const Frame& last = *std::prev(behind);
-    if (!last.index) continue;
-    target->begin = last.begin + random.below(last.end - last.begin);
-    target->end = target->begin + 1;
+    if (!target || target->record.sealed || loses_images(node)) continue;
+    const Index proven = node.proven(group);
+    target->proven = proven;
+    const auto entry = [](const Frame& frame) { return frame.index.has_value(); };
+    const auto last = std::ranges::find_if(target->frames.rbegin(), target->frames.rend(), entry);
+    if (last == target->frames.rend() || *last->index > proven) continue;
+    target->last = true;
+    target->begin = last->begin + (random.chance(1, 2) ? 0 : random.below(last->end - last->begin));
+    target->end = target->bytes.size();
     if (!allowed(node, *target)) continue;
-    node.disk().flip(target->path, target->begin, static_cast<std::uint8_t>(1U << random.below(8)));
+    std::fill(target->bytes.begin() + static_cast<std::ptrdiff_t>(target->begin),
+              target->bytes.end(), std::byte{0});
+    node.disk().put(target->path, target->bytes);
     return "end of a log rotten";
   }
   return {};
@@ -235,6 +234,7 @@ std::optional<Damage::Target> Damage::draw_target(SimNode& node, GroupId group,
   target.path = log_path(group, name);
   target.bytes = node.disk().contents(target.path);
   target.frames = frames_of(target.bytes, target.record);
+  if (reach_.beyond || !loses_images(node)) target.proven = imaged(node, group);
   if (target.frames.empty()) return std::nullopt;
   return target;
 }

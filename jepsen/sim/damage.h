@@ -49,7 +49,8 @@ class Damage {
 
   // Strikes the disk of `node` once, while it is up or down. Says how; empty: there was no place.
   std::string_view strike(SimNode& node, Random& random);
-  // Strikes the last entry of a log that an image proves to have been there. As strike().
+  // Strikes the last entry of a log that a checkpoint or an image proves to have been there. Its
+  // node must not lose its state store any more. As strike().
   std::string_view strike_end(SimNode& node, Random& random) const;
 
   // Every log of every node is whole on its disk. If not, `where` names the first that is not.
@@ -74,6 +75,10 @@ class Damage {
     std::vector<Frame> frames;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
+    // No entry stands behind the run: markers that do go with it.
+    bool last = false;
+    // Entries up to it are proven to have been there, by what lies outside the log.
+    Index proven{};
   };
   [[nodiscard]] bool loses_images(const SimNode& node) const {
     return reach_.beyond || (reach_.images && &node == nodes_.back());
@@ -92,7 +97,7 @@ class Damage {
   std::string_view strike_bit(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_blocks(SimNode& node, Target& target, Random& random) const;
   // None where it would be taken for a torn tail, or where no repair could bring it back.
-  [[nodiscard]] std::optional<Struck> struck(SimNode& node, const Target& target) const;
+  [[nodiscard]] std::optional<Struck> struck(const Target& target) const;
   // Enough others hold what the target holds a part of, and it can be told from a torn tail.
   [[nodiscard]] bool allowed(SimNode& node, const Target& target) const;
   [[nodiscard]] bool holds(SimNode& node, GroupId group, const Frame& first,

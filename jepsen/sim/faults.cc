@@ -156,7 +156,8 @@ void Faults::restart_later(SimNode& node) {
   const Moment wait = striking_ ? draw_span(restarts_) : Moment{1000};
   world_.queue.after(wait, [this, &node] {
     if (node.state() != SimNode::State::kDown || held_.contains(node.number())) return;
-    if (striking_ && draw_chance(restarts_, plan_.lose_state_rate)) {
+    const bool loses = striking_ && draw_chance(restarts_, plan_.lose_state_rate);
+    if (loses && !stores_kept_.contains(node.number())) {
       ++world_.faults["state store lost"];
       node.lose_state_store();
     }
@@ -165,8 +166,18 @@ void Faults::restart_later(SimNode& node) {
       node.disk().crash_at(node.disk().operations() + 1 + restarts_.below(60));
     }
     if (striking_) fail_while_starting(node);
+    if (ends_struck_.erase(node.number()) > 0 && striking_) {
+      strike_end(node, recoveries_);
+    }
     node.start();
   });
+}
+
+void Faults::strike_end(SimNode& node, Random& random) {
+  const std::string_view what = damage_.strike_end(node, random);
+  if (what.empty()) return;
+  ++world_.faults[what];
+  stores_kept_.insert(node.number());
 }
 
 void Faults::fail_while_starting(SimNode& node) {
@@ -294,15 +305,24 @@ void Faults::damage(SimNode& node) {
 }
 
 void Faults::damage_files(SimNode& node) {
+  const SimNode& other = *nodes_[random_.below(nodes_.size())];
+  const bool end = plan_.damage > 0 && random_.chance(1, 3);
+  // An image that a shutdown leaves proves more than one of a while ago.
+  if (end && node.state() == SimNode::State::kServing && !node.paused()) {
+    ends_struck_.insert(node.number());
+    return node.stop();
+  }
   const bool up = node.state() != SimNode::State::kDown;
   const bool cut = up && random_.chance(1, 2);
   if (cut) node.power_cut(draw_image());
-  const SimNode& other = *nodes_[random_.below(nodes_.size())];
-  const bool end = plan_.damage > 0 && random_.chance(1, 3);
-  const std::string_view what = end ? damage_.strike_end(node, random_)
-                                : plan_.beyond && random_.chance(1, 2)
-                                    ? strike_beyond(node, other, random_)
-                                    : strike_node_file(node, random_);
+  if (end) {
+    strike_end(node, random_);
+    if (cut) restart_later(node);
+    return;
+  }
+  const bool beyond = plan_.beyond && random_.chance(1, 2);
+  const std::string_view what =
+      beyond ? strike_beyond(node, other, random_) : strike_node_file(node, random_);
   if (!what.empty()) ++world_.faults[what];
   if (cut) restart_later(node);
 }

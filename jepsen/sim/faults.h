@@ -146,6 +146,7 @@ class Faults {
   void disk_full(SimNode& node);
   void damage(SimNode& node);
   void damage_files(SimNode& node);
+  void strike_end(SimNode& node, Random& random);
   void wipe(SimNode& node);
   void replace_lost();
   void jump_clock(SimNode& node);
@@ -169,6 +170,10 @@ class Faults {
   std::vector<Random> schedules_;
   std::vector<StrikeRecord> struck_;
   std::set<HostNumber> held_;
+  // Nodes whose logs lose their ends before they start again; what they then still know of them
+  // lies in the state store.
+  std::set<HostNumber> ends_struck_;
+  std::set<HostNumber> stores_kept_;
   bool striking_ = false;
 };
 

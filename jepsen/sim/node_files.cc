@@ -1,6 +1,7 @@
 #include "jepsen/sim/node_files.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -43,11 +44,13 @@ std::string group_path(GroupId group, std::string_view name) {
                      name);
 }
 
-// Files that belong to logs.
-std::vector<std::string> log_files(const SimDisk& disk) {
+// Files of logs and images whose paths end so.
+std::vector<std::string> group_files(const SimDisk& disk, std::string_view end) {
   std::vector<std::string> paths;
   for (const SimDisk::FileInfo& file : disk.files()) {
-    if (file.path.starts_with(storage::kGroupsDirectoryName)) paths.push_back(file.path);
+    const bool group = file.path.starts_with(storage::kGroupsDirectoryName) ||
+                       file.path.starts_with(storage::kImagesDirectoryName);
+    if (group && file.path.ends_with(end)) paths.push_back(file.path);
   }
   return paths;
 }
@@ -118,10 +121,7 @@ std::string_view strike_manifest(SimNode& node, Random& random) {
 
 // The block that names a segment; its frames say so, too.
 std::string_view strike_header(SimNode& node, Random& random) {
-  std::vector<std::string> paths;
-  for (std::string& path : log_files(node.disk())) {
-    if (path.ends_with(".seg")) paths.push_back(std::move(path));
-  }
+  const std::vector<std::string> paths = group_files(node.disk(), ".seg");
   if (paths.empty()) return {};
   return flip_within(node.disk(), paths[random.below(paths.size())], 0, storage::kBlockBytes,
                      random, "bit of a segment's header rotten");
@@ -133,14 +133,15 @@ std::string_view both_copies(SimNode& node, Random& random) {
   const std::vector<FileOnDisk> files = {
       {storage::kIdentityFileName, 0, storage::kBlockBytes},
       {storage::kHardStateFileName, 0, storage::kBlockBytes},
-      {storage::kHardStateFileName,
-       storage::hard_state_position(group, random.below(storage::kHardStateSlots), 0),
+      {storage::kHardStateFileName, storage::hard_state_position(group, 0, random.below(2)),
        storage::kBlockBytes},
       {group_path(group, storage::kManifestName), 0, storage::kBlockBytes}};
   const FileOnDisk& file = files[random.below(files.size())];
   if (!exists(disk, file.path)) return {};
   const std::uint64_t bytes = disk.contents(file.path).size();
-  for (std::uint64_t at = file.first; at < std::min(file.first + 2 * file.copy, bytes);
+  // Of terms and votes the other slot, too.
+  const std::uint64_t copies = 2 + random.below(2);
+  for (std::uint64_t at = file.first; at < std::min(file.first + copies * file.copy, bytes);
        at += file.copy) {
     disk.flip(file.path, at, 1);
   }
@@ -149,7 +150,8 @@ std::string_view both_copies(SimNode& node, Random& random) {
 
 std::string_view mishap(SimNode& node, const SimNode& other, Random& random) {
   SimDisk& disk = node.disk();
-  const std::vector<std::string> paths = log_files(disk);
+  constexpr std::array<std::string_view, 3> kEnds = {"", ".seg", storage::kManifestName};
+  const auto paths = group_files(disk, kEnds.at(random.below(kEnds.size())));
   if (paths.empty()) return {};
   const std::string& path = paths[random.below(paths.size())];
   std::vector<std::byte> bytes = disk.contents(path);

@@ -49,7 +49,7 @@ class Run final : public NodeWatcher {
       nodes_.push_back(std::make_unique<SimNode>(world_, network_, number, plan.node, *this));
     }
     checks_.watch(all_nodes());
-    if (plan.faults.damage > 0) checks_.expect_damage();
+    if (plan.faults.damage > 0) checks_.expect_damage(plan.faults.beyond);
     faults_ = std::make_unique<Faults>(world_, network_, all_nodes(), plan.faults);
   }
 

@@ -411,6 +411,7 @@ void SafetyChecks::check_vote(SimNode& node, GroupId group, Term term, const Rep
   ++counts_.vote_probes;
   const auto image = node.disk().crash(counts_.vote_probes, kNothingUnsynced);
   const auto state = durable_hard_state(*image, group);
+  if (!state && losses_expected_) return;
   if (!state) {
     breach(node, group, "voted, and its disk has lost its vote: " + state.error().describe());
   } else if (state->term < term || (state->term == term && state->vote != vote)) {

@@ -59,8 +59,11 @@ class SafetyChecks {
   // Every node of the cluster; they outlive the checks' use.
   void watch(std::vector<SimNode*> nodes);
   // Disks are damaged at rest: a replica may be halted for it until it is repaired, and what a disk
-  // holds proves nothing.
-  void expect_damage() { damage_expected_ = true; }
+  // holds proves nothing. `beyond`: terms and votes may be lost, too.
+  void expect_damage(bool beyond) {
+    damage_expected_ = true;
+    losses_expected_ = beyond;
+  }
   // After everything that ran on the node.
   void look_at(SimNode& node);
   // A message leaves the node.
@@ -157,6 +160,7 @@ class SafetyChecks {
   std::map<GroupId, Group> groups_;
   Counts counts_;
   bool damage_expected_ = false;
+  bool losses_expected_ = false;
 };
 
 }  // namespace lignum::jepsen

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,11 +36,14 @@
 #include "raft/options.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "server/group/checkpoints.h"
+#include "server/group/data_directory.h"
 #include "server/group/group_host.h"
 #include "server/group/ports.h"
 #include "server/group/replica.h"
 #include "server/group/segment_store.h"
 #include "server/service/dispatch.h"
+#include "storage/data_layout.h"
 #include "storage/file.h"
 #include "storage/identity_file.h"
 #include "storage/memory_state_store.h"
@@ -95,6 +99,7 @@ struct SimNode::Life {
   std::unique_ptr<server::GroupHost> host;
   std::optional<server::ServiceContext> services;
   std::unique_ptr<SimServer> server;
+  bool stopping = false;
 };
 
 SimNode::SimNode(World& world, SimNetwork& network, HostNumber number, const NodePlan& plan,
@@ -288,6 +293,23 @@ const SimDisk* SimNode::disk_of(const ReplicaId& member) const {
   return lost == lost_.end() ? nullptr : lost->second.get();
 }
 
+Index SimNode::proven(GroupId group) {
+  const auto copy = disk_->clone();
+  const auto root = copy->root();
+  const auto identity = storage::load_identity(*root);
+  if (!identity || !*identity) return {};
+  const auto images = root->open_directory(storage::kImagesDirectoryName);
+  auto directory = images ? (*images)->open_directory(server::group_directory_name(group))
+                          : std::unexpected(images.error());
+  if (!directory) return {};
+  SimPorts ports(*this, 0);
+  const server::Checkpoints checkpoints(group,
+                                        storage::group_incarnation((*identity)->cluster, group),
+                                        *store_, *std::move(directory), ports);
+  const auto evidence = checkpoints.evidence();
+  return evidence ? evidence->index : Index();
+}
+
 void SimNode::wipe(Comeback comeback) {
   world_.tell(TraceKind::kCrash, number_, 3, life_number_, [] { return "its disk is lost"; });
   if (state_ != State::kDown) {
@@ -310,7 +332,8 @@ void SimNode::kill() {
 }
 
 void SimNode::stop() {
-  if (state_ != State::kServing || paused_) return;
+  if (state_ != State::kServing || paused_ || life_->stopping) return;
+  life_->stopping = true;
   world_.note(TraceKind::kCrash, number_, 2, life_number_);
   life_->server->drain();
   life_->host->stop([this] { stopped_ = true; });

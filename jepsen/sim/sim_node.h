@@ -109,6 +109,8 @@ class SimNode final : public StreamUser {
   [[nodiscard]] const SimDisk& disk() const { return *disk_; }
   // Of the member that it is, or was: then it is as it was when it was lost. Null for any other.
   [[nodiscard]] const SimDisk* disk_of(const ReplicaId& member) const;
+  // The newest entry of a group's log that its checkpoint or an image proves to have been flushed.
+  [[nodiscard]] Index proven(GroupId group);
   [[nodiscard]] std::uint64_t lives() const { return life_number_; }
 
   // What is done to it. start() is for a node that is down, wipe() for any, the others for one that

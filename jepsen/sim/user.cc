@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -214,13 +215,25 @@ void User::append_expecting() {
   if (!taken) open_.erase(id);
 }
 
-// More than a record may be.
+// More than a record, a batch, or the span of its times may be.
 void User::append_oversized() {
+  const Place place = draw_place();
+  const auto refused = [this](const Result<AppendAck>& ack) {
+    if (ack) world_.violate(Verdict::kSafety, "what is over a limit was taken");
+  };
   Record record;
   record.value.resize(kRecordBytesMax);
-  (void)client_->append(draw_place().stream->name, record, [this](const Result<AppendAck>& ack) {
-    if (ack) world_.violate(Verdict::kSafety, "a record over the limit was taken");
-  });
+  const std::uint64_t way = random_.below(3);
+  if (way == 0) return (void)client_->append(place.stream->name, record, refused);
+  std::vector<Record> records(2);
+  records.front().time = std::numeric_limits<TimeMs>::min();
+  records.back().time = std::numeric_limits<TimeMs>::max();
+  if (way == 1) {
+    record.value.resize(kRecordBytesMax - 100);
+    records.assign(kBatchBytesMax / kRecordBytesMax + 1, record);
+  }
+  (void)client_->append_expecting(place.stream->name, place.shard, ends_[place.key()], records,
+                                  refused);
 }
 
 void User::append_broken() {

@@ -162,6 +162,10 @@ void User::scan_levels() {
   constexpr std::array<std::string_view, 10> kFilters = {
       "warn",  "3",       "info..error", "1..4",  "debug..info",
       "fatal", "Warning", "crit..panic", "trace", "error..fatal"};
+  // Whoever mistypes a level is told, and not given others.
+  if (random_.chance(1, 8) && parse_level_filter("loud")) {
+    return world_.violate(Verdict::kSafety, "a level was taken that there is not");
+  }
   const auto mask = parse_level_filter(kFilters.at(random_.below(kFilters.size())));
   CHECK(mask.has_value());
   TailOptions options;
