@@ -207,6 +207,8 @@ void survey_active(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions&
     out.open_ended = true;
   }
   if (evidence.index <= walk.mark().id.index) return;
+  // What was there reached as far as the damage, which reaches as far as the file.
+  out.open_ended = true;
   walk.miss(walk.at(), fmt::format("{} proves that entry {} was flushed", evidence.source,
                                    evidence.index.value()));
 }

@@ -281,6 +281,7 @@ void SafetyChecks::look_at_new_leader(SimNode& node, const server::Replica& repl
            fmt::format("leads term {} without entry {}, which is committed", core.term().value(),
                        newest.value()));
   }
+  if (losses_expected_) return;
   const auto voted = [&](const ReplicaId& voter) {
     const auto image = image_of(voter, counts_.vote_probes);
     if (!image) return false;

@@ -109,6 +109,22 @@ TEST(LogRepair, AnActiveSegmentThatIsAnothersHasNoKnownEnd) {
   EXPECT_EQ(difference_of(*hurt, log), "");
 }
 
+// A checkpoint proves a part of what is gone; entries behind it may have been acknowledged, too.
+TEST(LogRepair, WhereOnlyACheckpointProvesTheDamageTheEndIsNotKnown) {
+  const SampleLog log;
+  auto hurt = log.disk->clone();
+  const std::string path = segments_of(*log.disk).back();
+  std::vector<std::byte> bytes = hurt->contents(path);
+  std::fill(bytes.begin() + 4096, bytes.end(), std::byte{0});
+  hurt->put(path, bytes);
+  const auto root = hurt->root();
+  const auto survey = LogSurvey::make(*root, log_options(), evidence_of(log));
+  ASSERT_TRUE(survey);
+  EXPECT_TRUE(survey->segments().back().open_ended);
+  // Without it this is the log before its first flush into that segment.
+  EXPECT_TRUE(is_whole(*hurt));
+}
+
 TEST(LogRepair, AnActiveSegmentThatAnotherNodeWroteHasNoKnownEnd) {
   const SampleLog log;
   auto hurt = log.disk->clone();
