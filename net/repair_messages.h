@@ -51,13 +51,14 @@ struct RepairReply {
     kNothing,  // not here, not now, or not for this one to say
     kItems,    // what follows `after`
     kEnd,      // only of a leader: its log ends there, or went another way before
+    kCleaned,  // only of a leader: its log begins behind that
   };
   ReplicaId from;
   ReplicaId to;
   std::uint64_t number = 0;
   Answer answer = Answer::kNothing;
   storage::LogMark after;
-  // Of a leader: the last entry of its log.
+  // Of a leader: the last entry of its log; where that is cleaned, the one before its first.
   Index end;
   std::vector<storage::KeptItem> items;
 };

@@ -207,7 +207,7 @@ Result<void> decode(const peer::RepairRequest& in, RepairRequest& out) {
 
 Result<void> decode(const peer::RepairReply& in, GroupIncarnation group, const Payload& payload,
                     RepairReply& out) {
-  if (in.answer() > static_cast<std::uint32_t>(RepairReply::Answer::kEnd)) {
+  if (in.answer() > static_cast<std::uint32_t>(RepairReply::Answer::kCleaned)) {
     return broken("an unknown answer");
   }
   out.number = in.number();

@@ -165,6 +165,17 @@ bool Damage::allowed(SimNode& node, const Target& target) const {
   return copies >= nodes_.size() / 2 + 1;
 }
 
+bool Damage::knows_end(SimNode& node, GroupId group) {
+  const WithoutBuggify plain;
+  const auto image = node.disk().crash(1, kNothingUnsynced);
+  const auto place = place_of(*image, group);
+  if (!place) return false;
+  const auto survey = storage::LogSurvey::make(
+      *place->directory, place->options,
+      {.index = node.proven(group), .source = "a checkpoint", .mark = std::nullopt});
+  return survey && std::ranges::none_of(survey->segments(), &storage::SurveyedSegment::open_ended);
+}
+
 std::string_view Damage::strike(SimNode& node, Random& random) {
   if (loses_images(node) && random.chance(1, 5)) return strike_beside(node, random);
   for (int tries = 0; tries < kTries; ++tries) {
@@ -193,6 +204,10 @@ std::string_view Damage::strike_end(SimNode& node, Random& random) const {
     target->last = true;
     target->begin = last->begin + (random.chance(1, 2) ? 0 : random.below(last->end - last->begin));
     target->end = target->bytes.size();
+    // Only a leader can say where the end was, and only these can elect one.
+    const auto electors = std::ranges::count_if(
+        nodes_, [&](SimNode* other) { return other != &node && knows_end(*other, group); });
+    if (static_cast<std::size_t>(electors) < nodes_.size() / 2 + 1) continue;
     if (!allowed(node, *target)) continue;
     std::fill(target->bytes.begin() + static_cast<std::ptrdiff_t>(target->begin),
               target->bytes.end(), std::byte{0});

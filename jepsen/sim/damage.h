@@ -100,6 +100,8 @@ class Damage {
   [[nodiscard]] std::optional<Struck> struck(const Target& target) const;
   // Enough others hold what the target holds a part of, and it can be told from a torn tail.
   [[nodiscard]] bool allowed(SimNode& node, const Target& target) const;
+  // Nobody has to tell the node how far its log reached.
+  [[nodiscard]] static bool knows_end(SimNode& node, GroupId group);
   [[nodiscard]] bool holds(SimNode& node, GroupId group, const Frame& first,
                            const Frame& last) const;
   // The newest entry that an image on the node's disk has applied.

@@ -306,7 +306,9 @@ void Faults::damage(SimNode& node) {
 
 void Faults::damage_files(SimNode& node) {
   const SimNode& other = *nodes_[random_.below(nodes_.size())];
-  const bool end = plan_.damage > 0 && random_.chance(1, 3);
+  // Who needs a leader must not be needed for electing one.
+  const bool all = plan_.images && plan_.members == 0;
+  const bool end = plan_.damage > 0 && all && random_.chance(1, 3);
   // An image that a shutdown leaves proves more than one of a while ago.
   if (end && node.state() == SimNode::State::kServing && !node.paused()) {
     ends_struck_.insert(node.number());
@@ -321,8 +323,9 @@ void Faults::damage_files(SimNode& node) {
     return;
   }
   const bool beyond = plan_.beyond && random_.chance(1, 2);
-  const std::string_view what =
-      beyond ? strike_beyond(node, other, random_) : strike_node_file(node, random_);
+  const std::string_view what = beyond         ? strike_beyond(node, other, random_)
+                                : plan_.beyond ? strike_kept_twice(node, random_)
+                                               : strike_node_file(node, random_);
   if (!what.empty()) ++world_.faults[what];
   if (cut) restart_later(node);
 }

@@ -13,6 +13,7 @@
 #include "jepsen/sim/sim_disk.h"
 #include "jepsen/sim/sim_node.h"
 #include "raft/buggify.h"
+#include "raft/payload.h"
 #include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/data_directory.h"
@@ -22,6 +23,7 @@
 #include "storage/hard_state_file.h"
 #include "storage/identity_file.h"
 #include "storage/manifest.h"
+#include "storage/segment_header.h"
 
 namespace lignum::jepsen {
 
@@ -148,6 +150,18 @@ std::string_view both_copies(SimNode& node, Random& random) {
   return "both copies rotten";
 }
 
+// A segment without its header could as well be one that was never written to.
+std::string_view replace(SimDisk& disk, const std::string& path, const SimDisk& from,
+                         const std::string& other) {
+  if (!exists(from, other)) return {};
+  const std::vector<std::byte> bytes = from.contents(other);
+  const bool headed = bytes.size() >= storage::kBlockBytes &&
+                      storage::decode_segment_header(Bytes(bytes).first(storage::kBlockBytes));
+  if (path.ends_with(".seg") && !headed) return {};
+  disk.put(path, bytes);
+  return &disk == &from ? "file of another place" : "file of another node";
+}
+
 std::string_view mishap(SimNode& node, const SimNode& other, Random& random) {
   SimDisk& disk = node.disk();
   constexpr std::array<std::string_view, 3> kEnds = {"", ".seg", storage::kManifestName};
@@ -165,26 +179,27 @@ std::string_view mishap(SimNode& node, const SimNode& other, Random& random) {
       return "file cut";
     case 2:
       // That of another group, or another file of the same one.
-      disk.put(path, disk.contents(paths[random.below(paths.size())]));
-      return "file of another place";
+      return replace(disk, path, disk, paths[random.below(paths.size())]);
     default:
-      if (!exists(other.disk(), path)) return {};
-      disk.put(path, other.disk().contents(path));
-      return "file of another node";
+      // Segments say who wrote them; a list of another node's segments would be believed.
+      if (!path.ends_with(".seg")) return {};
+      return replace(disk, path, other.disk(), path);
   }
 }
 
 }  // namespace
 
 std::string_view strike_node_file(SimNode& node, Random& random) {
+  return random.chance(1, 5) ? strike_header(node, random) : strike_kept_twice(node, random);
+}
+
+std::string_view strike_kept_twice(SimNode& node, Random& random) {
   const WithoutBuggify plain;
-  switch (random.below(5)) {
+  switch (random.below(4)) {
     case 0:
       return strike_identity(node, random);
     case 1:
       return strike_manifest(node, random);
-    case 2:
-      return strike_header(node, random);
     default:
       return strike_hard_state(node, random);
   }

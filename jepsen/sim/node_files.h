@@ -20,6 +20,8 @@ namespace lignum::jepsen {
 
 // Strikes one of the files of `node` once, up or down. Says how; empty: there was no place.
 std::string_view strike_node_file(SimNode& node, Random& random);
+// Of those that are kept twice. As strike_node_file().
+std::string_view strike_kept_twice(SimNode& node, Random& random);
 // Beyond what is promised; `other` is another node. As strike_node_file().
 std::string_view strike_beyond(SimNode& node, const SimNode& other, Random& random);
 

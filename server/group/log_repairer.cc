@@ -208,6 +208,9 @@ void LogRepairer::fetched(const std::optional<storage::LogMark>& mark) {
   if (missing_ && missing_->end) {
     why = fmt::format("no other member has entries {} to {} of its log any more",
                       missing_->after.id.index.value() + 1, missing_->end->index.value());
+  } else if (missing_) {
+    why = fmt::format("the leader has no entry {} of its log any more",
+                      missing_->after.id.index.value() + 1);
   } else {
     CHECK(state_missing_);
     why = fmt::format("its state does not reach its log, which begins at entry {}", state_from());
@@ -244,9 +247,14 @@ void LogRepairer::on_reply(net::RepairReply reply) {
   const bool asked = reply.number >= first_number_ && reply.number <= number_;
   if (busy_ || !missing_ || !ticks_left_ || !asked || reply.after != missing_->after) return;
   // What is of use is taken also where it comes late.
-  const bool of_use = reply.answer == Answer::kEnd ? !missing_->end : !reply.items.empty();
+  const bool of_leader = reply.answer == Answer::kEnd || reply.answer == Answer::kCleaned;
+  const bool of_use = of_leader ? !missing_->end : !reply.items.empty();
   if (!of_use && (resting_ || reply.number != number_)) return;
   if (reply.answer == Answer::kEnd && !missing_->end) return end_here();
+  if (reply.answer == Answer::kCleaned && !missing_->end) {
+    ticks_left_.reset();
+    return fetch_.begin(parts_.peers, reply.end);
+  }
   if (reply.answer != Answer::kItems || reply.items.empty()) {
     denied_ = true;
     return ask_next();

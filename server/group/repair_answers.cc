@@ -70,9 +70,14 @@ void RepairAnswers::answer_end(net::RepairReply reply) {
     return send(std::move(reply));
   }
   // Behind a hole it cannot be told whether the logs part there.
-  const bool comparable = after.next() >= parts_.log.first_index();
+  const Index first = parts_.log.first_index();
+  if (after.next() < first) {
+    reply.answer = Answer::kCleaned;
+    reply.end = Index(first.value() - 1);
+    return send(std::move(reply));
+  }
   const Index to = parts_.log.durable();
-  if (!comparable || after >= to) return send(std::move(reply));
+  if (after >= to) return send(std::move(reply));
   auto search = parts_.log.find_mark({reply.after});
   auto kept = parts_.log.read_kept(after, to, parts_.piece_bytes);
   read(std::move(reply),

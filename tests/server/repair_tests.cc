@@ -404,6 +404,30 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   expect_all(victim, 100);
 }
 
+// Neither does anything tell how far it reached: the leader does, whose log begins behind that.
+TEST_F(RepairTest, AnEndThatTheLeaderHasCleanedIsMadeUpForByTheState) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  const Index had = cluster.status_of(victim, kGroup).log_last;
+  cluster.kill(victim);
+  cluster.cell(victim).disk->erase(segment(victim, "1", true));
+  fill(60);
+  trim(100);
+  ASSERT_TRUE(cluster.wait([&] {
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      if (cluster.up(i) && cluster.status_of(i, kGroup).log_first <= had.next()) return false;
+    }
+    return true;
+  }));
+  ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_TRUE(reported(victim, "the leader has no entry"));
+  fill(5);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  for (std::size_t i = 0; i < 3; ++i) expect_all(i, 100);
+}
+
 // Its log is sound, and begins where its state no longer reaches: both copies of that are gone.
 TEST_F(RepairTest, AStateThatIsLostIsFetchedFromAnotherMember) {
   fill(120);
