@@ -264,17 +264,18 @@ void Faults::slow_disk(SimNode& node) {
   });
 }
 
-DiskFault Faults::draw_disk_fault(Random& random, std::uint64_t calls_most) {
-  constexpr std::array kOps = {DiskOp::kWrite, DiskOp::kSync, DiskOp::kAnyChange, DiskOp::kRead,
-                               DiskOp::kOpen,  DiskOp::kLook, DiskOp::kRead,      DiskOp::kCreate};
+DiskFault Faults::draw_disk_fault(Random& random, std::uint64_t calls_most) const {
+  constexpr std::array kOps = {DiskOp::kWrite,  DiskOp::kSync,         DiskOp::kAnyChange,
+                               DiskOp::kRead,   DiskOp::kOpen,         DiskOp::kLook,
+                               DiskOp::kRead,   DiskOp::kCreate,       DiskOp::kRename,
+                               DiskOp::kRemove, DiskOp::kSyncDirectory};
   constexpr std::array kFiles = {storage::kIdentityFileName,    storage::kHardStateFileName,
                                  storage::kImagesDirectoryName, storage::kImagePartName,
                                  storage::kManifestName,        ".seg"};
   DiskFault fault{.op = kOps.at(random.below(kOps.size())), .error = Errc::kIo};
-  if (random.chance(1, 2)) {
-    fault.path_part = kFiles.at(random.below(kFiles.size()));
-    calls_most = 8;
-  }
+  const std::string_view part = random.chance(1, 2) ? kFiles.at(random.below(kFiles.size())) : "";
+  fault.path_part = plan_.disk_error_part.empty() ? part : plan_.disk_error_part;
+  if (!fault.path_part.empty()) calls_most = random.chance(1, 2) ? 2 : 8;
   fault.nth = 1 + random.below(calls_most);
   return fault;
 }

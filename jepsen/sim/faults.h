@@ -60,7 +60,9 @@ struct FaultPlan {
   // How long disk work takes while things go wrong.
   DiskPace pace;
   Moment slow_disk = 0;
-  Moment disk_error = 0;  // a write or sync fails
+  Moment disk_error = 0;  // a call fails
+  // Only calls for paths that contain this, until they come; empty: any.
+  std::string_view disk_error_part;
   Moment disk_full = 0;
   // Bytes at rest, of which a majority of others have good copies (damage.h).
   Moment damage = 0;
@@ -131,7 +133,7 @@ class Faults {
   [[nodiscard]] Moment draw_span(Random& random) const;
   [[nodiscard]] CrashImage draw_image();
   // A call that will fail: one of the next ones, or the next of its kind on some file.
-  [[nodiscard]] static DiskFault draw_disk_fault(Random& random, std::uint64_t calls_most);
+  [[nodiscard]] DiskFault draw_disk_fault(Random& random, std::uint64_t calls_most) const;
 
   void cut_power(SimNode& node);
   void cut_power_in_call(SimNode& node);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 #include "jepsen/sim/faults.h"
@@ -19,7 +20,11 @@
 #include "raft/options.h"
 #include "raft/random.h"
 #include "storage/compression.h"
+#include "storage/data_layout.h"
 #include "storage/frame_format.h"
+#include "storage/hard_state_file.h"
+#include "storage/image_transfer.h"
+#include "storage/manifest.h"
 #include "storage/segmented_log.h"
 
 namespace lignum::jepsen {
@@ -255,9 +260,18 @@ RunPlan draw_plan(std::uint64_t seed) {
   Random recoveries(seed, "recoveries");
   plan.faults.error_in_recovery_rate = draw_rate(recoveries, 500'000);
   // A disk that is about to die.
-  if (recoveries.chance(1, 8)) {
+  if (recoveries.chance(1, 4)) {
+    constexpr std::array<std::string_view, 8> kParts = {"",
+                                                        "",
+                                                        storage::kImagesDirectoryName,
+                                                        storage::kImagesDirectoryName,
+                                                        storage::kImagePartName,
+                                                        storage::kHardStateFileName,
+                                                        storage::kManifestName,
+                                                        ".seg"};
     plan.faults.disk_error = draw_between(recoveries, 200 * kMillisecond, 2 * kSecond);
     plan.faults.error_in_recovery_rate = 500'000;
+    plan.faults.disk_error_part = pick(recoveries, kParts);
   }
   plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0 ||
                              plan.faults.error_in_recovery_rate > 0;
