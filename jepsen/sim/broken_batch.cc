@@ -39,6 +39,7 @@ constexpr std::size_t kLastOffsetDeltaAt = 23;
 constexpr std::size_t kBaseTimestampAt = 27;
 constexpr std::size_t kProducerIdAt = 43;
 constexpr std::size_t kProducerEpochAt = 51;
+constexpr std::size_t kBaseSequenceAt = 53;
 constexpr std::size_t kRecordCountAt = 57;
 // Of the first record, whose length and delta of time are below 64: attributes, then offset delta.
 constexpr std::size_t kRecordAttributesAt = kBatchHeaderBytes + 1;
@@ -99,6 +100,12 @@ void spoil(std::vector<std::byte>& batch, std::uint64_t way, Random& random) {
     case 7:
       return store_be<std::uint32_t>(batch, kRecordCountAt, random.chance(1, 2) ? 0 : 0x80000000U);
     case 8:
+      // Nobody; nobody, with a sequence; somebody without one.
+      if (random.chance(1, 3)) return store_be<std::uint32_t>(batch, kBaseSequenceAt, 5);
+      if (random.chance(1, 2)) {
+        store_be<std::uint16_t>(batch, kProducerEpochAt, 0);
+        return store_be<std::uint64_t>(batch, kProducerIdAt, 7);
+      }
       return store_be<std::uint64_t>(batch, kProducerIdAt, std::uint64_t{0} - 2);
     case 9:
       return store_be<std::uint16_t>(batch, kProducerEpochAt, 3);
@@ -166,7 +173,15 @@ std::vector<std::byte> header_bytes(std::string_view name, std::string_view valu
 // One record that is not what the format says.
 std::vector<std::byte> broken_record(Random& random) {
   std::vector<std::byte> header = header_bytes("trace", "7");
-  switch (random.below(9)) {
+  constexpr std::array<std::string_view, 6> kNoLevels = {"", "25", "1x", "999", "-1", "300"};
+  switch (random.below(11)) {
+    case 9:
+      header = header_bytes(kLevelHeader, kNoLevels.at(random.below(kNoLevels.size())));
+      return with_records(encode({.header_count = 1, .headers = header}), Codec::kNone);
+    case 10:
+      // A length below that of nothing.
+      header[0] = std::byte{3};
+      return with_records(encode({.header_count = 1, .headers = header}), Codec::kNone);
     case 0:
       header[0] = std::byte{126};
       return with_records(encode({.header_count = 1, .headers = header}), Codec::kNone);

@@ -83,6 +83,16 @@ std::string_view strike_identity(SimNode& node, Random& random) {
                      "bit of an identity rotten");
 }
 
+// What stands in one block of terms and votes went to another one, too.
+std::string_view misdirect_hard_state(SimDisk& disk, std::uint64_t to, std::uint64_t from) {
+  std::vector<std::byte> bytes = disk.contents(storage::kHardStateFileName);
+  if (std::max(from, to) + storage::kBlockBytes > bytes.size()) return {};
+  std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(from), storage::kBlockBytes,
+              bytes.begin() + static_cast<std::ptrdiff_t>(to));
+  disk.put(storage::kHardStateFileName, bytes);
+  return "write of terms and votes misdirected";
+}
+
 std::string_view strike_hard_state(SimNode& node, Random& random) {
   SimDisk& disk = node.disk();
   const auto copy = disk.clone();
@@ -101,6 +111,11 @@ std::string_view strike_hard_state(SimNode& node, Random& random) {
   const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
   const std::uint64_t block = storage::hard_state_position(
       group, random.below(storage::kHardStateSlots), random.below(storage::kHardStateSlotCopies));
+  if (random.chance(1, 4)) {
+    const GroupId other(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
+    const std::size_t slot = random.below(storage::kHardStateSlots);
+    return misdirect_hard_state(disk, block, storage::hard_state_position(other, slot, 0));
+  }
   return flip_within(disk, path, block, storage::kBlockBytes, random,
                      "bit of terms and votes rotten");
 }
@@ -127,6 +142,23 @@ std::string_view strike_header(SimNode& node, Random& random) {
   if (paths.empty()) return {};
   return flip_within(node.disk(), paths[random.below(paths.size())], 0, storage::kBlockBytes,
                      random, "bit of a segment's header rotten");
+}
+
+// What an editor or a backup leaves beside images. Nobody has to care.
+std::string_view leave_stray_file(SimNode& node, Random& random) {
+  SimDisk& disk = node.disk();
+  std::vector<std::string> images;
+  for (std::string& path : group_files(disk, "")) {
+    if (path.starts_with(storage::kImagesDirectoryName)) images.push_back(std::move(path));
+  }
+  if (images.empty()) return {};
+  // One character is another one.
+  std::string path = images[random.below(images.size())];
+  const std::size_t name = path.rfind('/') + 1;
+  path[name + random.below(path.size() - name)] = "~!x"[random.below(3)];
+  if (exists(disk, path)) return {};
+  disk.put(path, disk.contents(storage::kIdentityFileName));
+  return "stray file";
 }
 
 std::string_view both_copies(SimNode& node, Random& random) {
@@ -174,7 +206,9 @@ std::string_view mishap(SimNode& node, const SimNode& other, Random& random) {
       disk.erase(path);
       return "file removed";
     case 1:
-      bytes.resize(random.below(bytes.size() + 1));
+      // Of some not even a block is left.
+      bytes.resize(random.below(random.chance(1, 3) ? std::min<std::size_t>(bytes.size(), 4000) + 1
+                                                    : bytes.size() + 1));
       disk.put(path, bytes);
       return "file cut";
     case 2:
@@ -190,6 +224,7 @@ std::string_view mishap(SimNode& node, const SimNode& other, Random& random) {
 }  // namespace
 
 std::string_view strike_node_file(SimNode& node, Random& random) {
+  if (random.chance(1, 8)) return leave_stray_file(node, random);
   return random.chance(1, 5) ? strike_header(node, random) : strike_kept_twice(node, random);
 }
 

@@ -163,7 +163,8 @@ void User::scan_levels() {
       "warn",  "3",       "info..error", "1..4",  "debug..info",
       "fatal", "Warning", "crit..panic", "trace", "error..fatal"};
   // Whoever mistypes a level is told, and not given others.
-  if (random_.chance(1, 8) && parse_level_filter("loud")) {
+  constexpr std::array<std::string_view, 5> kMistyped = {"loud", "9", "!", "info..loud", ""};
+  if (random_.chance(1, 8) && parse_level_filter(kMistyped.at(random_.below(kMistyped.size())))) {
     return world_.violate(Verdict::kSafety, "a level was taken that there is not");
   }
   const auto mask = parse_level_filter(kFilters.at(random_.below(kFilters.size())));

@@ -413,6 +413,11 @@ void MetaGroup::new_producer(std::int64_t deadline_monotonic_us, Reply<ProducerI
 }
 
 void MetaGroup::serve_producers() {
+  // Another leader has taken a block since: shards that have forgotten ids of that one would refuse
+  // what is left of this one, for they know only how far they have forgotten.
+  if (next_producer_.value() + producers_left_ != state_->next_producer().value()) {
+    producers_left_ = 0;
+  }
   while (producers_left_ > 0 && !producers_waiting_.empty()) {
     --producers_left_;
     const ProducerId id = next_producer_;

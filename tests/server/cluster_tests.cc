@@ -353,5 +353,46 @@ TEST_F(ClusterTest, ALeaderThatNobodyCanFollowStopsAllTheSame) {
   EXPECT_TRUE(*stopped);
 }
 
+// What is left of a block when a later one has been taken would be refused by shards that have
+// forgotten ids of that one. The leader hears that it has its block when others have theirs.
+TEST_F(ClusterTest, ProducerIdsRiseWhoeverLeadsAgain) {
+  serve();
+  const auto ask = [&](std::size_t node) -> std::int64_t {
+    wire::Request init;
+    init.mutable_init_producer();
+    const auto answer = cluster.call(node, init);
+    if (!answer || !answer->response.has_init_producer()) return 0;
+    return answer->response.init_producer().producer_id();
+  };
+  const auto replace = [&](std::size_t leads) {
+    return cluster.wait([&] {
+      const auto next = cluster.leader(kMetaGroup);
+      return next && *next != leads;
+    });
+  };
+  ASSERT_TRUE(elect());
+  const std::size_t first = *cluster.leader(kMetaGroup);
+  for (std::size_t i = 0; i < cluster.size(); ++i) {
+    if (i != first) cluster.cut(i, first);
+  }
+  EXPECT_EQ(ask(first), 0);
+  ASSERT_TRUE(replace(first));
+  cluster.heal();
+  std::int64_t last = 0;
+  int again = 0;
+  for (int round = 0; round < 12 && again < 2; ++round) {
+    ASSERT_TRUE(elect());
+    const std::size_t leads = *cluster.leader(kMetaGroup);
+    again += leads == first ? 1 : 0;
+    const std::int64_t id = ask(leads);
+    EXPECT_GT(id, last);
+    last = id;
+    cluster.cut_off(leads);
+    ASSERT_TRUE(replace(leads));
+    cluster.heal();
+  }
+  EXPECT_EQ(again, 2);
+}
+
 }  // namespace
 }  // namespace lignum::server
