@@ -182,6 +182,15 @@ bool check_header(FrameWalk& walk, SegmentId segment, Bytes bytes,
   return false;
 }
 
+Result<std::vector<std::byte>> read_segment(SurveyedSegment& out, std::unique_ptr<File> file,
+                                            const std::string& path) {
+  TRY_ASSIGN(size, file->size());
+  out.segment = std::make_shared<Segment>(out.record, std::move(file), path);
+  std::vector<std::byte> bytes(size);
+  TRY(out.segment->read_exactly(0, bytes));
+  return bytes;
+}
+
 void survey_sealed(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions& options) {
   FrameWalk walk(out, bytes, options);
   (void)check_header(walk, out.record.id, bytes, options);
@@ -261,6 +270,39 @@ Result<std::vector<KeptItem>> read_run(const SurveyedSegment& segment, Index aft
   return items;
 }
 
+// What is known of it elsewhere, and what is wanted of it.
+struct Wanted {
+  const LogEvidence& evidence;
+  std::optional<Index> frames_after;
+};
+
+Result<SurveyedSegment> survey_segment(Directory& directory, const SegmentRecord& record,
+                                       const SegmentedLogOptions& options, const Wanted& wanted) {
+  SurveyedSegment out{.record = record, .segment = nullptr, .trouble = {}, .frames = {}};
+  const std::string name = segment_file_name(record.id);
+  const std::string path = directory.path() + "/" + name;
+  auto file = directory.open(name, OpenMode::kRead);
+  if (!file && file.error().code() != Errc::kNotFound) return std::unexpected(file.error());
+  if (!file) {
+    out.sound = false;
+    out.open_ended = !record.sealed;
+    out.trouble = path + ": the file is missing";
+  } else {
+    TRY_ASSIGN(bytes, read_segment(out, std::move(*file), path));
+    if (record.sealed) {
+      survey_sealed(out, bytes, options);
+      const bool asked_for = wanted.frames_after &&
+                             record.before.id.index <= *wanted.frames_after &&
+                             record.after.id.index > *wanted.frames_after;
+      if (out.sound && !asked_for) out.frames.clear();
+    } else {
+      survey_active(out, bytes, options, wanted.evidence);
+    }
+  }
+  if (!record.sealed) add_evidence(out, wanted.evidence);
+  return out;
+}
+
 }  // namespace
 
 Result<LogSurvey> LogSurvey::make(Directory& directory, const SegmentedLogOptions& options,
@@ -273,30 +315,7 @@ Result<LogSurvey> LogSurvey::make(Directory& directory, const SegmentedLogOption
   }
   LogSurvey survey;
   for (const SegmentRecord& record : manifest.segments) {
-    SurveyedSegment out{.record = record, .segment = nullptr, .trouble = {}, .frames = {}};
-    const std::string name = segment_file_name(record.id);
-    const std::string path = directory.path() + "/" + name;
-    auto file = directory.open(name, OpenMode::kRead);
-    if (!file && file.error().code() != Errc::kNotFound) return std::unexpected(file.error());
-    if (!file) {
-      out.sound = false;
-      out.open_ended = !record.sealed;
-      out.trouble = path + ": the file is missing";
-    } else {
-      TRY_ASSIGN(size, (*file)->size());
-      out.segment = std::make_shared<Segment>(record, std::move(*file), path);
-      std::vector<std::byte> bytes(size);
-      TRY(out.segment->read_exactly(0, bytes));
-      if (record.sealed) {
-        survey_sealed(out, bytes, options);
-        const bool asked_for = frames_after && record.before.id.index <= *frames_after &&
-                               record.after.id.index > *frames_after;
-        if (out.sound && !asked_for) out.frames.clear();
-      } else {
-        survey_active(out, bytes, options, evidence);
-      }
-    }
-    if (!record.sealed) add_evidence(out, evidence);
+    TRY_ASSIGN(out, survey_segment(directory, record, options, {evidence, frames_after}));
     survey.segments_.push_back(std::move(out));
   }
   return survey;

@@ -24,6 +24,7 @@
 #include "storage/crc32c.h"
 #include "storage/file.h"
 #include "storage/frame_format.h"
+#include "storage/log_mark.h"
 
 namespace lignum::storage {
 

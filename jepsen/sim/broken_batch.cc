@@ -199,7 +199,8 @@ std::vector<std::byte> broken_record(Random& random) {
       return batch;
     }
     case 4: {
-      const std::int64_t count = random.chance(1, 2) ? -1 : kRecordHeadersMax + 1;
+      constexpr auto kTooMany = static_cast<std::int64_t>(kRecordHeadersMax + 1);
+      const std::int64_t count = random.chance(1, 2) ? -1 : kTooMany;
       return with_records(encode({.header_count = count}), Codec::kNone);
     }
     case 5: {

@@ -200,7 +200,7 @@ std::string_view Damage::strike_end(SimNode& node, Random& random) const {
     target->proven = proven;
     const auto entry = [](const Frame& frame) { return frame.index.has_value(); };
     const auto last = std::ranges::find_if(target->frames.rbegin(), target->frames.rend(), entry);
-    if (last == target->frames.rend() || *last->index > proven) continue;
+    if (last == target->frames.rend() || last->index.value_or(Index()) > proven) continue;
     target->last = true;
     target->begin = last->begin + (random.chance(1, 2) ? 0 : random.below(last->end - last->begin));
     target->end = target->bytes.size();

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,7 +34,7 @@ struct FileOnDisk {
   std::string path;
   // Of the first of two copies.
   std::uint64_t first = 0;
-  std::uint64_t copy = 0;
+  std::uint64_t copy = storage::kBlockBytes;
 };
 
 bool exists(const SimDisk& disk, const std::string& path) {
@@ -69,8 +70,8 @@ std::string_view flip_within(SimDisk& disk, const std::string& path, std::uint64
 std::string_view strike_identity(SimNode& node, Random& random) {
   SimDisk& disk = node.disk();
   const auto read = storage::read_identity(*disk.clone()->root());
-  if (!read || !*read) return {};
-  if (!(**read).good[0] || !(**read).good[1]) return {};
+  const auto found = read.value_or(std::nullopt);
+  if (!found || !found->good[0] || !found->good[1]) return {};
   const std::string path = storage::kIdentityFileName;
   if (random.chance(1, 4)) {
     std::vector<std::byte> bytes = disk.contents(path);
@@ -165,11 +166,11 @@ std::string_view both_copies(SimNode& node, Random& random) {
   SimDisk& disk = node.disk();
   const GroupId group(static_cast<std::uint32_t>(random.below(node.plan().data_groups + 1)));
   const std::vector<FileOnDisk> files = {
-      {storage::kIdentityFileName, 0, storage::kBlockBytes},
-      {storage::kHardStateFileName, 0, storage::kBlockBytes},
-      {storage::kHardStateFileName, storage::hard_state_position(group, 0, random.below(2)),
-       storage::kBlockBytes},
-      {group_path(group, storage::kManifestName), 0, storage::kBlockBytes}};
+      {.path = storage::kIdentityFileName, .first = 0},
+      {.path = storage::kHardStateFileName, .first = 0},
+      {.path = storage::kHardStateFileName,
+       .first = storage::hard_state_position(group, 0, random.below(2))},
+      {.path = group_path(group, storage::kManifestName), .first = 0}};
   const FileOnDisk& file = files[random.below(files.size())];
   if (!exists(disk, file.path)) return {};
   const std::uint64_t bytes = disk.contents(file.path).size();

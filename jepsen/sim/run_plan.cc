@@ -131,6 +131,23 @@ WorkloadPlan draw_workload(Random& random) {
   return plan;
 }
 
+void draw_producers(std::uint64_t seed, WorkloadPlan& plan) {
+  Random codec(seed, "codec");
+  plan.producer.codec =
+      pick(codec, std::array<Codec, 8>{Codec::kNone, Codec::kNone, Codec::kNone, Codec::kNone,
+                                       Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd});
+  // Given up while it is still on its way.
+  Random deadlines(seed, "deadlines");
+  if (deadlines.chance(1, 4)) {
+    plan.producer.append_deadline = draw_between(deadlines, 500, 3'000) * kMillisecond;
+    plan.producer.attempt_timeout = draw_between(deadlines, 200, 1'000) * kMillisecond;
+  }
+  // Of large bursts a segment shall take several.
+  if (plan.burst_max > kSmallBurstMax) {
+    plan.value_bytes_max = std::min<std::size_t>(plan.value_bytes_max, 200);
+  }
+}
+
 FaultPlan draw_faults(Random& random) {
   FaultPlan plan;
   plan.power_cut = draw_mean(random, 3 * kSecond, 30 * kSecond);
@@ -189,6 +206,30 @@ void draw_damage(std::uint64_t seed, RunPlan& plan) {
   }
 }
 
+// Files that are damaged one copy at a time, and calls of the disk that fail.
+void draw_sick_disks(std::uint64_t seed, FaultPlan& faults) {
+  Random files(seed, "files");
+  if (files.chance(1, 3)) {
+    faults.files = draw_between(files, 300 * kMillisecond, 5 * kSecond);
+  }
+  Random recoveries(seed, "recoveries");
+  faults.error_in_recovery_rate = draw_rate(recoveries, 500'000);
+  // A disk that is about to die.
+  if (recoveries.chance(1, 4)) {
+    constexpr std::array<std::string_view, 8> kParts = {"",
+                                                        "",
+                                                        storage::kImagesDirectoryName,
+                                                        storage::kImagesDirectoryName,
+                                                        storage::kImagePartName,
+                                                        storage::kHardStateFileName,
+                                                        storage::kManifestName,
+                                                        ".seg"};
+    faults.disk_error = draw_between(recoveries, 200 * kMillisecond, 2 * kSecond);
+    faults.error_in_recovery_rate = 500'000;
+    faults.disk_error_part = pick(recoveries, kParts);
+  }
+}
+
 LinkWeather draw_weather(Random& random) {
   LinkWeather weather;
   weather.delay_least = draw_between(random, 10, 2'000);
@@ -229,20 +270,7 @@ RunPlan draw_plan(std::uint64_t seed) {
   }
   Random unrest(seed, "unrest");
   if (plan.nodes >= 3 && unrest.chance(1, 6)) draw_unrest(unrest, plan);
-  Random codec(seed, "codec");
-  plan.workload.producer.codec =
-      pick(codec, std::array<Codec, 8>{Codec::kNone, Codec::kNone, Codec::kNone, Codec::kNone,
-                                       Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd});
-  // Given up while it is still on its way.
-  Random deadlines(seed, "deadlines");
-  if (deadlines.chance(1, 4)) {
-    plan.workload.producer.append_deadline = draw_between(deadlines, 500, 3'000) * kMillisecond;
-    plan.workload.producer.attempt_timeout = draw_between(deadlines, 200, 1'000) * kMillisecond;
-  }
-  // Of large bursts a segment shall take several.
-  if (plan.workload.burst_max > kSmallBurstMax) {
-    plan.workload.value_bytes_max = std::min<std::size_t>(plan.workload.value_bytes_max, 200);
-  }
+  draw_producers(seed, plan.workload);
   // Fewer than there are users: each is forgotten again and again. A stream of chance of its own.
   Random sessions(seed, "sessions");
   if (sessions.chance(1, 4)) plan.node.producer_sessions_max = 1 + sessions.below(3);
@@ -253,26 +281,7 @@ RunPlan draw_plan(std::uint64_t seed) {
     plan.node.snapshot_bytes_per_second = (2 + pace.below(14)) << 20;
   }
   draw_damage(seed, plan);
-  Random files(seed, "files");
-  if (files.chance(1, 3)) {
-    plan.faults.files = draw_between(files, 300 * kMillisecond, 5 * kSecond);
-  }
-  Random recoveries(seed, "recoveries");
-  plan.faults.error_in_recovery_rate = draw_rate(recoveries, 500'000);
-  // A disk that is about to die.
-  if (recoveries.chance(1, 4)) {
-    constexpr std::array<std::string_view, 8> kParts = {"",
-                                                        "",
-                                                        storage::kImagesDirectoryName,
-                                                        storage::kImagesDirectoryName,
-                                                        storage::kImagePartName,
-                                                        storage::kHardStateFileName,
-                                                        storage::kManifestName,
-                                                        ".seg"};
-    plan.faults.disk_error = draw_between(recoveries, 200 * kMillisecond, 2 * kSecond);
-    plan.faults.error_in_recovery_rate = 500'000;
-    plan.faults.disk_error_part = pick(recoveries, kParts);
-  }
+  draw_sick_disks(seed, plan.faults);
   plan.workload.unreadable = plan.faults.damage > 0 || plan.faults.disk_error > 0 ||
                              plan.faults.error_in_recovery_rate > 0;
   if (plan.nodes < 3) plan.faults.members = 0;

@@ -296,15 +296,15 @@ const SimDisk* SimNode::disk_of(const ReplicaId& member) const {
 Index SimNode::proven(GroupId group) {
   const auto copy = disk_->clone();
   const auto root = copy->root();
-  const auto identity = storage::load_identity(*root);
-  if (!identity || !*identity) return {};
+  const auto loaded = storage::load_identity(*root);
+  const auto identity = loaded.value_or(std::nullopt);
+  if (!identity) return {};
   const auto images = root->open_directory(storage::kImagesDirectoryName);
   auto directory = images ? (*images)->open_directory(server::group_directory_name(group))
                           : std::unexpected(images.error());
   if (!directory) return {};
   SimPorts ports(*this, 0);
-  const server::Checkpoints checkpoints(group,
-                                        storage::group_incarnation((*identity)->cluster, group),
+  const server::Checkpoints checkpoints(group, storage::group_incarnation(identity->cluster, group),
                                         *store_, *std::move(directory), ports);
   const auto evidence = checkpoints.evidence();
   return evidence ? evidence->index : Index();

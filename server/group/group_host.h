@@ -212,7 +212,7 @@ class GroupHost {
   // None: nothing can be done, or nobody is there to do it with.
   [[nodiscard]] std::optional<Mend> mend_for(const Prepared& prepared);
   void mend(GroupId group, const Mend& how);
-  void reopen(std::shared_ptr<Prepared> prepared);
+  void reopen(const std::shared_ptr<Prepared>& prepared);
   void reopened(Prepared prepared);
   [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);
   [[nodiscard]] Result<void> settle_state(GroupId group, storage::Directory& images);

@@ -150,7 +150,7 @@ Result<std::unique_ptr<storage::LogRepair>> GroupHost::begin_repair(GroupId grou
                                                            .ports = ports});
 }
 
-void GroupHost::reopen(std::shared_ptr<Prepared> prepared) {
+void GroupHost::reopen(const std::shared_ptr<Prepared>& prepared) {
   const GroupId group = prepared->group;
   ports_.at(group)->run(
       Pool::kBackground,
