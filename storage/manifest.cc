@@ -223,6 +223,11 @@ Manifest ManifestFile::current() const {
   return manifest_;
 }
 
+bool ManifestFile::names_lost() const {
+  const MutexLock lock(mutex_);
+  return names_lost_;
+}
+
 Result<void> ManifestFile::edit(const std::function<void(Manifest&)>& change) {
   const MutexLock lock(mutex_);
   Manifest next = manifest_;
@@ -261,7 +266,9 @@ Result<void> ManifestFile::store(const Manifest& manifest) {
   TRY(file->sync());
   TRY(directory_.rename(kManifestSpareName, kManifestName));
   if (mutant(Mutant::kManifestRenameNotSynced)) return {};
-  return directory_.sync();
+  auto synced = directory_.sync();
+  names_lost_ = names_lost_ || !synced;
+  return synced;
 }
 
 }  // namespace lignum::storage

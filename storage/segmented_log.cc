@@ -206,6 +206,7 @@ void SegmentedLog::prepared(const Result<void>& outcome) {
         .files = {.writer = preparation->take_writer(), .reader = preparation->take_reader()}};
   } else {
     prepare_error_ = outcome.error();
+    names_lost_ = names_lost_ || preparation->names_lost();
   }
   if (preparation_changed_ && (prepare_error_ || failed_before)) preparation_changed_();
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -142,9 +143,16 @@ void SafetyChecks::look_at_replica(SimNode& node, const server::Replica& replica
 }
 
 // By the leader that it follows, as far as that one can be asked.
-bool SafetyChecks::overruled(const server::Replica& replica, LogId promised) {
-  const auto leader = replica.core().leader();
-  if (!leader) return false;
+bool SafetyChecks::overruled(const server::Replica& replica, const Seen& seen) {
+  const LogId promised = seen.promised;
+  auto leader = replica.core().leader();
+  if (!leader) {
+    // Its process may have ended since: whoever led last, as far as it knows of terms.
+    const auto& leaders = groups_[replica.group()].leaders;
+    const auto later = leaders.upper_bound(replica.core().term());
+    if (later == leaders.begin() || std::prev(later)->first <= seen.promised_in) return false;
+    leader = std::prev(later)->second;
+  }
   const server::Replica* const found =
       find_replica(*nodes_.at(leader->node.value() - 1), replica.group());
   if (found == nullptr || found->core().self() != *leader ||
@@ -171,7 +179,7 @@ void SafetyChecks::look_at_state(SimNode& node, const server::Replica& replica, 
   // By index: the entries of a later leader may be fewer.
   const bool replaced =
       core.last().index < seen.promised.index || (kept && *kept != seen.promised.term);
-  if (replaced && core.term() > seen.promised_in && overruled(replica, seen.promised)) {
+  if (replaced && core.term() > seen.promised_in && overruled(replica, seen)) {
     // A later leader replaces what was never committed: perhaps by entries of an earlier term, one
     // at a time; and a crash may come between the end of the old ones and the new ones.
     seen.promised = {.term = core.term_at(applied).value_or(Term()), .index = applied};

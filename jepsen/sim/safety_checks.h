@@ -127,7 +127,7 @@ class SafetyChecks {
   void look_at_replica(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_role(SimNode& node, const server::Replica& replica, const Seen& seen);
   // What one replica may be, and how it may change, whatever its role.
-  [[nodiscard]] bool overruled(const server::Replica& replica, LogId promised);
+  [[nodiscard]] bool overruled(const server::Replica& replica, const Seen& seen);
   void look_at_state(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_peers(SimNode& node, const server::Replica& replica, Seen& seen);
   void look_at_new_leader(SimNode& node, const server::Replica& replica);

@@ -73,6 +73,10 @@ void Replica::on_preparation() {
                   fmt::format("group {}: segments can be prepared again", group_.value()));
     return;
   }
+  if (log_->names_lost()) {
+    ports_.disk_failed(fmt::format("group {}: {}", group_.value(), error->describe()));
+    return on_disk_failed();
+  }
   const std::int64_t now = ports_.now().monotonic_us;
   retry_preparation_at_ = now + kPrepareRetryUs;
   wake_by(*retry_preparation_at_);

@@ -109,5 +109,19 @@ TEST_F(LogFlush, TheWayOfPreparingFollowsTheSizeOfFlushes) {
   EXPECT_GE(resizes(), 1);
 }
 
+// What others have made in the directory would seem durable after the next sync, and not be.
+TEST(LogPreparation, ADirectoryThatCannotBeSyncedIsNotGoneOnWith) {
+  for (const auto op : {jepsen::DiskOp::kSyncDirectory, jepsen::DiskOp::kCreate}) {
+    jepsen::SimDisk disk;
+    LogWorld world(disk.root(), 1);
+    ASSERT_TRUE(world.create() && world.open());
+    disk.fail({.op = op, .nth = 1});
+    for (int i = 0; i < 100 && disk.faults_struck() == 0; ++i) world.append(2000);
+    ASSERT_EQ(disk.faults_struck(), 1U);
+    EXPECT_TRUE(world.log().prepare_error());
+    EXPECT_EQ(world.log().names_lost(), op == jepsen::DiskOp::kSyncDirectory);
+  }
+}
+
 }  // namespace
 }  // namespace lignum::storage
