@@ -127,7 +127,7 @@ TEST(Simulator, EveryRarePathIsTakenAndHarmsNobody) {
     for (const Buggify seldom : {Buggify::kServerProducerBlock, Buggify::kStorageSmallStateFile}) {
       plan.rare.at(static_cast<std::size_t>(seldom)) = 1'000'000;
     }
-    plan.node.raft.inflight_messages_max = 8;
+    plan.node.raft = {.inflight_messages_max = 8};
     plan.node.raft.heartbeat_ticks = 2;
     plan.node.segments.early_flush_bytes = 4096;
     const RunReport report = run_plan(plan, nullptr);
