@@ -118,6 +118,15 @@ class RepairTest : public ::testing::Test {
     }
     return found;
   }
+  // None that is up has what comes right behind `index` any more.
+  bool wait_until_cleaned(Index index) {
+    return cluster.wait([&] {
+      for (std::size_t i = 0; i < cluster.size(); ++i) {
+        if (cluster.up(i) && cluster.status_of(i, kGroup).log_first <= index.next()) return false;
+      }
+      return true;
+    });
+  }
   // Damages what can be told to be damage: a batch that is followed by others.
   // How its text ends: looking for all of its zeros among zeros would take long.
   void hurt(std::size_t i, int number) { damage(i, fmt::format("{:08}/", number)); }
@@ -379,12 +388,7 @@ TEST_F(RepairTest, WhatOthersHaveCleanedIsMadeUpForByTheirState) {
   cluster.kill(victim);
   fill(60);
   trim(100);
-  ASSERT_TRUE(cluster.wait([&] {
-    for (std::size_t i = 0; i < cluster.size(); ++i) {
-      if (cluster.up(i) && cluster.status_of(i, kGroup).log_first <= had.next()) return false;
-    }
-    return true;
-  }));
+  ASSERT_TRUE(wait_until_cleaned(had));
   hurt(victim, 40);
   ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
   EXPECT_EQ(cluster.node(victim).report.mending, 1U);
@@ -414,12 +418,7 @@ TEST_F(RepairTest, AnEndThatTheLeaderHasCleanedIsMadeUpForByTheState) {
   cluster.cell(victim).disk->erase(segment(victim, "1", true));
   fill(60);
   trim(100);
-  ASSERT_TRUE(cluster.wait([&] {
-    for (std::size_t i = 0; i < cluster.size(); ++i) {
-      if (cluster.up(i) && cluster.status_of(i, kGroup).log_first <= had.next()) return false;
-    }
-    return true;
-  }));
+  ASSERT_TRUE(wait_until_cleaned(had));
   ASSERT_TRUE(cluster.start(victim)) << cluster.node(victim).error;
   ASSERT_TRUE(cluster.wait([&] { return settled(); }));
   EXPECT_TRUE(reported(victim, "the leader has no entry"));
