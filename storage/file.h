@@ -15,15 +15,18 @@
 //
 // Paths are relative to a Directory, one component each; nothing climbs out of it.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "raft/error.h"
+#include "raft/mutex.h"
 #include "raft/payload.h"
 
 namespace lignum::storage {
@@ -84,8 +87,12 @@ class Directory {
   [[nodiscard]] virtual Result<bool> exists(std::string_view name) const = 0;
   // Names of files and subdirectories, sorted.
   [[nodiscard]] virtual Result<std::vector<std::string>> list() const = 0;
-  // Makes creations, removals and renames in this directory durable.
-  virtual Result<void> sync() = 0;
+  // Makes creations, removals and renames in this directory durable. Where it failed once it fails
+  // for ever, with the same error: the next one might succeed and save nothing of what the first
+  // one lost, whichever of the users of this directory that was.
+  Result<void> sync() EXCLUDES(sync_mutex_);
+  // A sync failed, and why: the process has to end.
+  [[nodiscard]] std::optional<Error> sync_error() const EXCLUDES(sync_mutex_);
   // Opens a subdirectory; makes it (and syncs this directory) where it does not exist.
   virtual Result<std::unique_ptr<Directory>> open_directory(std::string_view name) = 0;
   // Fails with kLocked when another process holds the lock.
@@ -97,6 +104,15 @@ class Directory {
   [[nodiscard]] virtual Result<void> check_place() const = 0;
   // For messages only: never parsed.
   [[nodiscard]] virtual std::string path() const = 0;
+
+ private:
+  virtual Result<void> sync_names() = 0;
+
+  // One at a time: the kernel tells of what is lost only once.
+  mutable Mutex sync_mutex_;
+  std::optional<Error> sync_error_ GUARDED_BY(sync_mutex_);
+  // So that nobody has to wait for a sync in order to ask.
+  std::atomic<bool> sync_failed_ = false;
 };
 
 }  // namespace lignum::storage

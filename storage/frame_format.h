@@ -20,7 +20,7 @@ inline constexpr std::uint32_t kSegmentMagic = 0x53474C4C;   // "LLGS"
 inline constexpr std::uint32_t kFrameMagic = 0x464C4C4C;     // "LLLF"
 inline constexpr std::uint32_t kFooterMagic = 0x544C4C4C;    // "LLLT"
 inline constexpr std::uint32_t kManifestMagic = 0x4D4C4C4C;  // "LLLM"
-inline constexpr std::uint32_t kSegmentVersion = 1;
+inline constexpr std::uint32_t kSegmentVersion = 2;
 
 inline constexpr std::size_t kFrameAlignment = 8;
 // Frames begin here; the block before holds the segment's header.

@@ -169,7 +169,12 @@ Result<std::vector<KeptItem>> read_kept_items(const KeptSource& source, Index af
   if (source.found.empty()) return items.take();
   TRY_ASSIGN(entries, source.active->read_sound(source.found, items.bytes_left()));
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    CHECK(entries[i].header.index == items.at().next());
+    if (entries[i].header.index != items.at().next()) {
+      return fail(Errc::kCorrupt,
+                  fmt::format("{}: byte {}: entry {} stands there, not entry {}",
+                              source.active->path(), source.found[i].position,
+                              entries[i].header.index.value(), items.at().next().value()));
+    }
     items.add(std::move(entries[i]), source.found[i].bytes);
   }
   return items.take();

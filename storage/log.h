@@ -110,10 +110,8 @@ class Log {
   // kNoSpace or kFailed, and known as soon as it happens: appends go on while the active segment
   // has room.
   [[nodiscard]] virtual const std::optional<Error>& prepare_error() const = 0;
-  // A sync of the directory failed while a segment was prepared or segments were cleaned. What
-  // others had made in it, and not synced yet, may be lost then however often the directory is
-  // synced later: the process has to end.
-  [[nodiscard]] virtual bool names_lost() const { return false; }
+  // A sync of the directory failed, and why (Directory::sync_error()): the process has to end.
+  [[nodiscard]] virtual std::optional<Error> sync_error() const { return std::nullopt; }
   // Tries again what failed. Without it only an append that needs the segment does.
   virtual void retry_preparation() = 0;
   // Called on the lane whenever prepare_error() was set, or reset.

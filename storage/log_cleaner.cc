@@ -93,7 +93,7 @@ class Copier {
     TRY(file->write_at(0, encode_segment_header(header).bytes()));
     TRY(file->write_at(kFramesStart, frames_));
     AlignedBuffer footer(record.footer_bytes);
-    const auto bytes = index_.encode(id_);
+    const auto bytes = index_.encode(source_.group(), id_);
     std::copy(bytes.begin(), bytes.end(), footer.span().begin());
     TRY(file->write_at(record.footer_at, footer.bytes()));
     TRY(file->sync());
@@ -190,7 +190,7 @@ class CleanJob final : public FlushJob {
       return written;
     }
     TRY_ASSIGN(reader, directory_.open(name, OpenMode::kRead));
-    auto made = std::make_shared<Segment>(copier.record(), std::move(reader),
+    auto made = std::make_shared<Segment>(header_.incarnation, copier.record(), std::move(reader),
                                           directory_.path() + "/" + name);
     made->seal(copier.record(), std::make_shared<const SegmentIndex>(copier.index()));
     made->release_index();

@@ -99,8 +99,8 @@ Result<void> LogRecovery::open_segments(const Manifest& manifest) {
                                               "long",
                                               directory_.path(), name, size, record.file_bytes));
     }
-    log_->segments_.push_back(
-        std::make_shared<Segment>(record, std::move(*file), directory_.path() + "/" + name));
+    log_->segments_.push_back(std::make_shared<Segment>(
+        options_.incarnation, record, std::move(*file), directory_.path() + "/" + name));
     TRY(active ? open_active(record) : open_sealed(record));
   }
   return {};

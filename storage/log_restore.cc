@@ -48,8 +48,8 @@ class SegmentedLog::Restore final : public FlushJob {
     for (const SegmentRecord& record : stage->records()) {
       const std::string name = segment_file_name(record.id);
       TRY_ASSIGN(reader, directory_.open(name, OpenMode::kRead));
-      auto segment =
-          std::make_shared<Segment>(record, std::move(reader), directory_.path() + "/" + name);
+      auto segment = std::make_shared<Segment>(header.incarnation, record, std::move(reader),
+                                               directory_.path() + "/" + name);
       TRY_ASSIGN(index, segment->load_index());
       segment->seal(record, index);
       segment->release_index();
@@ -191,9 +191,9 @@ void SegmentedLog::complete_restore(std::unique_ptr<FlushJob> job) {
     return !stays(segment->record(), restore.stage->after().id.index);
   });
   segments_.insert(segments_.end(), restore.segments.begin(), restore.segments.end());
-  segments_.push_back(
-      std::make_shared<Segment>(restore.active, std::move(restore.files.reader),
-                                directory_.path() + "/" + segment_file_name(restore.active.id)));
+  segments_.push_back(std::make_shared<Segment>(
+      options_.incarnation, restore.active, std::move(restore.files.reader),
+      directory_.path() + "/" + segment_file_name(restore.active.id)));
   writer_ = std::make_unique<SegmentWriter>(std::move(restore.files.writer), kFramesStart, Bytes());
   active_index_ = {};
   cache_.clear();

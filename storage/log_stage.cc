@@ -118,7 +118,7 @@ Result<void> LogStage::open_segment() {
 }
 
 Result<void> LogStage::seal_segment() {
-  const std::vector<std::byte> footer = index_.encode(record_.id);
+  const std::vector<std::byte> footer = index_.encode(parts_.incarnation, record_.id);
   record_.sealed = true;
   record_.after = mark_;
   record_.frames_end = position_;

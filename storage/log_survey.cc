@@ -182,10 +182,10 @@ bool check_header(FrameWalk& walk, SegmentId segment, Bytes bytes,
   return false;
 }
 
-Result<std::vector<std::byte>> read_segment(SurveyedSegment& out, std::unique_ptr<File> file,
-                                            const std::string& path) {
+Result<std::vector<std::byte>> read_segment(GroupIncarnation group, SurveyedSegment& out,
+                                            std::unique_ptr<File> file, const std::string& path) {
   TRY_ASSIGN(size, file->size());
-  out.segment = std::make_shared<Segment>(out.record, std::move(file), path);
+  out.segment = std::make_shared<Segment>(group, out.record, std::move(file), path);
   std::vector<std::byte> bytes(size);
   TRY(out.segment->read_exactly(0, bytes));
   return bytes;
@@ -288,7 +288,7 @@ Result<SurveyedSegment> survey_segment(Directory& directory, const SegmentRecord
     out.open_ended = !record.sealed;
     out.trouble = path + ": the file is missing";
   } else {
-    TRY_ASSIGN(bytes, read_segment(out, std::move(*file), path));
+    TRY_ASSIGN(bytes, read_segment(options.incarnation, out, std::move(*file), path));
     if (record.sealed) {
       survey_sealed(out, bytes, options);
       const bool asked_for = wanted.frames_after &&

@@ -64,7 +64,8 @@ SegmentRecord SegmentedLog::cut_sealed(SegmentPtr& segment, Cut cut) {
   record.after = cut.mark;
   record.frames_end = cut.frames_end;
   record.cut = true;
-  auto shorter = std::make_shared<Segment>(record, std::move(cut.reader), segment->path());
+  auto shorter =
+      std::make_shared<Segment>(segment->group(), record, std::move(cut.reader), segment->path());
   shorter->seal(record, std::move(cut.index));
   staged_->sealed.push_back(shorter);
   segment = std::move(shorter);

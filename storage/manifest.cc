@@ -223,11 +223,6 @@ Manifest ManifestFile::current() const {
   return manifest_;
 }
 
-bool ManifestFile::names_lost() const {
-  const MutexLock lock(mutex_);
-  return names_lost_;
-}
-
 Result<void> ManifestFile::edit(const std::function<void(Manifest&)>& change) {
   const MutexLock lock(mutex_);
   Manifest next = manifest_;
@@ -266,9 +261,7 @@ Result<void> ManifestFile::store(const Manifest& manifest) {
   TRY(file->sync());
   TRY(directory_.rename(kManifestSpareName, kManifestName));
   if (mutant(Mutant::kManifestRenameNotSynced)) return {};
-  auto synced = directory_.sync();
-  names_lost_ = names_lost_ || !synced;
-  return synced;
+  return directory_.sync();
 }
 
 }  // namespace lignum::storage

@@ -90,8 +90,6 @@ class ManifestFile {
   static Result<std::unique_ptr<ManifestFile>> create(Directory& directory, Manifest manifest);
 
   [[nodiscard]] Manifest current() const EXCLUDES(mutex_);
-  // An edit could not sync the directory: see Log::names_lost().
-  [[nodiscard]] bool names_lost() const EXCLUDES(mutex_);
   // Applies `change` to a copy, makes it durable, then takes it over. On an error the file is as
   // before, and so is current().
   Result<void> edit(const std::function<void(Manifest&)>& change) EXCLUDES(mutex_);
@@ -108,7 +106,6 @@ class ManifestFile {
   Directory& directory_;
   mutable Mutex mutex_;
   Manifest manifest_ GUARDED_BY(mutex_);
-  bool names_lost_ GUARDED_BY(mutex_) = false;
   // An open, zero-filled file under kManifestSpareName.
   std::unique_ptr<File> spare_ GUARDED_BY(mutex_);
   std::uint64_t spare_bytes_ GUARDED_BY(mutex_) = 0;

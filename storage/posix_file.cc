@@ -340,13 +340,6 @@ class PosixDirectory final : public Directory {
     return names;
   }
 
-  Result<void> sync() override {
-    if (uninterrupted([&] { return ::fsync(descriptor_.get()); }) != 0) {
-      return failed(errno, "fsync", path_);
-    }
-    return {};
-  }
-
   Result<std::unique_ptr<Directory>> open_directory(std::string_view name) override {
     TRY(check_name(name));
     const std::string text(name);
@@ -392,6 +385,13 @@ class PosixDirectory final : public Directory {
   [[nodiscard]] std::string path() const override { return path_; }
 
  private:
+  Result<void> sync_names() override {
+    if (uninterrupted([&] { return ::fsync(descriptor_.get()); }) != 0) {
+      return failed(errno, "fsync", path_);
+    }
+    return {};
+  }
+
   [[nodiscard]] std::string path_of(std::string_view name) const {
     return path_ + "/" + std::string(name);
   }

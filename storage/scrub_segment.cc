@@ -60,19 +60,20 @@ bool check_length(ScrubLedger& ledger, const SegmentRecord& record, Bytes file) 
   return false;
 }
 
-void check_footer(ScrubLedger& ledger, const SegmentRecord& record, Bytes file,
-                  const FrameWalk& walk) {
+void check_footer(ScrubLedger& ledger, const ScrubbedGroup& group, const SegmentRecord& record,
+                  Bytes file, const FrameWalk& walk) {
   const std::uint64_t begin = ledger.position();
   const std::uint64_t end = std::min<std::uint64_t>(begin + record.footer_bytes, file.size());
   const Bytes footer = file.subspan(begin, end - begin);
-  auto index = SegmentIndex::decode(footer, record.id);
+  auto index = SegmentIndex::decode(footer, group.incarnation, record.id);
   std::string trouble;
   if (!index) {
     trouble = "the footer fails its checksum";
   } else if (walk.whole()) {
     // It may have been written before a truncation cut the segment.
     index->truncate_after(record.after.id.index);
-    if (!std::ranges::equal(walk.index().encode(record.id), index->encode(record.id))) {
+    if (!std::ranges::equal(walk.index().encode(group.incarnation, record.id),
+                            index->encode(group.incarnation, record.id))) {
       trouble = "the footer tells of other entries than the segment holds";
     }
   }
@@ -103,7 +104,7 @@ LogMark scrub_sealed_segment(ScrubLedger& ledger, const ScrubbedGroup& group,
   // Frames that a truncation took back lie there still.
   if (record.cut) walk.run(content_end(file.first(footer_at), frames_end), footer_at, kNobodyReads);
   ledger.zeros_until(footer_at, ByteUse::kPadding, file, kNobodyReads);
-  check_footer(ledger, record, file, walk);
+  check_footer(ledger, group, record, file, walk);
   ledger.zeros_until(file.size(), ByteUse::kZeroTail, file, kNobodyReads);
   return record.after;
 }

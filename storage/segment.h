@@ -43,9 +43,15 @@ struct Location {
 
 class Segment {
  public:
-  Segment(const SegmentRecord& record, std::unique_ptr<File> reader, std::string path)
-      : id_(record.id), path_(std::move(path)), reader_(std::move(reader)), record_(record) {}
+  Segment(GroupIncarnation group, const SegmentRecord& record, std::unique_ptr<File> reader,
+          std::string path)
+      : group_(group),
+        id_(record.id),
+        path_(std::move(path)),
+        reader_(std::move(reader)),
+        record_(record) {}
 
+  [[nodiscard]] GroupIncarnation group() const { return group_; }
   [[nodiscard]] SegmentId id() const { return id_; }
   // The lane alone, until the segment is sealed.
   [[nodiscard]] const SegmentRecord& record() const { return record_; }
@@ -62,7 +68,7 @@ class Segment {
   [[nodiscard]] bool index_resident() const EXCLUDES(mutex_);
 
   // The index of a sealed segment, from memory or from the footer, checked; entries that a
-  // truncation cut off are not in it. kCorrupt or kIo.
+  // truncation cut off are not in it. kCorrupt (also where another group's file lies there) or kIo.
   [[nodiscard]] Result<std::shared_ptr<const SegmentIndex>> load_index() const EXCLUDES(mutex_);
 
   // What read() found: entries, up to the first one that cannot be read.
@@ -71,8 +77,9 @@ class Segment {
     // kCorrupt (naming file and byte) or kIo, of the location behind the last entry.
     std::optional<Error> error;
   };
-  // The entries at `locations`, ascending, every checksum verified; stops once bytes_max is
-  // passed, after at least one.
+  // The entries at `locations`, ascending, every checksum verified, and that they are of this
+  // group: segments of two groups have the same numbers, and their files may be mixed up while this
+  // process runs. Stops once bytes_max is passed, after at least one.
   [[nodiscard]] Reading read(std::span<const Location> locations, std::size_t bytes_max) const;
   // The same; fails where one of them cannot be read.
   [[nodiscard]] Result<std::vector<Entry>> read_sound(std::span<const Location> locations,
@@ -84,6 +91,7 @@ class Segment {
   [[nodiscard]] Result<Entry> entry_in(const Payload& block, std::uint64_t begin,
                                        const Location& at) const;
 
+  const GroupIncarnation group_;
   const SegmentId id_;
   const std::string path_;
   const std::unique_ptr<File> reader_;

@@ -23,9 +23,12 @@ namespace lignum::storage {
 
 namespace {
 
-// Footer: magic u32, CRC u32 (of what follows), segment u64, entries u32, term runs u32, shards
-// u32, shard entries u32; then the arrays.
-constexpr std::size_t kFixedBytes = 32;
+// Footer: magic u32, CRC u32 (of what follows), group incarnation u64, segment u64, entries u32,
+// term runs u32, shards u32, shard entries u32; then the arrays.
+constexpr std::size_t kFixedBytes = 40;
+constexpr std::size_t kGroupAt = 8;
+constexpr std::size_t kSegmentAt = 16;
+constexpr std::size_t kCountsAt = 24;
 constexpr std::size_t kCrcFrom = 8;
 constexpr std::size_t kIndexEntryBytes = 16;
 constexpr std::size_t kTermRunBytes = 16;
@@ -112,10 +115,11 @@ std::size_t SegmentIndex::encoded_bytes() const {
          shards_.size() * kShardBytes + shard_entries_ * kShardEntryBytes;
 }
 
-std::vector<std::byte> SegmentIndex::encode(SegmentId segment) const {
+std::vector<std::byte> SegmentIndex::encode(GroupIncarnation group, SegmentId segment) const {
   Writer out(encoded_bytes());
   out.put<std::uint32_t>(kFooterMagic);
   out.put<std::uint32_t>(0);
+  out.put<std::uint64_t>(group.value());
   out.put<std::uint64_t>(segment.value());
   out.put<std::uint32_t>(static_cast<std::uint32_t>(entries_.size()));
   out.put<std::uint32_t>(static_cast<std::uint32_t>(terms_.size()));
@@ -147,15 +151,16 @@ std::vector<std::byte> SegmentIndex::encode(SegmentId segment) const {
   return out.take();
 }
 
-Result<SegmentIndex> SegmentIndex::decode(Bytes bytes, SegmentId segment) {
+Result<SegmentIndex> SegmentIndex::decode(Bytes bytes, GroupIncarnation group, SegmentId segment) {
   const auto refuse = [] { return fail(Errc::kCorrupt, "the footer does not check"); };
   if (bytes.size() < kFixedBytes || load_le<std::uint32_t>(bytes) != kFooterMagic ||
       load_le<std::uint32_t>(bytes, 4) != crc32c(bytes.subspan(kCrcFrom)) ||
-      load_le<std::uint64_t>(bytes, 8) != segment.value()) {
+      load_le<std::uint64_t>(bytes, kGroupAt) != group.value() ||
+      load_le<std::uint64_t>(bytes, kSegmentAt) != segment.value()) {
     return refuse();
   }
   // The checksum holds: what follows is what was written. Bounds are judged all the same.
-  Reader in(bytes.subspan(16));
+  Reader in(bytes.subspan(kCountsAt));
   const std::uint64_t entries = in.get<std::uint32_t>();
   const std::uint64_t terms = in.get<std::uint32_t>();
   const std::uint64_t shards = in.get<std::uint32_t>();

@@ -56,10 +56,11 @@ class SegmentIndex {
 
   // Bytes of encode()'s result, for planning.
   [[nodiscard]] std::size_t encoded_bytes() const;
-  // Footer bytes: self-checking, with `segment` as its identity.
-  [[nodiscard]] std::vector<std::byte> encode(SegmentId segment) const;
+  // Footer bytes: self-checking, with group and segment as their identity.
+  [[nodiscard]] std::vector<std::byte> encode(GroupIncarnation group, SegmentId segment) const;
   // kCorrupt unless every checksum and bound is right.
-  [[nodiscard]] static Result<SegmentIndex> decode(Bytes bytes, SegmentId segment);
+  [[nodiscard]] static Result<SegmentIndex> decode(Bytes bytes, GroupIncarnation group,
+                                                   SegmentId segment);
 
  private:
   std::vector<IndexEntry> entries_;

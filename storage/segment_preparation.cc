@@ -121,11 +121,7 @@ Result<void> SegmentPreparation::write_zeros(std::size_t from, std::size_t bytes
 
 Result<void> SegmentPreparation::finish() {
   TRY(file_->sync());
-  auto synced = directory_.sync();
-  if (!synced) {
-    names_lost_ = true;
-    return synced;
-  }
+  TRY(directory_.sync());
   TRY_ASSIGN(writer, directory_.open(plan_.file_name, OpenMode::kWriteSynced));
   file_ = std::move(writer);
   TRY_ASSIGN(reader, directory_.open(plan_.file_name, OpenMode::kRead));

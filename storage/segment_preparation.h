@@ -61,8 +61,6 @@ class SegmentPreparation final : public std::enable_shared_from_this<SegmentPrep
   void abandon();
 
   [[nodiscard]] const Plan& plan() const { return plan_; }
-  // The directory could not be synced: see Log::names_lost(). Once `done` was called.
-  [[nodiscard]] bool names_lost() const { return names_lost_; }
   // Of a segment that is ready: once.
   [[nodiscard]] std::unique_ptr<File> take_writer() { return std::move(file_); }
   [[nodiscard]] std::unique_ptr<File> take_reader() { return std::move(reader_); }
@@ -90,7 +88,6 @@ class SegmentPreparation final : public std::enable_shared_from_this<SegmentPrep
   // Used by the work alone, until the segment is ready.
   std::unique_ptr<File> file_;
   std::unique_ptr<File> reader_;
-  bool names_lost_ = false;
   std::size_t filled_ = 0;
   bool running_ = false;
   bool finishing_ = false;

@@ -206,7 +206,6 @@ void SegmentedLog::prepared(const Result<void>& outcome) {
         .files = {.writer = preparation->take_writer(), .reader = preparation->take_reader()}};
   } else {
     prepare_error_ = outcome.error();
-    names_lost_ = names_lost_ || preparation->names_lost();
   }
   if (preparation_changed_ && (prepare_error_ || failed_before)) preparation_changed_();
 }
@@ -265,7 +264,7 @@ SegmentRecord SegmentedLog::seal_active(std::uint64_t frames_end) {
   const SegmentPtr sealed = segments_.back();
   SegmentRecord record = sealed->record();
   auto index = std::make_shared<const SegmentIndex>(std::exchange(active_index_, {}));
-  const std::vector<std::byte> footer = index->encode(record.id);
+  const std::vector<std::byte> footer = index->encode(options_.incarnation, record.id);
   record.sealed = true;
   record.after = mark_;
   record.frames_end = frames_end;
@@ -328,8 +327,9 @@ void SegmentedLog::begin_segment(std::function<void(Manifest&)> change) {
                   .buffer = std::move(header),
                   .bytes = kBlockBytes});
   staged_->sync(spare.files.writer);
-  segments_.push_back(std::make_shared<Segment>(
-      next, std::move(spare.files.reader), directory_.path() + "/" + segment_file_name(next.id)));
+  segments_.push_back(
+      std::make_shared<Segment>(options_.incarnation, next, std::move(spare.files.reader),
+                                directory_.path() + "/" + segment_file_name(next.id)));
   writer_ = std::make_unique<SegmentWriter>(std::move(spare.files.writer), kFramesStart, Bytes());
   flushed_end_ = kFramesStart;
   marked_end_ = 0;

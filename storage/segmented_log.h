@@ -133,7 +133,7 @@ class SegmentedLog final : public Log {
   [[nodiscard]] Room room(std::size_t bytes) override;
   [[nodiscard]] Room upkeep_room(std::size_t bytes) override;
   void append(std::span<const Entry> entries) override;
-  [[nodiscard]] bool names_lost() const override { return names_lost_ || manifest_->names_lost(); }
+  [[nodiscard]] std::optional<Error> sync_error() const override { return directory_.sync_error(); }
   [[nodiscard]] const std::optional<Error>& prepare_error() const override {
     return prepare_error_;
   }
@@ -260,7 +260,6 @@ class SegmentedLog final : public Log {
   // What the segment that is, or was, prepared last has to hold at least.
   std::size_t wanted_bytes_ = 0;
   std::function<void()> preparation_changed_;
-  bool names_lost_ = false;
   // What no reader needs any more: as far as was told; as the image says up to which the log was
   // cleaned last; and what was told since, in the order of `at`.
   Starts starts_;

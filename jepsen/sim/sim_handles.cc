@@ -103,7 +103,6 @@ class SimDirectoryHandle final : public storage::Directory {
   [[nodiscard]] Result<std::vector<std::string>> list() const override {
     return world_->list(place());
   }
-  Result<void> sync() override { return world_->sync_directory(place()); }
   Result<std::unique_ptr<storage::Directory>> open_directory(std::string_view name) override {
     return world_->open_directory(place(), name);
   }
@@ -118,6 +117,7 @@ class SimDirectoryHandle final : public storage::Directory {
   }
 
  private:
+  Result<void> sync_names() override { return world_->sync_directory(place()); }
   [[nodiscard]] typename World::Place place() const { return {*directory_, path_}; }
 
   std::shared_ptr<World> world_;

@@ -80,7 +80,7 @@ void add_remark(std::string& remark, std::string_view text) {
 }  // namespace
 
 Checkpoints::Checkpoints(GroupId group, GroupIncarnation incarnation, storage::StateStore& store,
-                         std::unique_ptr<storage::Directory> images, Ports& ports)
+                         std::shared_ptr<storage::Directory> images, Ports& ports)
     : group_(group),
       incarnation_(incarnation),
       prefix_(fmt::format("{:08x}/", group.value())),

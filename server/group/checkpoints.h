@@ -45,7 +45,7 @@ class Checkpoints {
  public:
   // `images` is the group's own directory. References outlive the object.
   Checkpoints(GroupId group, GroupIncarnation incarnation, storage::StateStore& store,
-              std::unique_ptr<storage::Directory> images, Ports& ports);
+              std::shared_ptr<storage::Directory> images, Ports& ports);
   ~Checkpoints();
   Checkpoints(const Checkpoints&) = delete;
   Checkpoints& operator=(const Checkpoints&) = delete;
@@ -118,7 +118,7 @@ class Checkpoints {
   // Of this group's keys in the store.
   const std::string prefix_;
   storage::StateStore& store_;
-  std::unique_ptr<storage::Directory> images_;
+  std::shared_ptr<storage::Directory> images_;
   Ports& ports_;
   // Indexes of image files believed whole, ascending.
   std::vector<Index> kept_;

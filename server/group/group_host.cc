@@ -97,6 +97,7 @@ Result<BootReport> GroupHost::open() {
     ports_[group] = parts_.make_ports(group);
     mendings_[group];
     log_directories_[group];
+    image_directories_[group];
     if (group != kMetaGroup) data_[group];
     TRY_ASSIGN(found, prepare(group));
     prepared.push_back(std::move(found));
@@ -125,6 +126,7 @@ Result<GroupHost::Prepared> GroupHost::prepare(GroupId group) {
   if (!outcome) {
     // Nothing is wrong with the group.
     if (outcome.error().code() == Errc::kTooManyFiles) return std::unexpected(outcome.error());
+    if (const auto lost = sync_error(group)) return std::unexpected(*lost);
     give_up(prepared, outcome.error());
     parts_.boot_ports.report(Severity::kError,
                              fmt::format("group {} is halted: {}", group.value(), prepared.damage));
@@ -139,6 +141,22 @@ void GroupHost::give_up(Prepared& prepared, const Error& error) {
   prepared.passing = std::ranges::find(kPassing, error.code()) != kPassing.end();
   prepared.log_damaged = prepared.log_damaged && error.code() == Errc::kCorrupt;
   prepared.log.reset();
+}
+
+Result<std::shared_ptr<storage::Directory>> GroupHost::image_directory(GroupId group) {
+  std::shared_ptr<storage::Directory>& directory = image_directories_.at(group);
+  if (!directory) {
+    TRY_ASSIGN(opened, images_->open_directory(group_directory_name(group)));
+    directory = std::move(opened);
+  }
+  return directory;
+}
+
+std::optional<Error> GroupHost::sync_error(GroupId group) const {
+  const auto& log = log_directories_.at(group);
+  if (auto error = log ? log->sync_error() : std::nullopt) return error;
+  const auto& images = image_directories_.at(group);
+  return images ? images->sync_error() : std::nullopt;
 }
 
 void GroupHost::tell(const Prepared& prepared) {
@@ -157,9 +175,9 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   TRY_ASSIGN(loaded, directory_.hard_state->load(group));
   for (const std::string& each : loaded.damage) report(Severity::kWarn, each);
   if (loaded.torn) report(Severity::kWarn, "a vote that was being written was given up");
-  TRY_ASSIGN(image_directory, images_->open_directory(group_directory_name(group)));
-  prepared.checkpoints = std::make_unique<Checkpoints>(group, incarnation, parts_.store,
-                                                       std::move(image_directory), ports);
+  TRY_ASSIGN(images, image_directory(group));
+  prepared.checkpoints =
+      std::make_unique<Checkpoints>(group, incarnation, parts_.store, std::move(images), ports);
   TRY_ASSIGN(evidence, prepared.checkpoints->evidence());
   std::unique_ptr<storage::Directory>& log_directory = log_directories_.at(group);
   if (!log_directory) {

@@ -217,6 +217,10 @@ class GroupHost {
   [[nodiscard]] Result<std::unique_ptr<storage::LogRepair>> begin_repair(GroupId group);
   [[nodiscard]] Result<void> settle_state(GroupId group, storage::Directory& images);
   [[nodiscard]] std::uint64_t recovery_of(GroupId group) const;
+  // One object for each, however often it is opened: what a failed sync lost stays lost.
+  Result<std::shared_ptr<storage::Directory>> image_directory(GroupId group);
+  // Why a sync of one of the group's directories failed, where one did: the process has to end.
+  [[nodiscard]] std::optional<Error> sync_error(GroupId group) const;
   // The host is being stopped: whoever waits for this group is told.
   bool stops(Mending& mending, GroupId group);
 
@@ -227,6 +231,7 @@ class GroupHost {
   std::unique_ptr<storage::Directory> images_;
   // Every group has its place in these maps from open() on.
   std::map<GroupId, std::unique_ptr<storage::Directory>> log_directories_;
+  std::map<GroupId, std::shared_ptr<storage::Directory>> image_directories_;
   std::map<GroupId, std::unique_ptr<Ports>> ports_;
   Router router_;
   std::unique_ptr<MetaGroup> meta_;

@@ -98,7 +98,8 @@ void GroupHost::mend(GroupId group, const Mend& asked) {
       .ports = ports,
       .begin = how.reopen_only ? std::function<Result<std::unique_ptr<storage::LogRepair>>()>{}
                                : [this, group] { return begin_repair(group); },
-      .images = [this, group] { return images_->open_directory(group_directory_name(group)); },
+      .images = [this, group] { return image_directory(group); },
+      .sync_error = [this, group] { return sync_error(group); },
       .tick_us = parts_.tick_us,
       .piece_bytes = parts_.snapshot_piece_bytes,
       .whole =
@@ -139,7 +140,7 @@ Result<void> GroupHost::settle_state(GroupId group, storage::Directory& images) 
 Result<std::unique_ptr<storage::LogRepair>> GroupHost::begin_repair(GroupId group) {
   const GroupIncarnation incarnation = group_incarnation(directory_.identity.cluster, group);
   Ports& ports = *ports_.at(group);
-  TRY_ASSIGN(images, images_->open_directory(group_directory_name(group)));
+  TRY_ASSIGN(images, image_directory(group));
   TRY(settle_state(group, *images));
   const Checkpoints checkpoints(group, incarnation, parts_.store, std::move(images), ports);
   TRY_ASSIGN(evidence, checkpoints.evidence());
@@ -178,6 +179,11 @@ void GroupHost::reopened(Prepared prepared) {
   Ports& ports = *ports_.at(group);
   tell(prepared);
   if (!prepared.damage.empty()) {
+    if (const auto lost = sync_error(group)) {
+      mending.under_way = false;
+      mending.given_up = true;
+      return ports.disk_failed(fmt::format("group {}: {}", group.value(), lost->describe()));
+    }
     ports.report(Severity::kError,
                  fmt::format("group {} is halted: {}", group.value(), prepared.damage));
     mending.under_way = false;

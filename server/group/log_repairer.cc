@@ -119,9 +119,7 @@ void LogRepairer::worked(const Result<void>& outcome) {
     mended_ = mended_ || !survey_->sound();
   }
   if (!outcome && bench_->repair && bench_->repair->disk_failed()) {
-    over_ = true;
-    return parts_.ports.disk_failed(
-        fmt::format("group {}: {}", parts_.group.value(), outcome.error().describe()));
+    return disk_failed(outcome.error());
   }
   if (!outcome) return fail_with(outcome.error());
   missing_ = bench_->missing;
@@ -143,7 +141,13 @@ void LogRepairer::end_here() {
   });
 }
 
+void LogRepairer::disk_failed(const Error& error) {
+  over_ = true;
+  parts_.ports.disk_failed(fmt::format("group {}: {}", parts_.group.value(), error.describe()));
+}
+
 void LogRepairer::fail_with(const Error& error) {
+  if (const auto lost = parts_.sync_error()) return disk_failed(*lost);
   const std::int64_t now = parts_.ports.now().monotonic_us;
   if (error.code() != Errc::kOverloaded && (!warned_at_ || now >= *warned_at_ + kTellEveryUs)) {
     warned_at_ = now;

@@ -76,7 +76,9 @@ class LogRepairer {
     // Looks at the log; on the background pool. Empty: the log is to be opened again, as it is.
     std::function<Result<std::unique_ptr<storage::LogRepair>>()> begin;
     // Opens the directory of the group's images; on the background pool.
-    std::function<Result<std::unique_ptr<storage::Directory>>()> images;
+    std::function<Result<std::shared_ptr<storage::Directory>>()> images;
+    // Why a sync of one of the group's directories failed, where one did.
+    std::function<std::optional<Error>()> sync_error;
     std::int64_t tick_us = 50'000;
     std::size_t piece_bytes = net::kRepairPieceBytes;
     // Called once, on the lane, from a posted task. `mended`: something was.
@@ -116,6 +118,8 @@ class LogRepairer {
   void fetched(const std::optional<storage::LogMark>& mark);
   // The log ends where it stands.
   void end_here();
+  // The process has to end.
+  void disk_failed(const Error& error);
   void fail_with(const Error& error);
   void ask();
   void ask_next();

@@ -58,7 +58,13 @@ void add_shards(const net::StreamRoute& stream, GroupShards& shards) {
   }
 }
 
-// A group that another node leads is looked after there.
+// A group that another node leads is looked after there; whoever begins to lead it looks again.
+bool led_elsewhere(DataGroup& group) {
+  const Replica& replica = group.replica();
+  return !replica.admitting() && replica.refusal().code() == Errc::kNotLeader;
+}
+
+// What is left undone here is found by the next round of whoever leads.
 Reply<Done> led_elsewhere_is_fine(Reply<Done> reply) {
   return [reply = std::move(reply)](std::expected<Done, Refusal> outcome) mutable {
     const bool elsewhere = !outcome && outcome.error().error.code() == Errc::kNotLeader;
@@ -280,8 +286,10 @@ void MetaGroup::reconcile_now(std::int64_t deadline_monotonic_us, Reply<Done> do
       shards,
       [deadline_monotonic_us, next_stream = state_->next_stream()](
           DataGroup& group, const std::vector<ShardSettings>& wanted, Reply<Done> reply) {
-        group.reconcile(wanted, next_stream, deadline_monotonic_us,
-                        led_elsewhere_is_fine(std::move(reply)));
+        if (led_elsewhere(group)) return reply(Done{});
+        // One that hands its leadership over refuses too, and is asked again: it may keep it, and
+        // then nobody begins to lead.
+        group.reconcile(wanted, next_stream, deadline_monotonic_us, std::move(reply));
       },
       [this, epoch = table->epoch(),
        done = std::move(done)](const std::expected<Done, Refusal>& outcome) mutable {

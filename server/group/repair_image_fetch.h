@@ -44,7 +44,7 @@ class RepairImageFetch {
     std::uint64_t recovery = 0;
     Ports& ports;
     // Opens the directory of the group's images; on the background pool.
-    std::function<Result<std::unique_ptr<storage::Directory>>()> directory;
+    std::function<Result<std::shared_ptr<storage::Directory>>()> directory;
     // Runs work on that pool, one at a time; `then` is not called where the owner stops meanwhile.
     std::function<void(Work, std::function<void(const Result<void>&)> then)> run;
     // One of these once for each begin(), never from inside of it. `failed`: what arrives cannot be
@@ -63,7 +63,7 @@ class RepairImageFetch {
  private:
   // What the pool works on.
   struct Staged {
-    std::unique_ptr<storage::Directory> directory;
+    std::shared_ptr<storage::Directory> directory;
     std::unique_ptr<storage::StagedImage> image;
     // Of the whole image, when all of it is here.
     std::optional<storage::LogMark> mark;

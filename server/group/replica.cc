@@ -282,6 +282,7 @@ storage::Room Replica::room(std::size_t bytes, EntryUse use) {
 void Replica::on_timer() {
   const Now now = ports_.now();
   armed_for_.reset();
+  if (names_lost()) return;
   waiters_.expire(now.monotonic_us);
   reads_.expire(now.monotonic_us);
   if (tick_at_ && *tick_at_ <= now.monotonic_us) tick(now.monotonic_us);
@@ -469,7 +470,7 @@ void Replica::on_upkeep_ended() {
   if (before_first > core_.base().index && damage_.empty()) {
     if (const auto base = log_->id_at(before_first)) core_.on_compacted(*base);
   }
-  writer_.retry();
+  if (!names_lost()) writer_.retry();
   advance_stop();
 }
 

@@ -288,6 +288,8 @@ class Replica final : private LogWriter::Events {
   void note_left_behind();
   [[nodiscard]] std::string left_behind_text() const;
   void on_preparation();
+  // A directory could not be synced: the process ends, and nothing else is done.
+  bool names_lost();
   // Tries it again where that is due; returns when it will be.
   std::optional<std::int64_t> retry_preparation(const Now& now);
   void begin_hand_over();

@@ -65,6 +65,15 @@ void Replica::note_left_behind() {
   if (told_left_behind_ && !told) ports_.report(Severity::kWarn, left_behind_text());
 }
 
+bool Replica::names_lost() {
+  auto error = log_->sync_error();
+  if (!error) error = upkeep_.checkpoints().images().sync_error();
+  if (!error) return false;
+  ports_.disk_failed(fmt::format("group {}: {}", group_.value(), error->describe()));
+  if (damage_.empty()) on_disk_failed();
+  return true;
+}
+
 void Replica::on_preparation() {
   const auto& error = log_->prepare_error();
   if (!error) {
@@ -73,10 +82,7 @@ void Replica::on_preparation() {
                   fmt::format("group {}: segments can be prepared again", group_.value()));
     return;
   }
-  if (log_->names_lost()) {
-    ports_.disk_failed(fmt::format("group {}: {}", group_.value(), error->describe()));
-    return on_disk_failed();
-  }
+  if (names_lost()) return;
   const std::int64_t now = ports_.now().monotonic_us;
   retry_preparation_at_ = now + kPrepareRetryUs;
   wake_by(*retry_preparation_at_);

@@ -111,10 +111,6 @@ void Upkeep::clean() {
       [this, alive = alive_](const Result<void>& outcome) {
         if (!*alive) return;
         log_.complete_clean(std::move(clean_job_), outcome.has_value());
-        if (!outcome && log_.names_lost()) {
-          return ports_.disk_failed(
-              fmt::format("group {}: {}", group_.value(), outcome.error().describe()));
-        }
         if (!outcome) {
           ports_.report(Severity::kWarn, fmt::format("group {}: cleaning failed: {}",
                                                      group_.value(), outcome.error().describe()));

@@ -22,6 +22,7 @@ namespace lignum::fuzz {
 
 namespace {
 
+constexpr GroupIncarnation kGroup{9};
 constexpr SegmentId kSegment{3};
 
 void decode_anything(Bytes bytes) {
@@ -30,8 +31,8 @@ void decode_anything(Bytes bytes) {
     CHECK(frame->envelope.segment == kSegment);
   }
   static_cast<void>(storage::decode_segment_header(bytes));
-  if (const auto index = storage::SegmentIndex::decode(bytes, kSegment)) {
-    CHECK(std::ranges::equal(index->encode(kSegment), bytes));
+  if (const auto index = storage::SegmentIndex::decode(bytes, kGroup, kSegment)) {
+    CHECK(std::ranges::equal(index->encode(kGroup, kSegment), bytes));
   }
 }
 
@@ -97,8 +98,8 @@ void fuzz_one(Bytes bytes) {
     index.add(entry.header, position, 512);
     position += 512;
   }
-  const auto footer = index.encode(kSegment);
-  const auto back = storage::SegmentIndex::decode(footer, kSegment);
+  const auto footer = index.encode(kGroup, kSegment);
+  const auto back = storage::SegmentIndex::decode(footer, kGroup, kSegment);
   CHECK(back.has_value() && back->entries().size() == index.entries().size());
 }
 

@@ -242,7 +242,7 @@ void add_log(const std::filesystem::path& root) {
   log.add("marker", {marker});
   storage::SegmentIndex index;
   index.add(entry.header, 4096, 512);
-  log.add("footer", {index.encode(SegmentId(3))});
+  log.add("footer", {index.encode(GroupIncarnation(9), SegmentId(3))});
   const auto header = storage::encode_segment_header({.segment = SegmentId(3)});
   log.add("header", {header.bytes()});
 }

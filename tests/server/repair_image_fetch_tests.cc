@@ -60,7 +60,7 @@ class RepairImageFetchTest : public ::testing::Test {
        .self = kSelf,
        .recovery = 5,
        .ports = *ports,
-       .directory = []() -> Result<std::unique_ptr<storage::Directory>> {
+       .directory = []() -> Result<std::shared_ptr<storage::Directory>> {
          return fail(Errc::kIo, "not looked at");
        },
        .run =

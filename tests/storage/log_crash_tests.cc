@@ -76,9 +76,6 @@ class LaxDirectory final : public Directory {
   [[nodiscard]] Result<std::vector<std::string>> list() const override {
     return directory_->list();
   }
-  Result<void> sync() override {
-    return sabotage_ == Sabotage::kNoDirectorySync ? Result<void>() : directory_->sync();
-  }
   Result<std::unique_ptr<Directory>> open_directory(std::string_view name) override {
     return directory_->open_directory(name);
   }
@@ -90,6 +87,10 @@ class LaxDirectory final : public Directory {
   [[nodiscard]] std::string path() const override { return directory_->path(); }
 
  private:
+  Result<void> sync_names() override {
+    return sabotage_ == Sabotage::kNoDirectorySync ? Result<void>() : directory_->sync();
+  }
+
   std::unique_ptr<Directory> directory_;
   Sabotage sabotage_;
 };

@@ -11,6 +11,7 @@
 #include "raft/types.h"
 #include "storage/log.h"
 #include "storage/segmented_log.h"
+#include "tests/storage/errc_of.h"
 #include "tests/storage/log_world.h"
 
 namespace lignum::storage {
@@ -109,6 +110,44 @@ TEST_F(LogFlush, TheWayOfPreparingFollowsTheSizeOfFlushes) {
   EXPECT_GE(resizes(), 1);
 }
 
+// Whoever comes after it would be told that its names are durable, and the first one's are not.
+TEST(DirectorySync, OnceItFailedItFailsForEver) {
+  jepsen::SimDisk disk;
+  const auto directory = disk.root();
+  ASSERT_TRUE(directory->sync());
+  EXPECT_FALSE(directory->sync_error());
+  disk.fail({.op = jepsen::DiskOp::kSyncDirectory, .nth = 1});
+  const auto first = directory->sync();
+  ASSERT_EQ(errc_of(first), Errc::kIo);
+  const auto again = directory->sync();
+  ASSERT_EQ(errc_of(again), Errc::kIo);
+  EXPECT_EQ(again.error().message(), first.error().message());
+  ASSERT_TRUE(directory->sync_error());
+  EXPECT_EQ(directory->sync_error()->message(), first.error().message());
+  EXPECT_EQ(disk.faults_struck(), 1U);
+}
+
+// A failed sync of anybody's (here of the copies that the cleaner writes) fails what syncs the same
+// directory later.
+TEST(DirectorySync, OneUserFailsForAll) {
+  jepsen::SimDisk disk;
+  LogWorld world(disk.root(), 1);
+  ASSERT_TRUE(world.create() && world.open());
+  for (int i = 0; i < 300 && world.log().usage().segments < 4; ++i) {
+    world.append(3000);
+    ASSERT_TRUE(world.flush());
+  }
+  disk.fail({.op = jepsen::DiskOp::kSyncDirectory, .nth = 1});
+  ASSERT_EQ(errc_of(world.trim_and_clean()), Errc::kIo);
+  ASSERT_EQ(disk.faults_struck(), 1U);
+  for (int i = 0; i < 300 && !world.log().prepare_error(); ++i) {
+    world.append(3000);
+    if (!world.flush()) break;
+  }
+  EXPECT_TRUE(world.log().sync_error());
+  EXPECT_TRUE(world.log().prepare_error());
+}
+
 // What others have made in the directory would seem durable after the next sync, and not be.
 TEST(LogPreparation, ADirectoryThatCannotBeSyncedIsNotGoneOnWith) {
   for (const auto op : {jepsen::DiskOp::kSyncDirectory, jepsen::DiskOp::kCreate}) {
@@ -119,7 +158,7 @@ TEST(LogPreparation, ADirectoryThatCannotBeSyncedIsNotGoneOnWith) {
     for (int i = 0; i < 100 && disk.faults_struck() == 0; ++i) world.append(2000);
     ASSERT_EQ(disk.faults_struck(), 1U);
     EXPECT_TRUE(world.log().prepare_error());
-    EXPECT_EQ(world.log().names_lost(), op == jepsen::DiskOp::kSyncDirectory);
+    EXPECT_EQ(world.log().sync_error().has_value(), op == jepsen::DiskOp::kSyncDirectory);
   }
 }
 

@@ -187,6 +187,61 @@ TEST_F(LogReadDamage, ALostFooterHidesItsSegment) {
   EXPECT_EQ(at.trouble->offsets->to, base(inside + 1));
 }
 
+// The segments of two groups have the same numbers, and entries of the same length stand at the
+// same places in them.
+TEST_F(LogReadDamage, SegmentsOfAnotherGroupAreNotTakenForOurs) {
+  SimDisk other_disk;
+  LogWorld other(other_disk.root(), 11);
+  other.options.tail_cache_bytes = 0;
+  other.options.incarnation = GroupIncarnation(kLogIncarnation.value() + 1);
+  ASSERT_TRUE(other.create() && other.open());
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    ASSERT_TRUE(other.append_to(kShard, 9000));
+    ASSERT_TRUE(other.flush());
+  }
+  const auto root = disk.root();
+  for (const SimDisk::FileInfo& file : other_disk.files()) {
+    if (!file.path.ends_with(".seg")) continue;
+    SCOPED_TRACE(file.path);
+    ASSERT_EQ(disk.contents(file.path).size(), other_disk.contents(file.path).size());
+    const auto ours = root->open(file.path, OpenMode::kReadWrite);
+    ASSERT_TRUE(ours);
+    ASSERT_TRUE((*ours)->write_at(0, other_disk.contents(file.path)));
+  }
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_EQ(errc_of(read(base(i)).entries), Errc::kCorrupt);
+    const Index index = batches.at(i).header.index;
+    EXPECT_EQ(errc_of(world.log().read(index, index, 1)->run()), Errc::kCorrupt);
+    const Index before(index.value() - 1);
+    EXPECT_EQ(errc_of(world.log().read_kept(before, index, 1)()), Errc::kCorrupt);
+  }
+}
+
+// Its footer would say that nothing of the shard is there, and a read would pass over all of it.
+TEST_F(LogReadDamage, AFooterOfAnotherGroupHidesNothing) {
+  SimDisk other_disk;
+  LogWorld other(other_disk.root(), 11);
+  other.options.incarnation = GroupIncarnation(kLogIncarnation.value() + 1);
+  ASSERT_TRUE(other.create() && other.open());
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    ASSERT_TRUE(other.append_to(shard_key(1), 9000));
+    ASSERT_TRUE(other.flush());
+  }
+  const Place place = find(0);
+  std::size_t inside = 0;
+  while (find(inside + 1).file == place.file) ++inside;
+  const std::uint64_t end = find(inside).byte + batches.at(inside).payload.size();
+  const std::uint64_t footer = (end + 4095) / 4096 * 4096;
+  const auto ours = disk.root()->open(place.file, OpenMode::kReadWrite);
+  ASSERT_TRUE(ours);
+  const std::vector<std::byte> theirs = other_disk.contents(place.file);
+  ASSERT_TRUE((*ours)->write_at(footer, Bytes(theirs).subspan(footer)));
+  // Not from memory.
+  ASSERT_TRUE(read(base(inside + 1)).entries);
+  EXPECT_EQ(errc_of(read(base(0)).entries), Errc::kCorrupt);
+}
+
 // By index the entries before it come, too.
 TEST_F(LogReadDamage, ByIndex) {
   hurt(5);

@@ -122,7 +122,7 @@ class LogWorld {
     payload_bytes = std::max(payload_bytes, kBatchHeaderBytes);
     std::vector<std::byte> bytes(payload_bytes);
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_.below(256));
-    entry.header.group = kLogIncarnation;
+    entry.header.group = options.incarnation;
     entry.header.index = log_->last().index.next();
     entry.header.term = Term(term_);
     entry.header.append_time = log_->last_append_time() + 10;
