@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <variant>
 
 #include "raft/check.h"
 #include "raft/entry.h"
@@ -144,20 +145,23 @@ std::size_t encode_entry(const Envelope& envelope, const Entry& entry, Out out) 
 }
 
 std::size_t encode_marker(const Envelope& envelope, const Marker& marker, Out out) {
-  store_le<std::uint64_t>(out, kEnvelopeBytes, marker.last.value());
-  store_hash(out, kEnvelopeBytes + 8, marker.chain);
+  const Out body = out.subspan(kEnvelopeBytes);
+  store_le<std::uint64_t>(body, 0, marker.group.value());
+  store_le<std::uint64_t>(body, 8, marker.last.value());
+  store_hash(body, 16, marker.chain);
   seal_envelope(envelope, out);
   return frame_bytes(kMarkerBytes, 0);
 }
 
 std::size_t encode_skip(const Envelope& envelope, const Skip& skip, Out out) {
   const Out body = out.subspan(kEnvelopeBytes);
-  store_le<std::uint64_t>(body, 0, skip.first.value());
-  store_le<std::uint64_t>(body, 8, skip.last.index.value());
-  store_le<std::uint64_t>(body, 16, skip.last.term.value());
-  store_hash(body, 24, skip.chain_before);
-  store_hash(body, 40, skip.chain_after);
-  store_le<std::int64_t>(body, 56, skip.append_time);
+  store_le<std::uint64_t>(body, 0, skip.group.value());
+  store_le<std::uint64_t>(body, 8, skip.first.value());
+  store_le<std::uint64_t>(body, 16, skip.last.index.value());
+  store_le<std::uint64_t>(body, 24, skip.last.term.value());
+  store_hash(body, 32, skip.chain_before);
+  store_hash(body, 48, skip.chain_after);
+  store_le<std::int64_t>(body, 64, skip.append_time);
   seal_envelope(envelope, out);
   return frame_bytes(kSkipBytes, 0);
 }
@@ -189,17 +193,24 @@ std::optional<Frame> decode_frame(Bytes bytes, SegmentId segment, std::uint64_t 
     if (payload > kPayloadBytesMax) return std::nullopt;
     frame.body = header;
   } else if (kind == FrameKind::kMarker) {
-    frame.body = Marker{.last = Index(load_le<std::uint64_t>(in)), .chain = load_hash(in, 8)};
+    frame.body = Marker{.group = GroupIncarnation(load_le<std::uint64_t>(in)),
+                        .last = Index(load_le<std::uint64_t>(in, 8)),
+                        .chain = load_hash(in, 16)};
   } else {
-    frame.body = Skip{.first = Index(load_le<std::uint64_t>(in)),
-                      .last = {.term = Term(load_le<std::uint64_t>(in, 16)),
-                               .index = Index(load_le<std::uint64_t>(in, 8))},
-                      .chain_before = load_hash(in, 24),
-                      .chain_after = load_hash(in, 40),
-                      .append_time = load_le<std::int64_t>(in, 56)};
+    frame.body = Skip{.group = GroupIncarnation(load_le<std::uint64_t>(in)),
+                      .first = Index(load_le<std::uint64_t>(in, 8)),
+                      .last = {.term = Term(load_le<std::uint64_t>(in, 24)),
+                               .index = Index(load_le<std::uint64_t>(in, 16))},
+                      .chain_before = load_hash(in, 32),
+                      .chain_after = load_hash(in, 48),
+                      .append_time = load_le<std::int64_t>(in, 64)};
   }
   frame.bytes = frame_bytes(body, payload);
   return frame;
+}
+
+GroupIncarnation group_of(const Frame& frame) {
+  return std::visit([](const auto& body) { return body.group; }, frame.body);
 }
 
 bool payload_intact(const EntryHeader& header, Bytes payload) {

@@ -29,12 +29,14 @@ struct Envelope {
 
 // Says that everything before it is flushed, and where the log stands.
 struct Marker {
+  GroupIncarnation group;
   Index last;
   Hash128 chain;
 };
 
 // Stands for entries that nobody needs any more: [first, last].
 struct Skip {
+  GroupIncarnation group;
   Index first;
   LogId last;
   Hash128 chain_before;
@@ -67,6 +69,9 @@ std::size_t encode_skip(const Envelope& envelope, const Skip& skip, std::span<st
 // checked here.
 [[nodiscard]] std::optional<Frame> decode_frame(Bytes bytes, SegmentId segment,
                                                 std::uint64_t position);
+
+// Whose log it is of: segments of two groups have the same numbers.
+[[nodiscard]] GroupIncarnation group_of(const Frame& frame);
 
 // True when the payload's CRC is right.
 [[nodiscard]] bool payload_intact(const EntryHeader& header, Bytes payload);

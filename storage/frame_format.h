@@ -33,11 +33,11 @@ inline constexpr std::size_t kEnvelopeBytes = 56;
 // Body of an entry frame: the entry header, as it is hashed into the group chain. Fields in the
 // order of EntryHeader's eight-byte members first; frame_codec.cc is the list.
 inline constexpr std::size_t kEntryHeaderBytes = 104;
-// Body of a marker: last index u64, chain 16 bytes.
-inline constexpr std::size_t kMarkerBytes = 24;
-// Body of a skip: first index u64, last index u64, last term u64, chain before 16, chain after 16,
-// append time of the last entry i64.
-inline constexpr std::size_t kSkipBytes = 64;
+// Body of a marker: group incarnation u64, last index u64, chain 16 bytes.
+inline constexpr std::size_t kMarkerBytes = 32;
+// Body of a skip: group incarnation u64, first index u64, last index u64, last term u64, chain
+// before 16, chain after 16, append time of the last entry i64.
+inline constexpr std::size_t kSkipBytes = 72;
 
 static_assert(kEnvelopeBytes % kFrameAlignment == 0);
 static_assert(kEntryHeaderBytes % kFrameAlignment == 0);

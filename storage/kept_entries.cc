@@ -133,7 +133,11 @@ Result<LogMark> mark_before(const Segment& source, const SegmentIndex& index,
                             const EntryHeader& header) {
   const Index wanted(header.index.value() - 1);
   const auto own = first_not_below(index, header.index);
-  CHECK(own != index.entries().end());
+  if (own == index.entries().end() || own->index != header.index) {
+    return fail(Errc::kCorrupt,
+                fmt::format("{}: entry {} stands in it, and its footer does not tell of it",
+                            source.path(), header.index.value()));
+  }
   const bool entry = own != index.entries().begin() && std::prev(own)->index == wanted;
   const std::uint64_t position =
       entry ? std::prev(own)->position : own->position - frame_bytes(kSkipBytes, 0);
@@ -146,7 +150,9 @@ Result<LogMark> mark_before(const Segment& source, const SegmentIndex& index,
   } else if (const auto* skip = frame ? std::get_if<Skip>(&frame->body) : nullptr) {
     found = LogMark{.id = skip->last, .chain = skip->chain_after, .append_time = skip->append_time};
   }
-  if (found && found->id.index == wanted && found->chain == header.previous_chain) return *found;
+  if (found && group_of(*frame) == source.owner().group && found->id.index == wanted &&
+      found->chain == header.previous_chain)
+    return *found;
   return fail(Errc::kCorrupt, fmt::format("{}: byte {}: the frame there fails its checksum",
                                           source.path(), position));
 }

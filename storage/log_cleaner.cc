@@ -93,7 +93,7 @@ class Copier {
     TRY(file->write_at(0, encode_segment_header(header).bytes()));
     TRY(file->write_at(kFramesStart, frames_));
     AlignedBuffer footer(record.footer_bytes);
-    const auto bytes = index_.encode(source_.group(), id_);
+    const auto bytes = index_.encode(source_.owner().group, id_);
     std::copy(bytes.begin(), bytes.end(), footer.span().begin());
     TRY(file->write_at(record.footer_at, footer.bytes()));
     TRY(file->sync());
@@ -118,7 +118,8 @@ class Copier {
   void skip_to(const LogMark& to) {
     const Envelope local = envelope(FrameKind::kSkip);
     encode_skip(local,
-                {.first = mark_.id.index.next(),
+                {.group = source_.owner().group,
+                 .first = mark_.id.index.next(),
                  .last = to.id,
                  .chain_before = mark_.chain,
                  .chain_after = to.chain,
@@ -155,11 +156,10 @@ class Copier {
 class CleanJob final : public FlushJob {
  public:
   CleanJob(Directory& directory, std::shared_ptr<ManifestFile> manifest, SegmentHeader header,
-           NodeIncarnation node, std::map<ShardKey, Offset> starts)
+           std::map<ShardKey, Offset> starts)
       : directory_(directory),
         manifest_(std::move(manifest)),
         header_(header),
-        node_(node),
         starts_(std::move(starts)) {}
 
   std::vector<Target> targets;
@@ -181,7 +181,7 @@ class CleanJob final : public FlushJob {
 
  private:
   Result<void> copy(const Segment& source, SegmentId id) {
-    Copier copier(source, id, starts_, node_);
+    Copier copier(source, id, starts_, header_.node);
     TRY(copier.gather());
     header_.segment = id;
     const std::string name = segment_file_name(id);
@@ -190,7 +190,7 @@ class CleanJob final : public FlushJob {
       return written;
     }
     TRY_ASSIGN(reader, directory_.open(name, OpenMode::kRead));
-    auto made = std::make_shared<Segment>(header_.incarnation, copier.record(), std::move(reader),
+    auto made = std::make_shared<Segment>(source.owner(), copier.record(), std::move(reader),
                                           directory_.path() + "/" + name);
     made->seal(copier.record(), std::make_shared<const SegmentIndex>(copier.index()));
     made->release_index();
@@ -217,7 +217,6 @@ class CleanJob final : public FlushJob {
   Directory& directory_;
   std::shared_ptr<ManifestFile> manifest_;
   SegmentHeader header_;
-  NodeIncarnation node_;
   const std::map<ShardKey, Offset> starts_;
 };
 
@@ -239,8 +238,10 @@ std::uint64_t SegmentedLog::bytes_below(const Segment& segment, ShardKey shard,
   // Unreadable footers show elsewhere; nothing is freed because of them.
   const auto index = footers_->get(segment);
   if (!index) return 0;
+  const auto* const batches = (*index)->find(shard);
+  if (batches == nullptr) return 0;
   std::uint64_t bytes = 0;
-  for (const ShardEntry& batch : (*index)->shards().at(shard)) {
+  for (const ShardEntry& batch : *batches) {
     if (batch.base + batch.count > offset) break;
     bytes += batch.bytes;
   }
@@ -265,10 +266,12 @@ std::unique_ptr<FlushJob> SegmentedLog::take_clean(Index durable_image) {
     Offset& known = imaged_starts_[told.shard];
     known = std::max(known, told.start);
   }
-  auto job = std::make_unique<CleanJob>(
-      directory_, manifest_,
-      SegmentHeader{.group = options_.group, .incarnation = options_.incarnation, .segment = {}},
-      options_.node, imaged_starts_);
+  auto job = std::make_unique<CleanJob>(directory_, manifest_,
+                                        SegmentHeader{.group = options_.group,
+                                                      .incarnation = options_.incarnation,
+                                                      .segment = {},
+                                                      .node = options_.node},
+                                        imaged_starts_);
   for (const SegmentPtr& segment : segments_) {
     const SegmentRecord& record = segment->record();
     // A segment whose sealing is still being flushed is not in the manifest as sealed, also where

@@ -291,8 +291,8 @@ std::optional<Offset> SegmentedLog::find_time(ShardKey shard, TimeUs time) const
     }
     const auto index = index_of(segment);
     // Damage shows when the shard is read; a seek then begins too early rather than too late.
-    if (index == nullptr) return summary->second.first;
-    return first_since(index->shards().at(shard));
+    const auto batches = index == nullptr ? nullptr : index->find(shard);
+    return batches == nullptr ? summary->second.first : first_since(*batches);
   }
   const auto active = active_index_.shards().find(shard);
   return active == active_index_.shards().end() ? std::nullopt : first_since(active->second);

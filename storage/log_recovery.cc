@@ -99,8 +99,8 @@ Result<void> LogRecovery::open_segments(const Manifest& manifest) {
                                               "long",
                                               directory_.path(), name, size, record.file_bytes));
     }
-    log_->segments_.push_back(std::make_shared<Segment>(
-        options_.incarnation, record, std::move(*file), directory_.path() + "/" + name));
+    log_->segments_.push_back(std::make_shared<Segment>(options_.owner(), record, std::move(*file),
+                                                        directory_.path() + "/" + name));
     TRY(active ? open_active(record) : open_sealed(record));
   }
   return {};
@@ -109,16 +109,19 @@ Result<void> LogRecovery::open_segments(const Manifest& manifest) {
 Result<void> LogRecovery::check_header(const Segment& segment) const {
   std::vector<std::byte> block(kBlockBytes);
   TRY(segment.read_exactly(0, block));
-  const SegmentHeader ours{
-      .group = options_.group, .incarnation = options_.incarnation, .segment = segment.id()};
+  const SegmentHeader ours{.group = options_.group,
+                           .incarnation = options_.incarnation,
+                           .segment = segment.id(),
+                           .node = options_.node};
   // Without a header the frames still say which segment this is.
   const auto header = decode_segment_header(block);
   if (header && *header != ours) {
-    return fail(Errc::kCorrupt,
-                fmt::format("{}: byte 0: this is segment {:016x} of group {} of incarnation {:x}: "
-                            "was a file copied here? Nothing was changed",
-                            segment.path(), header->segment.value(), header->group.value(),
-                            header->incarnation.value()));
+    return fail(
+        Errc::kCorrupt,
+        fmt::format("{}: byte 0: this is segment {:016x} of group {} of incarnation {:x} of "
+                    "node incarnation {:x}: was a file copied here? Nothing was changed",
+                    segment.path(), header->segment.value(), header->group.value(),
+                    header->incarnation.value(), header->node.value()));
   }
   if (segment.record().file_bytes <= kFramesStart) return {};
   std::vector<std::byte> first(frame_bytes(kEntryHeaderBytes, 0));
@@ -162,8 +165,10 @@ Result<void> LogRecovery::open_active(const SegmentRecord& record) {
   log_->marked_end_ = scan.marked_end;
   log_->active_index_ = std::move(scan.index);
   if (!decode_segment_header(Bytes(bytes).first(kBlockBytes))) {
-    const AlignedBuffer header = encode_segment_header(
-        {.group = options_.group, .incarnation = options_.incarnation, .segment = record.id});
+    const AlignedBuffer header = encode_segment_header({.group = options_.group,
+                                                        .incarnation = options_.incarnation,
+                                                        .segment = record.id,
+                                                        .node = options_.node});
     TRY(file->write_at(0, header.bytes()));
     TRY(file->sync());
     if (end > kFramesStart) {

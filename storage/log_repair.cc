@@ -300,8 +300,10 @@ Result<SegmentRecord> LogRepair::make_active() {
       .id = take_number(), .before = stage_->mark(), .file_bytes = options_.segment_bytes_min};
   TRY_ASSIGN(file, directory_.open(segment_file_name(record.id), OpenMode::kCreate));
   AlignedBuffer bytes(record.file_bytes);
-  const AlignedBuffer header = encode_segment_header(
-      {.group = options_.group, .incarnation = options_.incarnation, .segment = record.id});
+  const AlignedBuffer header = encode_segment_header({.group = options_.group,
+                                                      .incarnation = options_.incarnation,
+                                                      .segment = record.id,
+                                                      .node = options_.node});
   std::ranges::copy(header.bytes(), bytes.span().begin());
   TRY(file->write_at(0, bytes.bytes()));
   TRY(file->sync());

@@ -48,8 +48,9 @@ class SegmentedLog::Restore final : public FlushJob {
     for (const SegmentRecord& record : stage->records()) {
       const std::string name = segment_file_name(record.id);
       TRY_ASSIGN(reader, directory_.open(name, OpenMode::kRead));
-      auto segment = std::make_shared<Segment>(header.incarnation, record, std::move(reader),
-                                               directory_.path() + "/" + name);
+      auto segment =
+          std::make_shared<Segment>(SegmentOwner{.group = header.incarnation, .node = header.node},
+                                    record, std::move(reader), directory_.path() + "/" + name);
       TRY_ASSIGN(index, segment->load_index());
       segment->seal(record, index);
       segment->release_index();
@@ -170,7 +171,10 @@ std::unique_ptr<FlushJob> SegmentedLog::take_restore(std::unique_ptr<LogStage> s
   const SegmentId number = next_segment_;
   next_segment_ = SegmentId(next_segment_.value() + 1);
   auto job = std::make_unique<Restore>(directory_, manifest_, std::move(stage));
-  job->header = {.group = options_.group, .incarnation = options_.incarnation, .segment = number};
+  job->header = {.group = options_.group,
+                 .incarnation = options_.incarnation,
+                 .segment = number,
+                 .node = options_.node};
   job->active = {
       .id = number, .before = job->stage->mark(), .file_bytes = options_.segment_bytes_min};
   job->truncation = truncation_ + 1;
@@ -191,9 +195,9 @@ void SegmentedLog::complete_restore(std::unique_ptr<FlushJob> job) {
     return !stays(segment->record(), restore.stage->after().id.index);
   });
   segments_.insert(segments_.end(), restore.segments.begin(), restore.segments.end());
-  segments_.push_back(std::make_shared<Segment>(
-      options_.incarnation, restore.active, std::move(restore.files.reader),
-      directory_.path() + "/" + segment_file_name(restore.active.id)));
+  segments_.push_back(
+      std::make_shared<Segment>(options_.owner(), restore.active, std::move(restore.files.reader),
+                                directory_.path() + "/" + segment_file_name(restore.active.id)));
   writer_ = std::make_unique<SegmentWriter>(std::move(restore.files.writer), kFramesStart, Bytes());
   active_index_ = {};
   cache_.clear();

@@ -69,7 +69,8 @@ Result<void> LogStage::put(const KeptItem& item, std::vector<std::byte>& frames)
       return refuse(to.id.index, "ends a hole that leads backwards");
     }
     encode_skip(envelope(FrameKind::kSkip, position),
-                {.first = mark_.id.index.next(),
+                {.group = parts_.incarnation,
+                 .first = mark_.id.index.next(),
                  .last = to.id,
                  .chain_before = mark_.chain,
                  .chain_after = to.chain,
@@ -112,8 +113,10 @@ Result<void> LogStage::open_segment() {
   position_ = kFramesStart;
   TRY_ASSIGN(file, parts_.directory.open(segment_file_name(record_.id), OpenMode::kCreate));
   file_ = std::move(file);
-  const AlignedBuffer header = encode_segment_header(
-      {.group = parts_.group, .incarnation = parts_.incarnation, .segment = record_.id});
+  const AlignedBuffer header = encode_segment_header({.group = parts_.group,
+                                                      .incarnation = parts_.incarnation,
+                                                      .segment = record_.id,
+                                                      .node = parts_.node});
   return file_->write_at(0, header.bytes());
 }
 

@@ -83,6 +83,7 @@ class FrameWalk {
       foreign_ = true;
       return false;
     }
+    if (group_of(*frame) != options_.incarnation) return false;
     auto sound = sound_frame(*frame);
     if (!sound) return false;
     const bool next = sound->first == mark_.id.index.next();
@@ -109,8 +110,7 @@ class FrameWalk {
 
   [[nodiscard]] std::optional<SoundFrame> sound_frame(const Frame& frame) const {
     if (const auto* header = std::get_if<EntryHeader>(&frame.body)) {
-      if (header->group != options_.incarnation ||
-          !payload_intact(*header,
+      if (!payload_intact(*header,
                           bytes_.subspan(at_ + frame.payload_at(), header->payload_bytes))) {
         return std::nullopt;
       }
@@ -175,17 +175,19 @@ bool check_header(FrameWalk& walk, SegmentId segment, Bytes bytes,
                   const SegmentedLogOptions& options) {
   if (bytes.size() < kBlockBytes) return true;
   const auto header = decode_segment_header(bytes.first(kBlockBytes));
-  const SegmentHeader ours{
-      .group = options.group, .incarnation = options.incarnation, .segment = segment};
+  const SegmentHeader ours{.group = options.group,
+                           .incarnation = options.incarnation,
+                           .segment = segment,
+                           .node = options.node};
   if (!header || *header == ours) return true;
   walk.miss(0, "the header block is that of another segment");
   return false;
 }
 
-Result<std::vector<std::byte>> read_segment(GroupIncarnation group, SurveyedSegment& out,
+Result<std::vector<std::byte>> read_segment(const SegmentOwner& owner, SurveyedSegment& out,
                                             std::unique_ptr<File> file, const std::string& path) {
   TRY_ASSIGN(size, file->size());
-  out.segment = std::make_shared<Segment>(group, out.record, std::move(file), path);
+  out.segment = std::make_shared<Segment>(owner, out.record, std::move(file), path);
   std::vector<std::byte> bytes(size);
   TRY(out.segment->read_exactly(0, bytes));
   return bytes;
@@ -214,6 +216,10 @@ void survey_active(SurveyedSegment& out, Bytes bytes, const SegmentedLogOptions&
   if (walk.foreign()) {
     walk.miss(walk.at(), "another node wrote what stands there");
     out.open_ended = true;
+  }
+  if (evidence.flushed > walk.mark().id.index) {
+    out.open_ended = true;
+    walk.miss(walk.at(), fmt::format("entry {} was flushed", evidence.flushed.value()));
   }
   if (evidence.index <= walk.mark().id.index) return;
   // What was there reached as far as the damage, which reaches as far as the file.
@@ -288,7 +294,7 @@ Result<SurveyedSegment> survey_segment(Directory& directory, const SegmentRecord
     out.open_ended = !record.sealed;
     out.trouble = path + ": the file is missing";
   } else {
-    TRY_ASSIGN(bytes, read_segment(options.incarnation, out, std::move(*file), path));
+    TRY_ASSIGN(bytes, read_segment(options.owner(), out, std::move(*file), path));
     if (record.sealed) {
       survey_sealed(out, bytes, options);
       const bool asked_for = wanted.frames_after &&

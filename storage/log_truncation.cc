@@ -65,7 +65,7 @@ SegmentRecord SegmentedLog::cut_sealed(SegmentPtr& segment, Cut cut) {
   record.frames_end = cut.frames_end;
   record.cut = true;
   auto shorter =
-      std::make_shared<Segment>(segment->group(), record, std::move(cut.reader), segment->path());
+      std::make_shared<Segment>(segment->owner(), record, std::move(cut.reader), segment->path());
   shorter->seal(record, std::move(cut.index));
   staged_->sealed.push_back(shorter);
   segment = std::move(shorter);

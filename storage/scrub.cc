@@ -158,6 +158,7 @@ class DirectoryScrub {
     if (identity_) {
       group.incarnation = group_incarnation(identity_->cluster, number);
       group.incarnation_known = true;
+      group.node = identity_->incarnation;
     }
     TRY_ASSIGN(directory, groups_directory_->open_directory(name));
     TRY_ASSIGN(log, scrub_log(ledger_, *directory, kGroupsDirectoryName + ("/" + name), group));

@@ -120,7 +120,8 @@ std::string FrameWalk::broken_link(const EntryHeader& header) const {
 }
 
 void FrameWalk::take_marker(const Frame& frame, const Marker& marker) {
-  const bool right = gap_ || (marker.last == mark_.id.index && marker.chain == mark_.chain);
+  const bool right = marker.group == segment_.incarnation &&
+                     (gap_ || (marker.last == mark_.id.index && marker.chain == mark_.chain));
   if (!right) {
     damage(frame.bytes, fmt::format("a marker that tells of entry {} stands after entry {}",
                                     marker.last.value(), mark_.id.index.value()));
@@ -131,7 +132,7 @@ void FrameWalk::take_marker(const Frame& frame, const Marker& marker) {
 
 void FrameWalk::take_skip(const Frame& frame, const Skip& skip) {
   const bool right =
-      segment_.record.holes &&
+      segment_.record.holes && skip.group == segment_.incarnation &&
       (gap_ || (skip.first == mark_.id.index.next() && skip.chain_before == mark_.chain));
   if (!right) {
     damage(frame.bytes,

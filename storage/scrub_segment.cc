@@ -31,18 +31,22 @@ constexpr const char* kNobodyReads =
 // The header block in the ledger; `unreadable` goes with one that fails its checksum.
 void check_header(ScrubLedger& ledger, const ScrubbedGroup& group, const SegmentRecord& record,
                   Bytes file, const char* unreadable) {
-  const SegmentHeader ours{
-      .group = group.group, .incarnation = group.incarnation, .segment = record.id};
   const auto header = decode_segment_header(file.first(kBlockBytes));
+  const NodeIncarnation found = header ? header->node : NodeIncarnation();
+  const SegmentHeader ours{.group = group.group,
+                           .incarnation = group.incarnation,
+                           .segment = record.id,
+                           .node = group.node.value_or(found)};
   const bool right = header && *header == ours;
   if (!header) {
     ledger.damage(0, kBlockBytes, "the header block does not check", unreadable);
   } else if (!right) {
     ledger.damage(
         0, kBlockBytes,
-        fmt::format("this is segment {:016x} of group {} of incarnation {:x}: was a file "
-                    "copied here?",
-                    header->segment.value(), header->group.value(), header->incarnation.value()),
+        fmt::format("this is segment {:016x} of group {} of incarnation {:x} of node incarnation "
+                    "{:x}: was a file copied here?",
+                    header->segment.value(), header->group.value(), header->incarnation.value(),
+                    header->node.value()),
         kGroupHalts);
   }
   ledger.use_until(kFramesStart, right ? ByteUse::kHeader : ByteUse::kDamaged);

@@ -2,6 +2,8 @@
 
 // The offline checker on one segment of a group's log.
 
+#include <optional>
+
 #include "raft/payload.h"
 #include "raft/types.h"
 #include "storage/manifest.h"
@@ -14,6 +16,8 @@ struct ScrubbedGroup {
   GroupIncarnation incarnation;
   // False where the node's identity is lost: then the incarnation is what the manifest says.
   bool incarnation_known = true;
+  // Likewise; then each segment is believed.
+  std::optional<NodeIncarnation> node = std::nullopt;
 };
 
 // Judges `file`, all bytes of the segment that `record` lists; the ledger has begun it and is left

@@ -81,7 +81,7 @@ Result<std::shared_ptr<const SegmentIndex>> Segment::load_index() const {
   }
   std::vector<std::byte> footer(record_.footer_bytes);
   TRY(read_exactly(record_.footer_at, footer));
-  auto index = SegmentIndex::decode(footer, group_, id_);
+  auto index = SegmentIndex::decode(footer, owner_.group, id_);
   if (!index) {
     return fail(Errc::kCorrupt, fmt::format("{}: byte {}: the footer fails its checksum", path_,
                                             record_.footer_at));
@@ -98,10 +98,10 @@ Result<Entry> Segment::entry_in(const Payload& block, std::uint64_t begin,
   if (!frame || frame->bytes != at.bytes) return damage(*this, at.position);
   const auto* header = std::get_if<EntryHeader>(&frame->body);
   if (header == nullptr) return damage(*this, at.position);
-  if (header->group != group_) {
+  if (header->group != owner_.group || frame->envelope.node != owner_.node) {
     return fail(Errc::kCorrupt,
-                fmt::format("{}: byte {}: the entry there is one of another group: was a file "
-                            "copied here?",
+                fmt::format("{}: byte {}: the entry there is one of another group or node: was a "
+                            "file copied here?",
                             path_, at.position));
   }
   Entry entry{.header = *header,

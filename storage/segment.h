@@ -41,17 +41,24 @@ struct Location {
   std::uint32_t bytes = 0;
 };
 
+// Whose a segment is: others have segments of the same number.
+struct SegmentOwner {
+  GroupIncarnation group;
+  // Of the data directory that it was written in.
+  NodeIncarnation node;
+};
+
 class Segment {
  public:
-  Segment(GroupIncarnation group, const SegmentRecord& record, std::unique_ptr<File> reader,
+  Segment(SegmentOwner owner, const SegmentRecord& record, std::unique_ptr<File> reader,
           std::string path)
-      : group_(group),
+      : owner_(owner),
         id_(record.id),
         path_(std::move(path)),
         reader_(std::move(reader)),
         record_(record) {}
 
-  [[nodiscard]] GroupIncarnation group() const { return group_; }
+  [[nodiscard]] const SegmentOwner& owner() const { return owner_; }
   [[nodiscard]] SegmentId id() const { return id_; }
   // The lane alone, until the segment is sealed.
   [[nodiscard]] const SegmentRecord& record() const { return record_; }
@@ -77,9 +84,9 @@ class Segment {
     // kCorrupt (naming file and byte) or kIo, of the location behind the last entry.
     std::optional<Error> error;
   };
-  // The entries at `locations`, ascending, every checksum verified, and that they are of this
-  // group: segments of two groups have the same numbers, and their files may be mixed up while this
-  // process runs. Stops once bytes_max is passed, after at least one.
+  // The entries at `locations`, ascending, every checksum verified, and that this
+  // segment's owner wrote them: files may be mixed up while this process runs. Stops once bytes_max
+  // is passed, after at least one.
   [[nodiscard]] Reading read(std::span<const Location> locations, std::size_t bytes_max) const;
   // The same; fails where one of them cannot be read.
   [[nodiscard]] Result<std::vector<Entry>> read_sound(std::span<const Location> locations,
@@ -91,7 +98,7 @@ class Segment {
   [[nodiscard]] Result<Entry> entry_in(const Payload& block, std::uint64_t begin,
                                        const Location& at) const;
 
-  const GroupIncarnation group_;
+  const SegmentOwner owner_;
   const SegmentId id_;
   const std::string path_;
   const std::unique_ptr<File> reader_;

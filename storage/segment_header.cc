@@ -29,6 +29,7 @@ AlignedBuffer encode_segment_header(const SegmentHeader& header) {
   store_le<std::uint32_t>(out, 12, header.group.value());
   store_le<std::uint64_t>(out, 16, header.incarnation.value());
   store_le<std::uint64_t>(out, 24, header.segment.value());
+  store_le<std::uint64_t>(out, 32, header.node.value());
   store_le<std::uint32_t>(out, 4, crc32c(block.bytes().subspan(kCrcFrom)));
   return block;
 }
@@ -41,7 +42,8 @@ std::optional<SegmentHeader> decode_segment_header(Bytes block) {
   }
   return SegmentHeader{.group = GroupId(load_le<std::uint32_t>(block, 12)),
                        .incarnation = GroupIncarnation(load_le<std::uint64_t>(block, 16)),
-                       .segment = SegmentId(load_le<std::uint64_t>(block, 24))};
+                       .segment = SegmentId(load_le<std::uint64_t>(block, 24)),
+                       .node = NodeIncarnation(load_le<std::uint64_t>(block, 32))};
 }
 
 }  // namespace lignum::storage

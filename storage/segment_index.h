@@ -52,6 +52,11 @@ class SegmentIndex {
   [[nodiscard]] const std::map<ShardKey, std::vector<ShardEntry>>& shards() const {
     return shards_;
   }
+  // Null where it holds nothing of the shard.
+  [[nodiscard]] const std::vector<ShardEntry>* find(ShardKey shard) const {
+    const auto found = shards_.find(shard);
+    return found == shards_.end() ? nullptr : &found->second;
+  }
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
 
   // Bytes of encode()'s result, for planning.

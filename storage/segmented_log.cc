@@ -108,8 +108,10 @@ Result<void> SegmentedLog::create(Directory& directory, const SegmentedLogOption
   const std::string name = segment_file_name(record.id);
   TRY_ASSIGN(file, directory.open(name, OpenMode::kCreate));
   TRY(fill_with_zeros(directory, name, record.file_bytes));
-  const AlignedBuffer header = encode_segment_header(
-      {.group = options.group, .incarnation = options.incarnation, .segment = record.id});
+  const AlignedBuffer header = encode_segment_header({.group = options.group,
+                                                      .incarnation = options.incarnation,
+                                                      .segment = record.id,
+                                                      .node = options.node});
   TRY(file->write_at(0, header.bytes()));
   TRY(file->sync());
   TRY(directory.sync());
@@ -320,15 +322,17 @@ void SegmentedLog::begin_segment(std::function<void(Manifest&)> change) {
     manifest.segments.push_back(next);
     manifest.next_segment = std::max(manifest.next_segment, upcoming);
   });
-  AlignedBuffer header = encode_segment_header(
-      {.group = options_.group, .incarnation = options_.incarnation, .segment = next.id});
+  AlignedBuffer header = encode_segment_header({.group = options_.group,
+                                                .incarnation = options_.incarnation,
+                                                .segment = next.id,
+                                                .node = options_.node});
   staged_->write({.file = spare.files.writer,
                   .position = 0,
                   .buffer = std::move(header),
                   .bytes = kBlockBytes});
   staged_->sync(spare.files.writer);
   segments_.push_back(
-      std::make_shared<Segment>(options_.incarnation, next, std::move(spare.files.reader),
+      std::make_shared<Segment>(options_.owner(), next, std::move(spare.files.reader),
                                 directory_.path() + "/" + segment_file_name(next.id)));
   writer_ = std::make_unique<SegmentWriter>(std::move(spare.files.writer), kFramesStart, Bytes());
   flushed_end_ = kFramesStart;
@@ -375,7 +379,8 @@ bool SegmentedLog::stage_marker() {
   const std::size_t frame = frame_bytes(kMarkerBytes, 0);
   if (buggify(Buggify::kStorageMarkerDelayed)) return false;
   if (writer_->end() == marked_end_ || writer_->end() == kFramesStart || !fits(frame)) return false;
-  encode_marker(envelope(FrameKind::kMarker), {.last = mark_.id.index, .chain = mark_.chain},
+  encode_marker(envelope(FrameKind::kMarker),
+                {.group = options_.incarnation, .last = mark_.id.index, .chain = mark_.chain},
                 writer_->room(frame));
   writer_->advance(frame);
   writer_->drop_spare();

@@ -84,6 +84,8 @@ struct SegmentedLogOptions {
   std::size_t reserve_from_bytes = kReserveFromBytes;
   // No segment is prepared unless this much would stay free beside it.
   std::uint64_t free_bytes_min = std::uint64_t{16} << 20;
+
+  [[nodiscard]] SegmentOwner owner() const { return {.group = incarnation, .node = node}; }
 };
 
 // What something outside the log proves to have been flushed: recovery cuts nothing at or below it.
@@ -93,6 +95,9 @@ struct LogEvidence {
   std::string source;
   // The same place in full, where it is known: what repair may restore up to (log_repair.h).
   std::optional<LogMark> mark = std::nullopt;
+  // How far the log was durable when it was last open in this process; not all of it is committed.
+  // A repair that finds less asks how far the log reaches.
+  Index flushed{};
 };
 
 // What recovery cut off: never acknowledged, as far as the bytes can tell.

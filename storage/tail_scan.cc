@@ -51,11 +51,10 @@ std::optional<LaterFrame> evidence_behind(Bytes bytes, SegmentId segment, std::u
 }
 
 // False where the entry does not continue the log.
-bool take_entry(TailScan& scan, const Frame& frame, Bytes bytes, GroupIncarnation incarnation) {
+bool take_entry(TailScan& scan, const Frame& frame, Bytes bytes) {
   const auto& header = std::get<EntryHeader>(frame.body);
   // A frame of a log that was cut here earlier does not continue this chain.
-  if (header.index != scan.mark.id.index.next() || header.previous_chain != scan.mark.chain ||
-      header.group != incarnation) {
+  if (header.index != scan.mark.id.index.next() || header.previous_chain != scan.mark.chain) {
     return false;
   }
   const Bytes payload = bytes.subspan(scan.end + frame.payload_at(), header.payload_bytes);
@@ -71,8 +70,9 @@ void take_frames(TailScan& scan, Bytes bytes, SegmentId segment, GroupIncarnatio
   while (scan.end < bytes.size()) {
     const auto frame = decode_frame(bytes.subspan(scan.end), segment, scan.end);
     if (!frame || frame->bytes > bytes.size() - scan.end) return;
+    if (group_of(*frame) != incarnation) return;
     if (std::holds_alternative<EntryHeader>(frame->body)) {
-      if (!take_entry(scan, *frame, bytes, incarnation)) return;
+      if (!take_entry(scan, *frame, bytes)) return;
     } else if (const auto* marker = std::get_if<Marker>(&frame->body)) {
       if (marker->last != scan.mark.id.index || marker->chain != scan.mark.chain) return;
       scan.marked_end = scan.end + frame->bytes;

@@ -86,6 +86,8 @@ Result<BootReport> GroupHost::open() {
   groups_ = std::move(groups);
   TRY_ASSIGN(images, parts_.root.open_directory(kImagesDirectoryName));
   images_ = std::move(images);
+  // A process that was killed may have made them, and not synced that.
+  TRY(parts_.root.sync());
   BootReport report{.made = directory_.made};
   router_.set_node(directory_.identity.node, directory_.identity.members.empty());
   // The state store is shared: damage found by one group drops it for all, and those restored
@@ -147,12 +149,16 @@ Result<std::shared_ptr<storage::Directory>> GroupHost::image_directory(GroupId g
   std::shared_ptr<storage::Directory>& directory = image_directories_.at(group);
   if (!directory) {
     TRY_ASSIGN(opened, images_->open_directory(group_directory_name(group)));
+    // As above.
+    TRY(images_->sync());
     directory = std::move(opened);
   }
   return directory;
 }
 
 std::optional<Error> GroupHost::sync_error(GroupId group) const {
+  if (auto error = groups_->sync_error()) return error;
+  if (auto error = images_->sync_error()) return error;
   const auto& log = log_directories_.at(group);
   if (auto error = log ? log->sync_error() : std::nullopt) return error;
   const auto& images = image_directories_.at(group);
@@ -182,6 +188,7 @@ Result<void> GroupHost::try_prepare(Prepared& prepared) {
   std::unique_ptr<storage::Directory>& log_directory = log_directories_.at(group);
   if (!log_directory) {
     TRY_ASSIGN(found, groups_->open_directory(group_directory_name(group)));
+    TRY(groups_->sync());
     log_directory = std::move(found);
   }
   // From here on it is the log.

@@ -183,6 +183,8 @@ class GroupHost {
     bool given_up = false;
     // Before what could not be read is tried again; longer every time.
     std::uint32_t pause_ticks = LogRepairer::kReopenTicks;
+    // LogEvidence::flushed, of the replica that was stopped.
+    Index flushed{};
     std::unique_ptr<LogRepairer> repairer;
     // Groups whose place another one took; somebody may still be on the way to them.
     std::vector<std::unique_ptr<DataGroup>> retired;

@@ -20,6 +20,7 @@
 #include "server/group/log_repairer.h"
 #include "server/group/meta_group.h"
 #include "server/group/ports.h"
+#include "server/group/replica.h"
 #include "storage/file.h"
 #include "storage/image_transfer.h"
 #include "storage/log_repair.h"
@@ -45,6 +46,8 @@ void GroupHost::on_damaged(GroupId group) {
     Mending& mine = mendings_.at(group);
     if (mine.under_way || mine.stopping) return;
     mine.under_way = true;
+    const Replica& replica = group == kMetaGroup ? meta_->replica() : data_.at(group)->replica();
+    mine.flushed = replica.log().durable();
     const auto ended = [this, group] {
       if (!stops(mendings_.at(group), group)) mend(group, {});
     };
@@ -144,6 +147,7 @@ Result<std::unique_ptr<storage::LogRepair>> GroupHost::begin_repair(GroupId grou
   TRY(settle_state(group, *images));
   const Checkpoints checkpoints(group, incarnation, parts_.store, std::move(images), ports);
   TRY_ASSIGN(evidence, checkpoints.evidence());
+  evidence.flushed = mendings_.at(group).flushed;
   return parts_.begin_repair(*log_directories_.at(group), {.group = group,
                                                            .incarnation = incarnation,
                                                            .node = directory_.identity.incarnation,
@@ -200,6 +204,7 @@ void GroupHost::reopened(Prepared prepared) {
   if (prepared.store_damaged) prepared.checkpoints->store_was_replaced();
   mending.under_way = false;
   mending.pause_ticks = LogRepairer::kReopenTicks;
+  mending.flushed = Index();
   ports.report(Severity::kInfo,
                fmt::format("group {}: its log is whole; the replica joins again", group.value()));
   if (group == kMetaGroup) {

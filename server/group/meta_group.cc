@@ -238,7 +238,9 @@ void MetaGroup::ask_groups(const GroupShards& shards, const Ask& ask, Reply<Done
   gathered->open = shards.size();
   gathered->done = std::move(done);
   const auto answered = [gathered](std::expected<Done, Refusal> outcome) {
-    if (!outcome && !gathered->refusal) gathered->refusal = std::move(outcome.error());
+    // A halted group must not hide that another one wants to be asked again.
+    const bool open = gathered->refusal && gathered->refusal->error.code() != Errc::kHalted;
+    if (!outcome && !open) gathered->refusal = std::move(outcome.error());
     if (--gathered->open > 0) return;
     if (gathered->refusal) {
       gathered->done(std::unexpected(std::move(*gathered->refusal)));

@@ -238,7 +238,8 @@ void add_log(const std::filesystem::path& root) {
   Buffer marker(1024);
   const storage::Envelope marks{
       .kind = storage::FrameKind::kMarker, .segment = SegmentId(3), .position = 4096};
-  marker.resize(storage::encode_marker(marks, {.last = Index(4)}, marker));
+  marker.resize(
+      storage::encode_marker(marks, {.group = GroupIncarnation(9), .last = Index(4)}, marker));
   log.add("marker", {marker});
   storage::SegmentIndex index;
   index.add(entry.header, 4096, 512);

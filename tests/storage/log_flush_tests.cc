@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "jepsen/sim/sim_disk.h"
+#include "raft/error.h"
 #include "raft/types.h"
 #include "storage/log.h"
 #include "storage/segmented_log.h"

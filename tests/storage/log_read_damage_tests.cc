@@ -16,6 +16,7 @@
 #include "raft/error.h"
 #include "raft/payload.h"
 #include "raft/types.h"
+#include "storage/file.h"
 #include "storage/log.h"
 #include "tests/storage/errc_of.h"
 #include "tests/storage/log_world.h"
