@@ -97,7 +97,8 @@ void SafetyChecks::breach(const SimNode& node, GroupId group, const std::string&
 }
 
 void SafetyChecks::look_at(SimNode& node) {
-  if (node.state() != SimNode::State::kServing) return;
+  // Also while its catalogue is being repaired: its other groups vote and lead meanwhile.
+  if (node.state() == SimNode::State::kDown) return;
   for (const auto& [replica, seen] : watched(node).replicas) {
     look_at_replica(node, *replica, *seen);
   }

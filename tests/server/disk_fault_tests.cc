@@ -234,6 +234,24 @@ TEST(DiskFaults, AtEveryCallNothingAcknowledgedIsLost) {
              tally.calls, tally.stops, tally.refused_starts, survived);
 }
 
+// Of which directory, and whatever for: nobody goes on with names that may be lost. (Where the
+// preparation of a segment was given up that nobody needs, whoever syncs next hears of it.)
+TEST(DiskFaults, ADirectoryThatCannotBeSyncedEndsTheProcess) {
+  for (const bool boot : {true, false}) {
+    std::uint64_t calls = 0;
+    std::uint64_t ended = 0;
+    for (DiskFault fault{.op = jepsen::DiskOp::kSyncDirectory, .nth = 1};; ++fault.nth) {
+      const Struck struck = run_with(fault, boot);
+      ASSERT_EQ(struck.wrong, "") << "at sync " << fault.nth;
+      if (struck.faults == 0) break;
+      ended += struck.stopped || struck.refused_start ? 1 : 0;
+      ++calls;
+    }
+    EXPECT_GT(calls, 5U);
+    EXPECT_GE(ended + 1, calls);
+  }
+}
+
 class FullDisk : public ::testing::Test {
  protected:
   // Serves, with some records, and with `free` bytes left on the disk.
