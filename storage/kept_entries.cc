@@ -10,7 +10,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include "raft/check.h"
 #include "raft/entry.h"
 #include "raft/error.h"
 #include "raft/types.h"
@@ -150,7 +149,7 @@ Result<LogMark> mark_before(const Segment& source, const SegmentIndex& index,
   } else if (const auto* skip = frame ? std::get_if<Skip>(&frame->body) : nullptr) {
     found = LogMark{.id = skip->last, .chain = skip->chain_after, .append_time = skip->append_time};
   }
-  if (found && group_of(*frame) == source.owner().group && found->id.index == wanted &&
+  if (found && frame && group_of(*frame) == source.owner().group && found->id.index == wanted &&
       found->chain == header.previous_chain)
     return *found;
   return fail(Errc::kCorrupt, fmt::format("{}: byte {}: the frame there fails its checksum",
