@@ -23,8 +23,8 @@ inline constexpr const char* kIdentityFileName = "identity";
 inline constexpr const char* kIdentityTemporaryName = "identity.tmp";
 // Version of everything below a data directory; a change of any format bumps it. The second one
 // differs from the first in that the identity names the members of a cluster of several nodes.
-// 1 and 2 did not keep which producers a shard had forgotten; in 3 and 4 a footer did not name its
-// group.
+// 1 and 2 did not keep which producers a shard had forgotten; in 3 and 4 segments did not name
+// their node, nor footers, markers and skips their group.
 inline constexpr std::uint32_t kDataFormatVersion = 5;
 inline constexpr std::uint32_t kDataFormatVersionMembers = 6;
 // Members of an identity.

@@ -84,9 +84,9 @@ class Segment {
     // kCorrupt (naming file and byte) or kIo, of the location behind the last entry.
     std::optional<Error> error;
   };
-  // The entries at `locations`, ascending, every checksum verified, and that this
-  // segment's owner wrote them: files may be mixed up while this process runs. Stops once bytes_max
-  // is passed, after at least one.
+  // The entries at `locations`, ascending, every checksum verified, and that this segment's owner
+  // wrote them: files may be mixed up while this process runs. Stops once bytes_max is passed,
+  // after at least one.
   [[nodiscard]] Reading read(std::span<const Location> locations, std::size_t bytes_max) const;
   // The same; fails where one of them cannot be read.
   [[nodiscard]] Result<std::vector<Entry>> read_sound(std::span<const Location> locations,

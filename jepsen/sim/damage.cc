@@ -133,20 +133,27 @@ Index Damage::imaged(SimNode& node, GroupId group) {
   return info ? info->applied.index : Index();
 }
 
-std::optional<Damage::Struck> Damage::struck(const Target& target) const {
+bool Damage::may_go(const Target& target, const Frame& frame) const {
+  if (reach_.unproven || target.record.sealed) return true;
+  const bool imaged = frame.index && *frame.index <= target.proven;
+  // Where the last entry goes only a leader can say where the end was: strike_end() looks whether
+  // one can be elected.
+  bool end_stays = target.last || reach_.beyond;
   std::uint64_t proven_bytes = 0;
-  for (const Frame& frame : target.frames) {
-    if (frame.begin >= target.end) proven_bytes = std::max(proven_bytes, frame.flushed);
+  for (const Frame& later : target.frames) {
+    if (later.begin < target.end) continue;
+    proven_bytes = std::max(proven_bytes, later.flushed);
+    end_stays = end_stays || later.index.has_value();
   }
-  const auto may_go = [&](const Frame& frame) {
-    return reach_.unproven || target.record.sealed || frame.begin < proven_bytes ||
-           (frame.index && *frame.index <= target.proven);
-  };
+  return frame.begin < proven_bytes || (imaged && end_stays);
+}
+
+std::optional<Damage::Struck> Damage::struck(const Target& target) const {
   std::optional<Struck> struck;
   for (const Frame& frame : target.frames) {
     if (frame.end <= target.begin || frame.begin >= target.end) continue;
     if (target.last && !frame.index) continue;
-    if (!may_go(frame)) return std::nullopt;
+    if (!may_go(target, frame)) return std::nullopt;
     if (!frame.index) continue;
     if (!struck) struck = Struck{.first = frame, .last = frame};
     struck->last = frame;

@@ -96,6 +96,8 @@ class Damage {
   std::string_view strike_segment(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_bit(SimNode& node, Target& target, Random& random) const;
   std::string_view strike_blocks(SimNode& node, Target& target, Random& random) const;
+  // It can be told from a torn write when it is gone, and so can the end of the log.
+  [[nodiscard]] bool may_go(const Target& target, const Frame& frame) const;
   // None where it would be taken for a torn tail, or where no repair could bring it back.
   [[nodiscard]] std::optional<Struck> struck(const Target& target) const;
   // Enough others hold what the target holds a part of, and it can be told from a torn tail.

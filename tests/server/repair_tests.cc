@@ -343,6 +343,33 @@ TEST_F(RepairTest, ALogWhoseEndIsLostWaitsForALeadersWord) {
   for (std::size_t i = 0; i < 3; ++i) expect_all(i);
 }
 
+// The bytes alone are those of a log before its first flush into that segment; what this replica
+// has acknowledged and not applied no checkpoint proves.
+TEST_F(RepairTest, ARunningLogThatIsBlankSuddenlyHasNoVoteBeforeALeadersWord) {
+  fill(60);
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  const std::size_t victim = (*leader() + 1) % 3;
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  cluster.cell(victim).scrub = {.piece_every_us = 50'000, .pass_every_us = 500'000};
+  // Alone it hears of no commit.
+  ASSERT_TRUE(cluster.start(victim));
+  const Index had = replica(victim)->log().durable();
+  ASSERT_LT(replica(victim)->applied().index, had);
+  const std::string path = segment(victim, "1", true);
+  std::vector<std::byte> bytes = cluster.cell(victim).disk->contents(path);
+  std::fill(bytes.begin() + 4096, bytes.end(), std::byte{0});
+  cluster.cell(victim).disk->put(path, bytes);
+  cluster.advance(20'000'000);
+  EXPECT_TRUE(reported(victim, "group 1 halts"));
+  EXPECT_TRUE(reported(victim, "it is not known how far its log reached"));
+  EXPECT_EQ(replica(victim), nullptr);
+  ASSERT_TRUE(cluster.start((victim + 1) % 3));
+  ASSERT_TRUE(cluster.start((victim + 2) % 3));
+  ASSERT_TRUE(cluster.wait([&] { return settled(); }));
+  EXPECT_GE(replica(victim)->log().durable(), had);
+  expect_all(victim);
+}
+
 // It may have been replaced meanwhile, by one that has more.
 TEST_F(RepairTest, ALeaderThatCannotConfirmItselfSaysNothingOfTheEnd) {
   fill(20);

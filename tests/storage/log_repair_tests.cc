@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,8 @@
 #include "raft/error.h"
 #include "raft/types.h"
 #include "storage/file.h"
+#include "storage/frame_codec.h"
+#include "storage/frame_format.h"
 #include "storage/kept_entries.h"
 #include "storage/log.h"
 #include "storage/log_mark.h"
@@ -123,6 +126,65 @@ TEST(LogRepair, WhereOnlyACheckpointProvesTheDamageTheEndIsNotKnown) {
   EXPECT_TRUE(survey->segments().back().open_ended);
   // Without it this is the log before its first flush into that segment.
   EXPECT_TRUE(is_whole(*hurt));
+}
+
+// The bytes may be those of an empty segment: who had the log open knows better.
+TEST(LogRepair, WhereMoreWasFlushedThanIsThereTheEndIsNotKnown) {
+  const SampleLog log;
+  auto hurt = log.disk->clone();
+  const std::string path = segments_of(*log.disk).back();
+  std::vector<std::byte> bytes = hurt->contents(path);
+  std::fill(bytes.begin() + 4096, bytes.end(), std::byte{0});
+  hurt->put(path, bytes);
+  const auto root = hurt->root();
+  LogEvidence evidence;
+  ASSERT_TRUE(LogSurvey::make(*root, log_options(), evidence)->sound());
+  evidence.flushed = log.last.id.index;
+  const auto survey = LogSurvey::make(*root, log_options(), evidence);
+  ASSERT_TRUE(survey);
+  EXPECT_TRUE(survey->segments().back().open_ended);
+  EXPECT_FALSE(survey->sound());
+  // What is there is all that there was.
+  const auto whole = LogSurvey::make(*log.disk->root(), log_options(), evidence);
+  ASSERT_TRUE(whole);
+  EXPECT_TRUE(whole->sound());
+}
+
+// It would say where this log stood.
+TEST(LogRepair, AMarkerOrASkipOfAnotherGroupSaysNothing) {
+  const SampleLog log;
+  const std::string path = segments_of(*log.disk).back();
+  const SegmentId id(std::stoull(path, nullptr, 16));
+  for (const bool ours : {true, false}) {
+    auto hurt = log.disk->clone();
+    std::vector<std::byte> bytes = hurt->contents(path);
+    std::fill(bytes.begin() + 4096, bytes.end(), std::byte{0});
+    const GroupIncarnation group(kLogIncarnation.value() + (ours ? 0 : 1));
+    const std::size_t skip_at = 8192;
+    const auto envelope = [&](FrameKind kind, std::size_t at) {
+      return Envelope{.kind = kind,
+                      .node = log_options().node,
+                      .segment = id,
+                      .position = at,
+                      .truncation = 0,
+                      .flushed = at};
+    };
+    const std::size_t after = encode_skip(envelope(FrameKind::kSkip, skip_at),
+                                          {.group = group,
+                                           .first = Index(900),
+                                           .last = {.term = Term(9), .index = Index(910)},
+                                           .chain_before = {},
+                                           .chain_after = {},
+                                           .append_time = 1},
+                                          std::span(bytes).subspan(skip_at));
+    encode_marker(envelope(FrameKind::kMarker, skip_at + after),
+                  {.group = group, .last = Index(910), .chain = {}},
+                  std::span(bytes).subspan(skip_at + after));
+    hurt->put(path, bytes);
+    const auto survey = LogSurvey::make(*hurt->root(), log_options(), {});
+    ASSERT_TRUE(survey);
+    EXPECT_EQ(survey->segments().back().frames.size(), ours ? 2U : 0U);
+  }
 }
 
 TEST(LogRepair, AnActiveSegmentThatAnotherNodeWroteHasNoKnownEnd) {
