@@ -249,8 +249,12 @@ void ClientCore::learn(const Pending& pending, const CallResult& result, Moment 
     routing_.observe(result.response);
     return;
   }
-  const bool meta = !pending.call.shard && result.error->code() == Errc::kNotLeader;
-  if (!meta && !(pending.call.shard && suggests_stale_routing(result.error->code()))) {
+  const Errc code = result.error->code();
+  // A stream that group 0 does not know is no question of who leads it.
+  const bool meta = !pending.call.shard && (code == Errc::kNotLeader ||
+                                            (code == Errc::kUnavailable &&
+                                             wants_meta_leader(pending.call.request)));
+  if (!meta && !(pending.call.shard && suggests_stale_routing(code))) {
     return;
   }
   auto hint = leader_hint(result);
@@ -323,6 +327,10 @@ void ClientCore::on_lost(ConnectionId connection, std::uint64_t generation, cons
                          Moment now) {
   connections_.at(connection)->on_lost(generation, error, now);
   drain(now);
+}
+
+void ClientCore::on_bytes(ConnectionId connection, std::uint64_t generation, Moment now) {
+  connections_.at(connection)->on_bytes(generation, now);
 }
 
 void ClientCore::on_message(ConnectionId connection, std::uint64_t generation,

@@ -77,6 +77,8 @@ class ClientCore {
 
   void on_connected(ConnectionId connection, std::uint64_t generation, Moment now);
   void on_lost(ConnectionId connection, std::uint64_t generation, const Error& error, Moment now);
+  // Some bytes of a message that is not complete.
+  void on_bytes(ConnectionId connection, std::uint64_t generation, Moment now);
   void on_message(ConnectionId connection, std::uint64_t generation, wire::Response response,
                   Payload payload, Moment now);
   void on_tick(Moment now);

@@ -372,6 +372,10 @@ void ClientShell::on_lost(SocketName name, Error error) {
   turn();
 }
 
+void ClientShell::on_bytes(SocketName name) {
+  core_.on_bytes(name.connection, name.generation, moment_now());
+}
+
 void ClientShell::on_messages(SocketName name, std::vector<ClientSocket::Message> messages) {
   for (ClientSocket::Message& message : messages) {
     core_.on_message(name.connection, name.generation, std::move(message.response),

@@ -101,6 +101,7 @@ class ClientShell final : public Client, private ClientSocket::Events {
 
   void on_connected(SocketName name) override;
   void on_lost(SocketName name, Error error) override;
+  void on_bytes(SocketName name) override;
   void on_messages(SocketName name, std::vector<ClientSocket::Message> messages) override;
 
   const ClientOptions options_;

@@ -143,7 +143,9 @@ void ClientSocket::on_read(std::size_t bytes) {
   }
   // Before the events: they may close this socket.
   read();
-  if (!messages.empty()) {
+  if (messages.empty()) {
+    events_.on_bytes(name_);
+  } else {
     events_.on_messages(name_, std::move(messages));
   }
 }

@@ -39,6 +39,8 @@ class ClientSocket : public std::enable_shared_from_this<ClientSocket> {
     virtual void on_connected(SocketName name) = 0;
     // At most once, and nothing follows.
     virtual void on_lost(SocketName name, Error error) = 0;
+    // Some of a message that is not complete.
+    virtual void on_bytes(SocketName name) = 0;
     // Whatever arrived together.
     virtual void on_messages(SocketName name, std::vector<Message> messages) = 0;
   };

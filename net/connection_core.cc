@@ -73,8 +73,11 @@ void ConnectionCore::transmit(Waiting waiting, Moment now) {
   const std::uint64_t id = next_id_++;
   waiting.request.set_id(id);
   waiting.request.set_deadline_ms(wire_deadline(waiting.deadline, now));
-  sent_.emplace(
-      id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = messages_heard_});
+  if (sent_.empty()) {
+    quiet_since_ = now;
+    pinged_ = false;
+  }
+  sent_.emplace(id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = heard_});
   sent_deadlines_.emplace(waiting.deadline, id);
   effects_.emplace_back(SendMessage{.generation = generation_,
                                     .request = std::move(waiting.request),
@@ -132,7 +135,7 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
   if (generation != generation_ || (state_ != State::kHandshaking && state_ != State::kReady)) {
     return;
   }
-  ++messages_heard_;
+  on_bytes(generation, now);
   if (const auto last_words = failure_of(response); response.id() == 0 && last_words) {
     // The node says why it closes (docs/wire_protocol.md).
     lose(*last_words, now);
@@ -159,6 +162,14 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
   result.maybe_processed = result.error.has_value() && !result.response.has_failure();
   finished_.push_back({.token = found->second.token, .result = std::move(result)});
   sent_.erase(found);
+}
+
+void ConnectionCore::on_bytes(std::uint64_t generation, Moment now) {
+  if (generation == generation_) {
+    ++heard_;
+    quiet_since_ = now;
+    pinged_ = false;
+  }
 }
 
 void ConnectionCore::on_lost(std::uint64_t generation, const Error& error, Moment now) {
@@ -203,9 +214,33 @@ void ConnectionCore::on_tick(Moment now) {
     }
   }
   expire_waiting(now);
-  if (expire_sent(now)) {
-    lose(Error(Errc::kUnavailable, options_.address + " has fallen silent"), now);
+  const bool missed = expire_sent(now);
+  if (!missed && now < silence_end()) {
+    return;
   }
+  if (missed || pinged_) {
+    lose(Error(Errc::kUnavailable, options_.address + " has fallen silent"), now);
+  } else {
+    ping(now);
+  }
+}
+
+Moment ConnectionCore::silence_end() const {
+  if (state_ != State::kReady || sent_.empty()) {
+    return kMomentMax;
+  }
+  return quiet_since_ + options_.ping_after + (pinged_ ? options_.ping_timeout : 0);
+}
+
+void ConnectionCore::ping(Moment now) {
+  // Its answer is a sign of life like any other and is looked for nowhere.
+  wire::Request request;
+  request.set_id(next_id_++);
+  request.set_deadline_ms(wire_deadline(now + options_.ping_timeout, now));
+  request.mutable_ping();
+  effects_.emplace_back(
+      SendMessage{.generation = generation_, .request = std::move(request), .payload = {}});
+  pinged_ = true;
 }
 
 void ConnectionCore::expire_waiting(Moment now) {
@@ -224,7 +259,7 @@ bool ConnectionCore::expire_sent(Moment now) {
   bool silent = false;
   while (!sent_deadlines_.empty() && sent_deadlines_.begin()->first <= now) {
     const auto found = sent_.find(sent_deadlines_.begin()->second);
-    silent = silent || messages_heard_ == found->second.heard;
+    silent = silent || heard_ == found->second.heard;
     finish(found->second.token,
            Error(Errc::kTimeout, options_.address + " did not answer before the deadline"), true);
     sent_.erase(found);
@@ -234,7 +269,7 @@ bool ConnectionCore::expire_sent(Moment now) {
 }
 
 Moment ConnectionCore::next_wakeup() const {
-  Moment at = timer_;
+  Moment at = std::min(timer_, silence_end());
   for (const Waiting& waiting : waiting_) {
     at = std::min(at, waiting.deadline);
   }

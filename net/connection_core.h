@@ -32,14 +32,20 @@ namespace lignum::net {
 //       ^                    |                             |                          |
 //       +---- pause over -- kBackoff <----- any failure ---+--------------------------+
 //
-// A silent peer: where a request's deadline passes and not one byte came since it was sent, the
-// connection counts as lost. So a vanished node costs one deadline, not one per request.
+// A silent peer: a node that owes answers and has sent not one byte for `ping_after` is asked
+// whether it is there; where nothing comes for `ping_timeout` either, the connection counts as lost.
+// So a node that vanished, or stands still, holds no request up for longer than the two together,
+// however late its deadline is (a read may wait for minutes). Where a deadline passes earlier, and
+// not one byte came since its request was sent, the connection counts as lost then: one deadline
+// is missed, not one per request. An idle connection is not asked.
 class ConnectionCore {
  public:
   struct Options {
     std::string address;      // host:port
     std::string client_name;  // for the server's logs
     Moment connect_timeout = 5 * kSecond;
+    Moment ping_after = 5 * kSecond;
+    Moment ping_timeout = 5 * kSecond;
     Backoff::Options backoff;
     std::uint64_t seed = 0;
   };
@@ -90,7 +96,9 @@ class ConnectionCore {
   // Could not connect, or was closed: `error` says why.
   void on_lost(std::uint64_t generation, const Error& error, Moment now);
   void on_message(std::uint64_t generation, wire::Response response, Payload payload, Moment now);
-  // Deadlines, the connect timeout, the end of a pause.
+  // Some bytes came, of a message that is not complete.
+  void on_bytes(std::uint64_t generation, Moment now);
+  // Deadlines, the connect timeout, the end of a pause, silence.
   void on_tick(Moment now);
   // When on_tick has something to do next.
   [[nodiscard]] Moment next_wakeup() const;
@@ -119,7 +127,7 @@ class ConnectionCore {
   struct Sent {
     std::uint64_t token;
     Moment deadline;
-    // messages_heard_ when it was sent.
+    // heard_ when it was sent.
     std::uint64_t heard;
   };
 
@@ -133,6 +141,9 @@ class ConnectionCore {
   void expire_waiting(Moment now);
   // True where the peer has been silent since an expired request left.
   [[nodiscard]] bool expire_sent(Moment now);
+  // When the peer is to be asked whether it is there, or has been silent for too long.
+  [[nodiscard]] Moment silence_end() const;
+  void ping(Moment now);
 
   const Options options_;
   Backoff backoff_;
@@ -142,7 +153,12 @@ class ConnectionCore {
   std::uint64_t generation_ = 0;
   std::uint64_t next_id_ = 1;
   std::uint64_t hello_id_ = 0;
-  std::uint64_t messages_heard_ = 0;
+  // Signs of life, counted.
+  std::uint64_t heard_ = 0;
+  // The last one, or the first request after it that the node owes an answer.
+  Moment quiet_since_ = 0;
+  // Asked since then, and not answered.
+  bool pinged_ = false;
   Limits limits_;
   std::optional<Error> last_error_;
   // Before the handshake is done, in order of arrival.

@@ -132,6 +132,13 @@ bool ServerSession::admit(const wire::Request& request) {
     refuse(id, Error(Errc::kInvalidArgument, "the handshake has been done already"));
     return false;
   }
+  if (request.has_ping()) {
+    wire::Response response;
+    response.set_id(id);
+    response.mutable_ping();
+    send(response, {});
+    return false;
+  }
   if (request.body_case() == wire::Request::BODY_NOT_SET) {
     refuse(id, Error(Errc::kUnsupported, "this node does not know that kind of request"));
     return false;

@@ -290,6 +290,9 @@ void SimClient::on_stream_opened(StreamNumber stream) {
 }
 
 void SimClient::on_stream_bytes(StreamNumber stream, std::vector<std::byte> bytes) {
+  if (const auto found = sockets_.find(stream); found != sockets_.end()) {
+    core_.on_bytes(found->second.connection, found->second.generation, world_.now());
+  }
   Bytes rest(bytes);
   while (!rest.empty()) {
     auto found = sockets_.find(stream);

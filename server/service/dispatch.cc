@@ -52,7 +52,9 @@ void serve(const ServiceContext& context, Call call, Respond respond) {
       return serve_stat(router, context.facts, std::move(respond));
     case Body::kSetLogLevel:
       return serve_set_log_level(context.facts, call, std::move(respond));
+    // The session answers these.
     case Body::kHello:
+    case Body::kPing:
     case Body::BODY_NOT_SET:
       break;
   }

@@ -279,6 +279,97 @@ TEST(ClientCoreTest, SilentNodeCostsOneDeadline) {
   EXPECT_EQ(wire.closed, 1);
 }
 
+TEST(ClientCoreTest, ASilentNodeIsPingedAndThenLost) {
+  Wire wire({"a:1", "b:2"});
+  wire.call(Retry::kIdempotent, 30 * kSecond);
+  wire.accept();
+  wire.take();
+  wire.pass(5 * kSecond - 1);
+  EXPECT_THAT(wire.sent, IsEmpty());
+  wire.pass(1);
+  ASSERT_EQ(wire.sent.size(), 1U);
+  EXPECT_TRUE(wire.take().request.has_ping());
+  wire.pass(5 * kSecond - 1);
+  EXPECT_EQ(wire.closed, 0);
+  // Lost; the call goes to another node long before its deadline.
+  wire.pass(kSecond);
+  EXPECT_EQ(wire.closed, 1);
+  ASSERT_EQ(wire.opened.back().second.address, "b:2");
+  wire.accept();
+  wire.answer(wire.take(), stat_reply());
+  EXPECT_EQ(wire.code(), "ok");
+}
+
+TEST(ClientCoreTest, WhoAnswersPingsMayTakeItsTime) {
+  Wire wire;
+  wire.call(Retry::kNever, 60 * kSecond);
+  wire.accept();
+  const auto slow = wire.take();
+  for (int i = 0; i < 5; ++i) {
+    wire.pass(5 * kSecond);
+    ASSERT_EQ(wire.sent.size(), 1U);
+    const auto ping = wire.take();
+    ASSERT_TRUE(ping.request.has_ping());
+    wire.pass(4 * kSecond);
+    // An older node does not know what it is asked; it is there all the same.
+    i % 2 == 0 ? wire.answer_failure(ping, Errc::kUnsupported) : wire.answer(ping, {});
+  }
+  EXPECT_EQ(wire.closed, 0);
+  wire.answer(slow, stat_reply());
+  EXPECT_EQ(wire.code(), "ok");
+  // Nothing is owed: nobody is asked.
+  wire.pass(60 * kSecond);
+  EXPECT_THAT(wire.sent, IsEmpty());
+}
+
+TEST(ClientCoreTest, ALongMessageOnItsWayIsASignOfLife) {
+  Wire wire;
+  wire.call(Retry::kNever, 60 * kSecond);
+  wire.accept();
+  const auto slow = wire.take();
+  for (int i = 0; i < 10; ++i) {
+    wire.pass(4 * kSecond);
+    wire.core.on_bytes(slow.connection, slow.generation, wire.now);
+  }
+  EXPECT_THAT(wire.sent, IsEmpty());
+  wire.pass(5 * kSecond);
+  EXPECT_TRUE(wire.take().request.has_ping());
+  wire.core.on_bytes(slow.connection, slow.generation + 1, wire.now);  // of another socket
+  wire.pass(5 * kSecond);
+  EXPECT_EQ(wire.code(), "unavailable");
+}
+
+// Which node leads group 0 is asked anew where the one that did is gone.
+TEST(ClientCoreTest, GroupZerosLeaderIsForgottenWithItsConnection) {
+  Wire wire({"a:1", "b:2"});
+  wire.call(Retry::kIdempotent);
+  wire.accept();
+  wire::Response routing;
+  routing.mutable_routing()->set_epoch(3);
+  routing.mutable_routing()->set_meta_leader("b:2");
+  wire.answer(wire.take(), std::move(routing));
+  const auto init = [&] {
+    Call call;
+    call.request.mutable_init_producer();
+    call.deadline = wire.now + 60 * kSecond;
+    call.done = [&](CallResult result) { wire.results.push_back(std::move(result)); };
+    wire.core.call(std::move(call), wire.now);
+    wire.collect();
+  };
+  init();
+  ASSERT_EQ(wire.opened.back().second.address, "b:2");
+  wire.accept();
+  const auto first = wire.take();
+  wire.lose(first.connection, first.generation, "reset");
+  ASSERT_EQ(wire.sent.size(), 1U);
+  EXPECT_TRUE(wire.take().request.has_routing());
+  // Also long after the pause.
+  wire.pass(9 * kSecond);
+  ASSERT_FALSE(wire.sent.empty());
+  EXPECT_TRUE(wire.sent.front().request.has_init_producer());
+  EXPECT_EQ(wire.sent.front().connection, 0U);
+}
+
 TEST(ClientCoreTest, SlowAnswerDoesNotCostTheConnection) {
   Wire wire;
   wire.call(Retry::kNever, kSecond);

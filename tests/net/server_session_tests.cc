@@ -176,6 +176,19 @@ TEST_F(ServerSessionTest, ASecondHelloIsAnsweredNo) {
   EXPECT_FALSE(session().broken().has_value());
 }
 
+TEST_F(ServerSessionTest, APingIsAnsweredByTheSession) {
+  shake_hands();
+  wire::Request ping;
+  ping.set_id(9);
+  ping.mutable_ping();
+  put(ping);
+  const auto replies = told();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].response.id(), 9U);
+  EXPECT_TRUE(replies[0].response.has_ping());
+  EXPECT_EQ(session().outstanding(), 0U);
+}
+
 TEST_F(ServerSessionTest, AnUnknownKindOfRequestIsAnsweredNo) {
   shake_hands();
   wire::Request request;
