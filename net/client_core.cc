@@ -251,9 +251,9 @@ void ClientCore::learn(const Pending& pending, const CallResult& result, Moment 
   }
   const Errc code = result.error->code();
   // A stream that group 0 does not know is no question of who leads it.
-  const bool meta = !pending.call.shard && (code == Errc::kNotLeader ||
-                                            (code == Errc::kUnavailable &&
-                                             wants_meta_leader(pending.call.request)));
+  const bool meta = !pending.call.shard &&
+                    (code == Errc::kNotLeader ||
+                     (code == Errc::kUnavailable && wants_meta_leader(pending.call.request)));
   if (!meta && !(pending.call.shard && suggests_stale_routing(code))) {
     return;
   }

@@ -77,7 +77,8 @@ void ConnectionCore::transmit(Waiting waiting, Moment now) {
     quiet_since_ = now;
     pinged_ = false;
   }
-  sent_.emplace(id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = heard_});
+  sent_.emplace(
+      id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = messages_heard_});
   sent_deadlines_.emplace(waiting.deadline, id);
   effects_.emplace_back(SendMessage{.generation = generation_,
                                     .request = std::move(waiting.request),
@@ -135,6 +136,7 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
   if (generation != generation_ || (state_ != State::kHandshaking && state_ != State::kReady)) {
     return;
   }
+  ++messages_heard_;
   on_bytes(generation, now);
   if (const auto last_words = failure_of(response); response.id() == 0 && last_words) {
     // The node says why it closes (docs/wire_protocol.md).
@@ -166,7 +168,6 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
 
 void ConnectionCore::on_bytes(std::uint64_t generation, Moment now) {
   if (generation == generation_) {
-    ++heard_;
     quiet_since_ = now;
     pinged_ = false;
   }
@@ -259,7 +260,7 @@ bool ConnectionCore::expire_sent(Moment now) {
   bool silent = false;
   while (!sent_deadlines_.empty() && sent_deadlines_.begin()->first <= now) {
     const auto found = sent_.find(sent_deadlines_.begin()->second);
-    silent = silent || heard_ == found->second.heard;
+    silent = silent || messages_heard_ == found->second.heard;
     finish(found->second.token,
            Error(Errc::kTimeout, options_.address + " did not answer before the deadline"), true);
     sent_.erase(found);

@@ -33,11 +33,13 @@ namespace lignum::net {
 //       +---- pause over -- kBackoff <----- any failure ---+--------------------------+
 //
 // A silent peer: a node that owes answers and has sent not one byte for `ping_after` is asked
-// whether it is there; where nothing comes for `ping_timeout` either, the connection counts as lost.
-// So a node that vanished, or stands still, holds no request up for longer than the two together,
-// however late its deadline is (a read may wait for minutes). Where a deadline passes earlier, and
-// not one byte came since its request was sent, the connection counts as lost then: one deadline
-// is missed, not one per request. An idle connection is not asked.
+// whether it is there; where nothing comes for `ping_timeout` either, the connection counts as
+// lost. So a node that vanished, or stands still, holds no request up for longer than the two
+// together, however late its deadline is (a read may wait for minutes). Where a deadline passes
+// earlier, and no whole message came since its request was sent, the connection counts as lost
+// then: one deadline is missed, not one per request. Bytes alone do not help there: where a length
+// was damaged on the way they would come for ever, and never make a message. An idle connection is
+// not asked.
 class ConnectionCore {
  public:
   struct Options {
@@ -127,7 +129,7 @@ class ConnectionCore {
   struct Sent {
     std::uint64_t token;
     Moment deadline;
-    // heard_ when it was sent.
+    // messages_heard_ when it was sent.
     std::uint64_t heard;
   };
 
@@ -153,9 +155,8 @@ class ConnectionCore {
   std::uint64_t generation_ = 0;
   std::uint64_t next_id_ = 1;
   std::uint64_t hello_id_ = 0;
-  // Signs of life, counted.
-  std::uint64_t heard_ = 0;
-  // The last one, or the first request after it that the node owes an answer.
+  std::uint64_t messages_heard_ = 0;
+  // The last bytes, or the first request after it that the node owes an answer.
   Moment quiet_since_ = 0;
   // Asked since then, and not answered.
   bool pinged_ = false;

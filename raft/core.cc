@@ -86,8 +86,31 @@ void Core::State::save_hard_state(const HardState& next) {
   writes.save(hard_state);
 }
 
-Message Core::State::message_to(const ReplicaId& to) const {
-  return Message{.from = self, .to = to, .recovery = hard_state.recovery, .body = {}};
+Message Core::State::message_to(const ReplicaId& to, MessageBody body) const {
+  return Message{.from = self, .to = to, .recovery = hard_state.recovery, .body = std::move(body)};
+}
+
+void Core::State::send(const ReplicaId& to, MessageBody body) {
+  Message message = message_to(to, std::move(body));
+  const HardState& durable = writes.durable_hard_state();
+  if (durable.term == hard_state.term && durable.recovery == hard_state.recovery) {
+    push(std::move(message));
+  } else {
+    writes.send_after(std::move(message));
+  }
+}
+
+void Core::State::send_when_durable(const ReplicaId& to, MessageBody body) {
+  Message message = message_to(to, std::move(body));
+  if (writes.idle()) {
+    push(std::move(message));
+  } else {
+    writes.send_after(std::move(message));
+  }
+}
+
+void Core::State::send_at_once(const ReplicaId& to, MessageBody body) {
+  push(message_to(to, std::move(body)));
 }
 
 void Core::State::push(Message message) {

@@ -141,17 +141,14 @@ struct Core::State {
   [[nodiscard]] const Leader* leading() const { return std::get_if<Leader>(&role); }
   [[nodiscard]] std::optional<ReplicaId> known_leader() const;
   [[nodiscard]] Role role_name() const;
-  [[nodiscard]] Message message_to(const ReplicaId& to) const;
+  [[nodiscard]] Message message_to(const ReplicaId& to, MessageBody body) const;
   // Promises nothing about entries or votes. It names term and recovery, so it waits until they are
   // durable.
-  template <class Body>
-  void send(const ReplicaId& to, Body body);
+  void send(const ReplicaId& to, MessageBody body);
   // Promises that everything accepted so far is durable.
-  template <class Body>
-  void send_when_durable(const ReplicaId& to, Body body);
+  void send_when_durable(const ReplicaId& to, MessageBody body);
   // Promises nothing at all: only for the sake of mutants (raft/mutant.h).
-  template <class Body>
-  void send_at_once(const ReplicaId& to, Body body);
+  void send_at_once(const ReplicaId& to, MessageBody body);
   void push(Message message);
   void note_role_change();
   void reset_election_timer();
@@ -198,35 +195,5 @@ struct Core::State {
   // Something happened that may let a follower be sent more.
   bool sends_due = false;
 };
-
-template <class Body>
-void Core::State::send(const ReplicaId& to, Body body) {
-  Message message = message_to(to);
-  message.body = std::move(body);
-  const HardState& durable = writes.durable_hard_state();
-  if (durable.term == hard_state.term && durable.recovery == hard_state.recovery) {
-    push(std::move(message));
-  } else {
-    writes.send_after(std::move(message));
-  }
-}
-
-template <class Body>
-void Core::State::send_at_once(const ReplicaId& to, Body body) {
-  Message message = message_to(to);
-  message.body = std::move(body);
-  push(std::move(message));
-}
-
-template <class Body>
-void Core::State::send_when_durable(const ReplicaId& to, Body body) {
-  Message message = message_to(to);
-  message.body = std::move(body);
-  if (writes.idle()) {
-    push(std::move(message));
-  } else {
-    writes.send_after(std::move(message));
-  }
-}
 
 }  // namespace lignum::raft

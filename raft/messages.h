@@ -116,15 +116,17 @@ struct ReadReply {
   Index index;
 };
 
+using MessageBody =
+    std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendReply, Heartbeat,
+                 HeartbeatReply, InstallSnapshot, TimeoutNow, ReadRequest, ReadReply>;
+
 struct Message {
   ReplicaId from;
   ReplicaId to;
   // The sender's HardState::recovery: what was sent before a recovery from a lost quorum means
   // nothing after it.
   std::uint64_t recovery = 0;
-  std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendReply, Heartbeat, HeartbeatReply,
-               InstallSnapshot, TimeoutNow, ReadRequest, ReadReply>
-      body;
+  MessageBody body;
 };
 
 // The sender's term; of a pre-vote the term of its candidacy.

@@ -149,8 +149,7 @@ class ImageReader {
   }
 
   // Gives the pairs of a chunk to `visit`, in order.
-  template <class Visit>
-  Result<void> read_pairs(Bytes chunk, const Visit& visit) {
+  Result<void> read_pairs(Bytes chunk, const ImageVisitor& visit) {
     ByteCursor cursor(chunk);
     while (!cursor.at_end()) {
       const auto key_bytes = cursor.read_le<std::uint32_t>();
@@ -270,9 +269,8 @@ Result<std::vector<std::string>> list_images(const Directory& directory) {
   return names;
 }
 
-Result<ImageInfo> read_image(
-    Directory& directory, std::string_view name,
-    const std::function<Result<void>(std::string_view key, std::string_view value)>& visit) {
+Result<ImageInfo> read_image(Directory& directory, std::string_view name,
+                             const ImageVisitor& visit) {
   TRY_ASSIGN(reader, open_image(directory, name));
   TRY_ASSIGN(info, reader.read_header());
   for (;;) {

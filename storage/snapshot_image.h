@@ -78,12 +78,13 @@ class ImageWriter {
 // Names of the images in `directory`, newest first.
 [[nodiscard]] Result<std::vector<std::string>> list_images(const Directory& directory);
 
+using ImageVisitor = std::function<Result<void>(std::string_view key, std::string_view value)>;
+
 // Verifies the image and calls `visit` for every pair in key order; the views live for the call.
 // Pairs of a chunk are visited after the chunk was verified, so on failure some were: the caller
 // resets what it filled. kCorrupt names file and byte; an error of `visit` is passed on.
-[[nodiscard]] Result<ImageInfo> read_image(
-    Directory& directory, std::string_view name,
-    const std::function<Result<void>(std::string_view key, std::string_view value)>& visit);
+[[nodiscard]] Result<ImageInfo> read_image(Directory& directory, std::string_view name,
+                                           const ImageVisitor& visit);
 
 // How far an image checks.
 struct ImageCheck {

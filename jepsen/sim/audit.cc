@@ -133,7 +133,8 @@ void Audit::check_images() const {
       const auto names = directory ? storage::list_images(**directory) : fail(Errc::kNotFound, "");
       for (const std::string& name : names.value_or(std::vector<std::string>{})) {
         const auto check = storage::check_image(**directory, name);
-        if (check && (check->damage.empty() || damaged_)) continue;
+        const bool newer = !check && check.error().code() == Errc::kUnsupported;
+        if (check ? check->damage.empty() || damaged_ : newer && damaged_) continue;
         world_.violate(Verdict::kSafety,
                        fmt::format("node {}: {}", node->number(),
                                    check ? check->damage : check.error().describe()));

@@ -24,6 +24,8 @@ namespace lignum::jepsen {
 
 namespace {
 
+// No node has this number, nor a higher one.
+constexpr std::uint32_t kStrangersFrom = 1000;
 constexpr Moment kRestoreEvery = 100 * net::kMillisecond;
 
 raft::MemberRole role_in(const raft::Membership& members, const ReplicaId& replica) {
@@ -111,16 +113,27 @@ SimNode* Churn::change(Random& random, const SimNode* only) {
   return seat.node;
 }
 
-void Churn::ask_for_nobody(Random& random) {
+void Churn::ask_for_the_impossible(Random& random) {
   const std::vector<Seat> all = leaders();
   if (all.empty()) return;
   server::Replica& replica = *all[random.below(all.size())].replica;
   std::vector<raft::MemberChange> changes;
-  for (const ReplicaId& member : replica.core().membership().members()) {
-    changes.push_back({.replica = member, .role = raft::MemberRole::kNone});
+  if (random.chance(1, 2)) {
+    for (const ReplicaId& member : replica.core().membership().members()) {
+      changes.push_back({.replica = member, .role = raft::MemberRole::kNone});
+    }
+  } else {
+    // Too many of one kind, or of all kinds together.
+    const bool one_kind = random.chance(1, 2);
+    for (std::uint32_t i = 0; i < raft::kMembersMax + 1; ++i) {
+      const bool votes = !one_kind && i % 2 == 0;
+      changes.push_back(
+          {.replica = {.node = NodeId(kStrangersFrom + i), .incarnation = NodeIncarnation(1)},
+           .role = votes ? raft::MemberRole::kVoter : raft::MemberRole::kLearner});
+    }
   }
   if (!replica.change_membership(changes)) return;
-  world_.violate(Verdict::kSafety, "a group was left without voters");
+  world_.violate(Verdict::kSafety, "a group was given members that it can not have");
 }
 
 void Churn::transfer(Random& random) {

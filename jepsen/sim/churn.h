@@ -29,8 +29,8 @@ class Churn {
   // One group gets other voters and learners, one of those that `only` leads where it is given; one
   // group another leader. Nothing where none leads. Whoever leads a group that changes, else null.
   SimNode* change(Random& random, const SimNode* only = nullptr);
-  // Asks a leader for what no group can be: members of whom none votes.
-  void ask_for_nobody(Random& random);
+  // Asks a leader for what no group can be: members of whom none votes, or more than there may be.
+  void ask_for_the_impossible(Random& random);
   void transfer(Random& random);
   // One step, in every group that is led, towards those that nodes have become in the place of
   // those that they were.

@@ -242,7 +242,7 @@ void Faults::depose(SimNode& /*node*/) {
 
 void Faults::change_members(SimNode& /*node*/) {
   SimNode* const leader = churn_.change(random_);
-  if (random_.chance(1, 8)) churn_.ask_for_nobody(random_);
+  if (random_.chance(1, 8)) churn_.ask_for_the_impossible(random_);
   if (leader == nullptr || !random_.chance(1, 2)) return;
   // In the middle of it.
   world_.queue.after(draw_between(random_, 0, 100'000), [this, leader] {

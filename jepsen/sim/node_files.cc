@@ -18,6 +18,8 @@
 #include "raft/random.h"
 #include "raft/types.h"
 #include "server/group/data_directory.h"
+#include "storage/byte_order.h"
+#include "storage/crc32c.h"
 #include "storage/data_layout.h"
 #include "storage/file.h"
 #include "storage/hard_state_block.h"
@@ -29,6 +31,9 @@
 namespace lignum::jepsen {
 
 namespace {
+
+// No node has this number.
+constexpr std::uint32_t kNobody = 999;
 
 struct FileOnDisk {
   std::string path;
@@ -183,6 +188,75 @@ std::string_view both_copies(SimNode& node, Random& random) {
   return "both copies rotten";
 }
 
+// Both kinds of blocks that name a version name it here, and end in their checksum.
+constexpr std::size_t kVersionAt = 4;
+// Of an image, whose header comes first.
+constexpr std::size_t kImageHeaderBytes = 64;
+constexpr std::size_t kImageCrcAt = 12;
+
+void seal_block(std::vector<std::byte>& bytes, std::size_t block) {
+  constexpr std::size_t kCovered = storage::kBlockBytes - sizeof(std::uint32_t);
+  store_le<std::uint32_t>(bytes, block + kCovered, crc32c(Bytes(bytes).subspan(block, kCovered)));
+}
+
+// One file is as a newer build writes it, to which whoever runs the node cannot go back.
+std::string_view another_version(SimNode& node, Random& random) {
+  constexpr std::uint32_t kNewer = 1000;
+  SimDisk& disk = node.disk();
+  std::vector<std::string> paths = group_files(disk, "");
+  std::erase_if(paths, [](const std::string& path) {
+    return !path.starts_with(storage::kImagesDirectoryName);
+  });
+  paths.emplace_back(storage::kIdentityFileName);
+  paths.emplace_back(storage::kHardStateFileName);
+  const std::string& path = paths[random.below(paths.size())];
+  if (!exists(disk, path)) return {};
+  std::vector<std::byte> bytes = disk.contents(path);
+  if (path.starts_with(storage::kImagesDirectoryName)) {
+    if (bytes.size() < kImageHeaderBytes) return {};
+    store_le<std::uint32_t>(bytes, kVersionAt, kNewer);
+    store_le<std::uint32_t>(bytes, kImageCrcAt, 0);
+    const std::uint32_t crc = crc32c(Bytes(bytes).first(kImageHeaderBytes));
+    store_le<std::uint32_t>(bytes, kImageCrcAt, crc);
+  } else {
+    if (bytes.size() < 2 * storage::kBlockBytes) return {};
+    for (const std::size_t block : {std::size_t{0}, storage::kBlockBytes}) {
+      store_le<std::uint32_t>(bytes, block + kVersionAt, kNewer);
+      seal_block(bytes, block);
+    }
+  }
+  disk.put(path, bytes);
+  return "file of another version";
+}
+
+// The copies of the identity are whole, and of two nodes.
+std::string_view two_names(SimNode& node) {
+  constexpr std::size_t kNodeAt = 24;
+  SimDisk& disk = node.disk();
+  const std::string path = storage::kIdentityFileName;
+  if (!exists(disk, path)) return {};
+  std::vector<std::byte> bytes = disk.contents(path);
+  if (bytes.size() < 2 * storage::kBlockBytes) return {};
+  store_le<std::uint32_t>(bytes, storage::kBlockBytes + kNodeAt, kNobody);
+  seal_block(bytes, storage::kBlockBytes);
+  disk.put(path, bytes);
+  return "identity of two nodes";
+}
+
+// Ends before its end, or behind it.
+std::string_view move_end_of_image(SimNode& node, Random& random) {
+  constexpr std::size_t kLastBytes = 24;
+  SimDisk& disk = node.disk();
+  const auto paths = group_files(disk, "");
+  if (paths.empty()) return {};
+  const std::string& path = paths[random.below(paths.size())];
+  std::vector<std::byte> bytes = disk.contents(path);
+  if (!path.starts_with(storage::kImagesDirectoryName) || bytes.size() < kLastBytes) return {};
+  bytes.resize(bytes.size() + random.below(2 * kLastBytes) - kLastBytes);
+  disk.put(path, bytes);
+  return "end of an image moved";
+}
+
 // A segment without its header could as well be one that was never written to.
 std::string_view replace(SimDisk& disk, const std::string& path, const SimDisk& from,
                          const std::string& other) {
@@ -243,7 +317,19 @@ std::string_view strike_kept_twice(SimNode& node, Random& random) {
 
 std::string_view strike_beyond(SimNode& node, const SimNode& other, Random& random) {
   const WithoutBuggify plain;
-  return random.chance(1, 3) ? both_copies(node, random) : mishap(node, other, random);
+  switch (random.below(8)) {
+    case 0:
+      return another_version(node, random);
+    case 1:
+      return two_names(node);
+    case 2:
+      return move_end_of_image(node, random);
+    case 3:
+    case 4:
+      return both_copies(node, random);
+    default:
+      return mishap(node, other, random);
+  }
 }
 
 }  // namespace lignum::jepsen

@@ -339,6 +339,22 @@ TEST(ClientCoreTest, ALongMessageOnItsWayIsASignOfLife) {
   EXPECT_EQ(wire.code(), "unavailable");
 }
 
+// A length that was damaged on the way makes one message of all that follows.
+TEST(ClientCoreTest, BytesThatNeverMakeAMessageCostOneDeadline) {
+  Wire wire;
+  wire.call(Retry::kNever, 3 * kSecond);
+  wire.accept();
+  const auto first = wire.take();
+  for (int i = 0; i < 3; ++i) {
+    wire.pass(kSecond);
+    wire.core.on_bytes(first.connection, first.generation, wire.now);
+    wire.call(Retry::kNever, 30 * kSecond);
+  }
+  EXPECT_EQ(wire.code(0), "timeout");
+  EXPECT_EQ(wire.code(1), "unavailable");
+  EXPECT_EQ(wire.closed, 1);
+}
+
 // Which node leads group 0 is asked anew where the one that did is gone.
 TEST(ClientCoreTest, GroupZerosLeaderIsForgottenWithItsConnection) {
   Wire wire({"a:1", "b:2"});
