@@ -54,7 +54,8 @@ Core::State::State(const Options& tuning, Boot boot)
       reads(Random(tuning.seed, "reads").next()) {
   CHECK(validate(options).has_value());
   CHECK(hard_state.term >= log.last().term);
-  CHECK(commit >= log.base().index && commit <= log.last().index);
+  CHECK(commit >= log.base().index);
+  CHECK(commit <= log.last().index);
   CHECK(configs.latest().index <= log.last().index);
   reset_election_timer();
 }

@@ -26,11 +26,13 @@ void check_state(const Core& core) {
   switch (core.role()) {
     case Role::kLeader: {
       const auto start = core.leadership_start();
-      CHECK(start && *start <= core.last().index);
+      CHECK(start.has_value());
+      CHECK(*start <= core.last().index);
       CHECK(*start < core.base().index || core.term_at(*start) == core.term());
       CHECK(core.last().term == core.term());
       CHECK(core.vote() == core.self());
-      CHECK(!core.damaged() && !core.left_behind());
+      CHECK(!core.damaged());
+      CHECK(!core.left_behind());
       break;
     }
     case Role::kCandidate:

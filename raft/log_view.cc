@@ -17,12 +17,21 @@ LogView::LogView(LogId base, LogId last, std::span<const TermRun> runs)
     : base_(base), last_(base), submitted_(base.index), durable_(base.index) {
   CHECK(last.index >= base.index);
   for (const TermRun& run : runs) {
-    CHECK(runs_.empty() ? run.first == base.index.next() && run.term >= base.term
-                        : run.first > runs_.back().first && run.term > runs_.back().term);
+    if (runs_.empty()) {
+      CHECK(run.first == base.index.next());
+      CHECK(run.term >= base.term);
+    } else {
+      CHECK(run.first > runs_.back().first);
+      CHECK(run.term > runs_.back().term);
+    }
     runs_.push_back(run);
   }
-  CHECK(runs_.empty() ? last == base
-                      : last.index >= runs_.back().first && last.term == runs_.back().term);
+  if (runs_.empty()) {
+    CHECK(last == base);
+  } else {
+    CHECK(last.index >= runs_.back().first);
+    CHECK(last.term == runs_.back().term);
+  }
   last_ = last;
   submitted_ = last.index;
   durable_ = last.index;
@@ -56,7 +65,8 @@ void LogView::append(LogId id) {
 }
 
 void LogView::truncate_after(Index last_kept) {
-  CHECK(last_kept >= base_.index && last_kept < last_.index);
+  CHECK(last_kept >= base_.index);
+  CHECK(last_kept < last_.index);
   while (!runs_.empty() && runs_.back().first > last_kept) runs_.pop_back();
   last_ = {.term = runs_.empty() ? base_.term : runs_.back().term, .index = last_kept};
   submitted_ = std::min(submitted_, last_kept);
@@ -75,7 +85,8 @@ void LogView::restore(LogId snapshot) {
 }
 
 void LogView::compact(LogId base) {
-  CHECK(base.index <= durable_ && has(base));
+  CHECK(base.index <= durable_);
+  CHECK(has(base));
   base_ = base;
   // A run ends where the next one, or the log, does.
   while (runs_.size() > 1 && runs_[1].first <= base.index.next()) runs_.pop_front();
@@ -88,7 +99,8 @@ void LogView::on_durable(std::uint64_t truncation, LogId last) {
     return;
   }
   if (truncation != truncation_ || last.index <= durable_) return;
-  CHECK(last.index <= submitted_ && has(last));
+  CHECK(last.index <= submitted_);
+  CHECK(has(last));
   durable_ = last.index;
 }
 

@@ -327,7 +327,8 @@ Result<void> LogRepair::replace_segments(std::size_t from) {
   const auto switched = manifest_->edit([&](Manifest& manifest) {
     const auto begin = std::ranges::find(manifest.segments, first, &SegmentRecord::id);
     const auto end = std::ranges::find(manifest.segments, last, &SegmentRecord::id);
-    CHECK(begin <= end && end != manifest.segments.end());
+    CHECK(begin <= end);
+    CHECK(end != manifest.segments.end());
     const auto place = manifest.segments.erase(begin, std::next(end));
     manifest.segments.insert(place, made.begin(), made.end());
     manifest.next_segment = std::max(manifest.next_segment, next_number_);

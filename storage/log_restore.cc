@@ -125,7 +125,8 @@ MarkSearch SegmentedLog::find_mark(std::vector<LogMark> known) {
 }
 
 KeptRead SegmentedLog::read_kept(Index after, Index to, std::size_t bytes_max) {
-  CHECK(after < to && to <= durable_);
+  CHECK(after < to);
+  CHECK(to <= durable_);
   KeptSource source = kept_source();
   std::size_t bytes = 0;
   const Index from = std::max(after, source.active_before.id.index).next();
@@ -166,7 +167,10 @@ void SegmentedLog::extend(LogStage& stage) {
 }
 
 std::unique_ptr<FlushJob> SegmentedLog::take_restore(std::unique_ptr<LogStage> stage) {
-  CHECK(flushes_out_ == 0 && staged_ == nullptr && !writer_->dirty() && !clean_out_);
+  CHECK(flushes_out_ == 0);
+  CHECK(staged_ == nullptr);
+  CHECK(!writer_->dirty());
+  CHECK(!clean_out_);
   const Index after = stage->after().id.index;
   const SegmentId number = next_segment_;
   next_segment_ = SegmentId(next_segment_.value() + 1);

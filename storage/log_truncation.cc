@@ -36,7 +36,8 @@ std::vector<IndexEntry>::const_iterator first_above(const SegmentIndex& index, I
 Result<SegmentedLog::Cut> SegmentedLog::cut_point(const Segment& segment, const SegmentIndex& index,
                                                   Index last_kept) {
   const auto gone = first_above(index, last_kept);
-  CHECK(gone != index.entries().begin() && gone != index.entries().end());
+  CHECK(gone != index.entries().begin());
+  CHECK(gone != index.entries().end());
   const IndexEntry& kept = *std::prev(gone);
   CHECK(kept.index == last_kept);
   const Location place{.position = kept.position, .bytes = kept.bytes};
@@ -82,7 +83,9 @@ SegmentRecord SegmentedLog::cut_active(const Cut& cut) {
 Result<void> SegmentedLog::truncate_after(Index last_kept) {
   CHECK(last_kept <= mark_.id.index);
   if (last_kept == mark_.id.index) return {};
-  CHECK(flushes_out_ == 0 && staged_ == nullptr && !writer_->dirty());
+  CHECK(flushes_out_ == 0);
+  CHECK(staged_ == nullptr);
+  CHECK(!writer_->dirty());
   CHECK(last_kept.next() >= first_index());
   // From here on nothing is kept.
   const auto gone = std::partition_point(segments_.begin(), segments_.end(),

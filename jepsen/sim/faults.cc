@@ -265,10 +265,11 @@ void Faults::slow_disk(SimNode& node) {
 }
 
 DiskFault Faults::draw_disk_fault(Random& random, std::uint64_t calls_most) const {
-  constexpr std::array kOps = {DiskOp::kWrite,  DiskOp::kSync,         DiskOp::kAnyChange,
-                               DiskOp::kRead,   DiskOp::kOpen,         DiskOp::kLook,
-                               DiskOp::kRead,   DiskOp::kCreate,       DiskOp::kRename,
-                               DiskOp::kRemove, DiskOp::kSyncDirectory};
+  constexpr std::array kOps = {DiskOp::kWrite,        DiskOp::kSync,          DiskOp::kAnyChange,
+                               DiskOp::kRead,         DiskOp::kOpen,          DiskOp::kLook,
+                               DiskOp::kRead,         DiskOp::kCreate,        DiskOp::kRename,
+                               DiskOp::kRemove,       DiskOp::kSyncDirectory, DiskOp::kResize,
+                               DiskOp::kMakeDirectory};
   constexpr std::array kFiles = {storage::kIdentityFileName,    storage::kHardStateFileName,
                                  storage::kImagesDirectoryName, storage::kImagePartName,
                                  storage::kManifestName,        ".seg"};

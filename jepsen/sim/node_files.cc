@@ -32,9 +32,6 @@ namespace lignum::jepsen {
 
 namespace {
 
-// No node has this number.
-constexpr std::uint32_t kNobody = 999;
-
 struct FileOnDisk {
   std::string path;
   // Of the first of two copies.
@@ -229,20 +226,6 @@ std::string_view another_version(SimNode& node, Random& random) {
   return "file of another version";
 }
 
-// The copies of the identity are whole, and of two nodes.
-std::string_view two_names(SimNode& node) {
-  constexpr std::size_t kNodeAt = 24;
-  SimDisk& disk = node.disk();
-  const std::string path = storage::kIdentityFileName;
-  if (!exists(disk, path)) return {};
-  std::vector<std::byte> bytes = disk.contents(path);
-  if (bytes.size() < 2 * storage::kBlockBytes) return {};
-  store_le<std::uint32_t>(bytes, storage::kBlockBytes + kNodeAt, kNobody);
-  seal_block(bytes, storage::kBlockBytes);
-  disk.put(path, bytes);
-  return "identity of two nodes";
-}
-
 // Ends before its end, or behind it.
 std::string_view move_end_of_image(SimNode& node, Random& random) {
   constexpr std::size_t kLastBytes = 24;
@@ -317,15 +300,13 @@ std::string_view strike_kept_twice(SimNode& node, Random& random) {
 
 std::string_view strike_beyond(SimNode& node, const SimNode& other, Random& random) {
   const WithoutBuggify plain;
-  switch (random.below(8)) {
+  switch (random.below(7)) {
     case 0:
       return another_version(node, random);
     case 1:
-      return two_names(node);
-    case 2:
       return move_end_of_image(node, random);
+    case 2:
     case 3:
-    case 4:
       return both_copies(node, random);
     default:
       return mishap(node, other, random);
