@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include "jepsen/sim/run.h"
@@ -23,8 +25,11 @@ void print_counts(const WorkloadCounts& counts, std::uint64_t snapshots) {
 template <class Counts>
 void print_by_name(const char* title, const Counts& counts) {
   fmt::print("  {}:", title);
-  for (const auto& [name, count] : counts) fmt::print(" {} {},", name, count);
-  fmt::print("\n");
+  std::string_view between = " ";
+  for (const auto& [name, count] : counts) {
+    fmt::print("{}{} {}", std::exchange(between, ", "), name, count);
+  }
+  fmt::print("{}\n", counts.empty() ? " none" : "");
 }
 
 }  // namespace

@@ -107,19 +107,24 @@ int run_many(const std::vector<std::uint64_t>& seeds, const FarmOptions& options
   return static_cast<int>(report.worst());
 }
 
-// kNone for no name; none for an unknown one, or in a build without bugs.
+// kNone for no name; none, and said why, for an unknown one or in a build without bugs.
 std::optional<Mutant> mutant_of(const SimOptions& options) {
+  if (!kMutantsBuilt && (options.mutants || !options.mutant.empty())) {
+    fmt::print(stderr, "jepsen: this build has no bugs on purpose: build it with preset mutants\n");
+    return std::nullopt;
+  }
   if (options.mutant.empty()) return Mutant::kNone;
-  if (!kMutantsBuilt) return std::nullopt;
-  return find_mutant(options.mutant);
+  const auto found = find_mutant(options.mutant);
+  if (!found) {
+    fmt::print(stderr, "jepsen: no bug is named '{}'; raft/mutant_list.h names them\n",
+               options.mutant);
+  }
+  return found;
 }
 
 int run_sim(const SimOptions& options) {
   const auto mutant = mutant_of(options);
-  if (!mutant || (options.mutants && !kMutantsBuilt)) {
-    fmt::print(stderr, "jepsen: no such bug, or a build without any (preset mutants)\n");
-    return kUsage;
-  }
+  if (!mutant) return kUsage;
 #ifdef LIGNUM_MUTANTS
   selected_mutant() = *mutant;
 #endif
