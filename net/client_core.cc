@@ -40,8 +40,16 @@ std::optional<std::string> leader_hint(const CallResult& result) {
   return result.response.failure().leader();
 }
 
-bool suggests_stale_routing(Errc code) {
-  return code == Errc::kNotLeader || code == Errc::kUnavailable || code == Errc::kNotFound;
+bool suggests_stale_routing(const Call& call, const CallResult& result) {
+  const Errc code = result.error->code();
+  if (!result.response.has_failure()) {
+    // Whoever was asked is gone, or stands still.
+    const bool silent = code == Errc::kUnavailable || code == Errc::kTimeout;
+    return silent && (call.shard || wants_meta_leader(call.request));
+  }
+  if (code == Errc::kNotLeader) return true;
+  // A stream that group 0 does not know is no question of who leads it.
+  return call.shard && (code == Errc::kUnavailable || code == Errc::kNotFound);
 }
 
 }  // namespace
@@ -249,12 +257,7 @@ void ClientCore::learn(const Pending& pending, const CallResult& result, Moment 
     routing_.observe(result.response);
     return;
   }
-  const Errc code = result.error->code();
-  // A stream that group 0 does not know is no question of who leads it.
-  const bool meta = !pending.call.shard &&
-                    (code == Errc::kNotLeader ||
-                     (code == Errc::kUnavailable && wants_meta_leader(pending.call.request)));
-  if (!meta && !(pending.call.shard && suggests_stale_routing(code))) {
+  if (!suggests_stale_routing(pending.call, result)) {
     return;
   }
   auto hint = leader_hint(result);

@@ -22,6 +22,9 @@ namespace {
 
 // Of the deadline on the wire: beyond it the field says "very long".
 constexpr Moment kDeadlineMsMax = 3'600'000;
+// A tick that comes so late was held up here, and so was the reading of what has arrived: the node
+// is asked once more.
+constexpr Moment kLate = kSecond;
 
 std::uint32_t wire_deadline(Moment deadline, Moment now) {
   const Moment left_ms = (deadline - now + kMillisecond - 1) / kMillisecond;
@@ -75,7 +78,7 @@ void ConnectionCore::transmit(Waiting waiting, Moment now) {
   waiting.request.set_deadline_ms(wire_deadline(waiting.deadline, now));
   if (sent_.empty()) {
     quiet_since_ = now;
-    pinged_ = false;
+    pinged_at_.reset();
   }
   sent_.emplace(
       id, Sent{.token = waiting.token, .deadline = waiting.deadline, .heard = messages_heard_});
@@ -169,7 +172,7 @@ void ConnectionCore::on_message(std::uint64_t generation, wire::Response respons
 void ConnectionCore::on_bytes(std::uint64_t generation, Moment now) {
   if (generation == generation_) {
     quiet_since_ = now;
-    pinged_ = false;
+    pinged_at_.reset();
   }
 }
 
@@ -216,21 +219,19 @@ void ConnectionCore::on_tick(Moment now) {
   }
   expire_waiting(now);
   const bool missed = expire_sent(now);
-  if (!missed && now < silence_end()) {
-    return;
-  }
-  if (missed || pinged_) {
+  const Moment end = silence_end();
+  if (missed || (pinged_at_ && now >= end && now < end + kLate)) {
     lose(Error(Errc::kUnavailable, options_.address + " has fallen silent"), now);
-  } else {
+  } else if (now >= end) {
     ping(now);
   }
 }
 
 Moment ConnectionCore::silence_end() const {
-  if (state_ != State::kReady || sent_.empty()) {
+  if (state_ != State::kReady || sent_.empty() || sent_.size() >= kJudgedBelow) {
     return kMomentMax;
   }
-  return quiet_since_ + options_.ping_after + (pinged_ ? options_.ping_timeout : 0);
+  return pinged_at_ ? *pinged_at_ + options_.ping_timeout : quiet_since_ + options_.ping_after;
 }
 
 void ConnectionCore::ping(Moment now) {
@@ -241,7 +242,7 @@ void ConnectionCore::ping(Moment now) {
   request.mutable_ping();
   effects_.emplace_back(
       SendMessage{.generation = generation_, .request = std::move(request), .payload = {}});
-  pinged_ = true;
+  pinged_at_ = now;
 }
 
 void ConnectionCore::expire_waiting(Moment now) {

@@ -39,15 +39,15 @@ namespace lignum::net {
 // earlier, and no whole message came since its request was sent, the connection counts as lost
 // then: one deadline is missed, not one per request. Bytes alone do not help there: where a length
 // was damaged on the way they would come for ever, and never make a message. An idle connection is
-// not asked.
+// not asked, nor one with so many requests on their way that a server reads no further one.
 class ConnectionCore {
  public:
   struct Options {
     std::string address;      // host:port
     std::string client_name;  // for the server's logs
     Moment connect_timeout = 5 * kSecond;
-    Moment ping_after = 5 * kSecond;
-    Moment ping_timeout = 5 * kSecond;
+    Moment ping_after = 3 * kSecond;
+    Moment ping_timeout = 3 * kSecond;
     Backoff::Options backoff;
     std::uint64_t seed = 0;
   };
@@ -85,6 +85,9 @@ class ConnectionCore {
 
   // Requests taken and not yet finished; submit() beyond it is refused with kOverloaded.
   static constexpr std::size_t kOutstandingMax = 8192;
+  // From so many on, silence is not judged: a server that has as many reads nothing before it has
+  // answered some (docs/wire_protocol.md), and what it was asked may take its time.
+  static constexpr std::size_t kJudgedBelow = 4096;
 
   explicit ConnectionCore(Options options);
 
@@ -158,8 +161,8 @@ class ConnectionCore {
   std::uint64_t messages_heard_ = 0;
   // The last bytes, or the first request after it that the node owes an answer.
   Moment quiet_since_ = 0;
-  // Asked since then, and not answered.
-  bool pinged_ = false;
+  // When the node was asked since then.
+  std::optional<Moment> pinged_at_;
   Limits limits_;
   std::optional<Error> last_error_;
   // Before the handshake is done, in order of arrival.

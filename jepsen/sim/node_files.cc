@@ -60,6 +60,14 @@ std::vector<std::string> group_files(const SimDisk& disk, std::string_view end) 
   return paths;
 }
 
+std::vector<std::string> images_of(const SimDisk& disk) {
+  std::vector<std::string> paths = group_files(disk, "");
+  std::erase_if(paths, [](const std::string& path) {
+    return !path.starts_with(storage::kImagesDirectoryName);
+  });
+  return paths;
+}
+
 std::string_view flip_within(SimDisk& disk, const std::string& path, std::uint64_t from,
                              std::uint64_t bytes, Random& random, std::string_view what) {
   const std::uint64_t byte = from + random.below(bytes);
@@ -150,10 +158,7 @@ std::string_view strike_header(SimNode& node, Random& random) {
 // What an editor or a backup leaves beside images. Nobody has to care.
 std::string_view leave_stray_file(SimNode& node, Random& random) {
   SimDisk& disk = node.disk();
-  std::vector<std::string> images;
-  for (std::string& path : group_files(disk, "")) {
-    if (path.starts_with(storage::kImagesDirectoryName)) images.push_back(std::move(path));
-  }
+  const std::vector<std::string> images = images_of(disk);
   if (images.empty()) return {};
   // One character is another one.
   std::string path = images[random.below(images.size())];
@@ -200,10 +205,7 @@ void seal_block(std::vector<std::byte>& bytes, std::size_t block) {
 std::string_view another_version(SimNode& node, Random& random) {
   constexpr std::uint32_t kNewer = 1000;
   SimDisk& disk = node.disk();
-  std::vector<std::string> paths = group_files(disk, "");
-  std::erase_if(paths, [](const std::string& path) {
-    return !path.starts_with(storage::kImagesDirectoryName);
-  });
+  std::vector<std::string> paths = images_of(disk);
   paths.emplace_back(storage::kIdentityFileName);
   paths.emplace_back(storage::kHardStateFileName);
   const std::string& path = paths[random.below(paths.size())];
@@ -230,12 +232,13 @@ std::string_view another_version(SimNode& node, Random& random) {
 std::string_view move_end_of_image(SimNode& node, Random& random) {
   constexpr std::size_t kLastBytes = 24;
   SimDisk& disk = node.disk();
-  const auto paths = group_files(disk, "");
+  const auto paths = images_of(disk);
   if (paths.empty()) return {};
   const std::string& path = paths[random.below(paths.size())];
   std::vector<std::byte> bytes = disk.contents(path);
-  if (!path.starts_with(storage::kImagesDirectoryName) || bytes.size() < kLastBytes) return {};
-  bytes.resize(bytes.size() + random.below(2 * kLastBytes) - kLastBytes);
+  if (bytes.size() < kLastBytes) return {};
+  const std::uint64_t by = 1 + random.below(kLastBytes);
+  bytes.resize(random.chance(1, 2) ? bytes.size() + by : bytes.size() - by);
   disk.put(path, bytes);
   return "end of an image moved";
 }

@@ -281,18 +281,18 @@ TEST(ClientCoreTest, SilentNodeCostsOneDeadline) {
 
 TEST(ClientCoreTest, ASilentNodeIsPingedAndThenLost) {
   Wire wire({"a:1", "b:2"});
-  wire.call(Retry::kIdempotent, 30 * kSecond);
+  // As long as most requests have: enough for another node.
+  wire.call(Retry::kIdempotent, 10 * kSecond);
   wire.accept();
   wire.take();
-  wire.pass(5 * kSecond - 1);
+  wire.pass(3 * kSecond - 1);
   EXPECT_THAT(wire.sent, IsEmpty());
   wire.pass(1);
   ASSERT_EQ(wire.sent.size(), 1U);
   EXPECT_TRUE(wire.take().request.has_ping());
-  wire.pass(5 * kSecond - 1);
+  wire.pass(3 * kSecond - 1);
   EXPECT_EQ(wire.closed, 0);
-  // Lost; the call goes to another node long before its deadline.
-  wire.pass(kSecond);
+  wire.pass(kSecond / 2);
   EXPECT_EQ(wire.closed, 1);
   ASSERT_EQ(wire.opened.back().second.address, "b:2");
   wire.accept();
@@ -306,11 +306,11 @@ TEST(ClientCoreTest, WhoAnswersPingsMayTakeItsTime) {
   wire.accept();
   const auto slow = wire.take();
   for (int i = 0; i < 5; ++i) {
-    wire.pass(5 * kSecond);
+    wire.pass(3 * kSecond);
     ASSERT_EQ(wire.sent.size(), 1U);
     const auto ping = wire.take();
     ASSERT_TRUE(ping.request.has_ping());
-    wire.pass(4 * kSecond);
+    wire.pass(2 * kSecond);
     // An older node does not know what it is asked; it is there all the same.
     i % 2 == 0 ? wire.answer_failure(ping, Errc::kUnsupported) : wire.answer(ping, {});
   }
@@ -328,15 +328,48 @@ TEST(ClientCoreTest, ALongMessageOnItsWayIsASignOfLife) {
   wire.accept();
   const auto slow = wire.take();
   for (int i = 0; i < 10; ++i) {
-    wire.pass(4 * kSecond);
+    wire.pass(2 * kSecond);
     wire.core.on_bytes(slow.connection, slow.generation, wire.now);
   }
   EXPECT_THAT(wire.sent, IsEmpty());
-  wire.pass(5 * kSecond);
+  wire.pass(3 * kSecond);
   EXPECT_TRUE(wire.take().request.has_ping());
   wire.core.on_bytes(slow.connection, slow.generation + 1, wire.now);  // of another socket
-  wire.pass(5 * kSecond);
+  wire.pass(3 * kSecond);
   EXPECT_EQ(wire.code(), "unavailable");
+}
+
+// Whoever calls was held up, and nothing was read meanwhile: that says nothing of the node.
+TEST(ClientCoreTest, ALateTickAsksOnceMore) {
+  Wire wire;
+  wire.call(Retry::kNever, 60 * kSecond);
+  wire.accept();
+  wire.take();
+  for (int i = 0; i < 3; ++i) {
+    wire.now += 7 * kSecond;
+    wire.core.on_tick(wire.now);
+    wire.collect();
+    ASSERT_EQ(wire.sent.size(), 1U);
+    EXPECT_TRUE(wire.take().request.has_ping());
+  }
+  wire.pass(3 * kSecond);
+  EXPECT_EQ(wire.code(), "unavailable");
+}
+
+// A server reads no further request while it has as many as it takes, so no ping either.
+TEST(ClientCoreTest, SilenceBehindAFullServerIsNotJudged) {
+  Wire wire;
+  for (std::size_t i = 0; i < ConnectionCore::kJudgedBelow; ++i) {
+    wire.call(Retry::kNever, 60 * kSecond);
+  }
+  wire.accept();
+  const auto sent = std::exchange(wire.sent, {});
+  wire.pass(30 * kSecond);
+  EXPECT_THAT(wire.sent, IsEmpty());
+  EXPECT_EQ(wire.closed, 0);
+  wire.answer(sent.front(), stat_reply());
+  wire.pass(3 * kSecond);
+  EXPECT_EQ(wire.sent.size(), 1U);
 }
 
 // A length that was damaged on the way makes one message of all that follows.
@@ -380,9 +413,62 @@ TEST(ClientCoreTest, GroupZerosLeaderIsForgottenWithItsConnection) {
   ASSERT_EQ(wire.sent.size(), 1U);
   EXPECT_TRUE(wire.take().request.has_routing());
   // Also long after the pause.
-  wire.pass(9 * kSecond);
+  wire.pass(2 * kSecond);
   ASSERT_FALSE(wire.sent.empty());
   EXPECT_TRUE(wire.sent.front().request.has_init_producer());
+  EXPECT_EQ(wire.sent.front().connection, 0U);
+}
+
+// A leader that answers, if only that it cannot now, is there.
+TEST(ClientCoreTest, GroupZerosLeaderStaysWhereItRefuses) {
+  Wire wire({"a:1", "b:2"});
+  wire.call(Retry::kIdempotent);
+  wire.accept();
+  wire::Response routing;
+  routing.mutable_routing()->set_epoch(3);
+  routing.mutable_routing()->set_meta_leader("b:2");
+  wire.answer(wire.take(), std::move(routing));
+  Call call;
+  call.request.mutable_create_stream();
+  call.retry = Retry::kUnlessStarted;
+  call.deadline = wire.now + 60 * kSecond;
+  call.done = [&](CallResult result) { wire.results.push_back(std::move(result)); };
+  wire.core.call(std::move(call), wire.now);
+  wire.collect();
+  wire.accept();
+  const auto first = wire.take();
+  wire.answer_failure(first, Errc::kUnavailable);
+  wire.pass(kSecond);
+  ASSERT_EQ(wire.sent.size(), 1U);
+  EXPECT_TRUE(wire.sent.front().request.has_create_stream());
+  EXPECT_EQ(wire.sent.front().connection, first.connection);
+}
+
+// The leader of a shard that lets a request pass its deadline is not asked again first.
+TEST(ClientCoreTest, ALeaderThatDoesNotAnswerIsForgotten) {
+  Wire wire({"a:1"});
+  wire.call(Retry::kIdempotent);
+  wire.accept();
+  wire::Response described;
+  wire::StreamInfo& stream = *described.mutable_describe_stream()->mutable_stream();
+  stream.set_id(1);
+  stream.add_shards()->set_group(4);
+  wire.answer(wire.take(), std::move(described));
+  wire.call(Retry::kIdempotent);
+  wire::Response routing;
+  routing.mutable_routing()->set_epoch(3);
+  routing.mutable_routing()->add_groups()->set_group(4);
+  routing.mutable_routing()->mutable_groups(0)->set_leader("leader:9");
+  wire.answer(wire.take(), std::move(routing));
+  wire.call(Retry::kNever, kSecond, shard_zero());
+  wire.accept();
+  wire.take();
+  wire.pass(kSecond);
+  EXPECT_EQ(wire.code(2), "timeout");
+  ASSERT_EQ(wire.sent.size(), 1U);
+  EXPECT_TRUE(wire.take().request.has_routing());
+  wire.call(Retry::kNever, kSecond, shard_zero());
+  ASSERT_EQ(wire.sent.size(), 1U);
   EXPECT_EQ(wire.sent.front().connection, 0U);
 }
 
