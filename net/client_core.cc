@@ -41,6 +41,7 @@ std::optional<std::string> leader_hint(const CallResult& result) {
 }
 
 bool suggests_stale_routing(const Call& call, const CallResult& result) {
+  if (!result.error) return false;
   const Errc code = result.error->code();
   if (!result.response.has_failure()) {
     // Whoever was asked is gone, or stands still.

@@ -132,15 +132,17 @@ void Audit::check_images() const {
           (*images)->open_directory(server::group_directory_name(GroupId(group)));
       const auto names = directory ? storage::list_images(**directory) : fail(Errc::kNotFound, "");
       for (const std::string& name : names.value_or(std::vector<std::string>{})) {
-        const auto check = storage::check_image(**directory, name);
-        const bool newer = !check && check.error().code() == Errc::kUnsupported;
-        if (check ? check->damage.empty() || damaged_ : newer && damaged_) continue;
-        world_.violate(Verdict::kSafety,
-                       fmt::format("node {}: {}", node->number(),
-                                   check ? check->damage : check.error().describe()));
+        judge_image(*node, storage::check_image(**directory, name));
       }
     }
   }
+}
+
+void Audit::judge_image(const SimNode& node, const Result<storage::ImageCheck>& check) const {
+  const bool newer = !check && check.error().code() == Errc::kUnsupported;
+  if (check ? check->damage.empty() || damaged_ : newer && damaged_) return;
+  world_.violate(Verdict::kSafety, fmt::format("node {}: {}", node.number(),
+                                               check ? check->damage : check.error().describe()));
 }
 
 void Audit::judge_all() {

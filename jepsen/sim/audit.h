@@ -18,7 +18,9 @@
 #include "jepsen/sim/sim_node.h"
 #include "jepsen/sim/workload.h"
 #include "jepsen/sim/world.h"
+#include "raft/error.h"
 #include "raft/types.h"
+#include "storage/snapshot_image.h"
 
 namespace lignum::jepsen {
 
@@ -49,6 +51,7 @@ class Audit {
   void compare_states();
   // Whatever image a node keeps is whole, or says what is not.
   void check_images() const;
+  void judge_image(const SimNode& node, const Result<storage::ImageCheck>& check) const;
   void cut_power();
 
   World& world_;
