@@ -440,9 +440,10 @@ void SafetyChecks::check_electable(SimNode& node, GroupId group, Term term,
   const auto asked = candidacies.find({candidate, term});
   if (found == nullptr || asked == candidacies.end()) return;
   // A vote leaves when it is flushed: the leader of that term, or of a later one, may have written
-  // to it meanwhile.
+  // to it meanwhile, also entries of earlier terms.
   const LogId last = found->core().last();
-  if (found->core().term() != term || last.term >= term || asked->second >= last) return;
+  const bool led = last.term >= term || found->core().leader();
+  if (found->core().term() != term || led || asked->second >= last) return;
   breach(node, group,
          fmt::format("voted for {}, whose log ends in {}, before its own, which ends in {}",
                      show(candidate), show(asked->second), show(last)));
