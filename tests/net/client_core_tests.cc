@@ -141,6 +141,33 @@ wire::Response stat_reply() {
 
 ShardKey shard_zero() { return {.stream = StreamId(1), .shard = ShardNumber(0)}; }
 
+// Two calls tell the client that "leader:9" leads shard_zero().
+void learn_shard_leader(Wire& wire) {
+  wire.call(Retry::kIdempotent);
+  wire.accept();
+  wire::Response described;
+  wire::StreamInfo& stream = *described.mutable_describe_stream()->mutable_stream();
+  stream.set_id(1);
+  stream.add_shards()->set_group(4);
+  wire.answer(wire.take(), std::move(described));
+  wire.call(Retry::kIdempotent);
+  wire::Response routing;
+  routing.mutable_routing()->set_epoch(3);
+  routing.mutable_routing()->add_groups()->set_group(4);
+  routing.mutable_routing()->mutable_groups(0)->set_leader("leader:9");
+  wire.answer(wire.take(), std::move(routing));
+}
+
+// One call tells it that "b:2" leads group 0.
+void learn_meta_leader(Wire& wire) {
+  wire.call(Retry::kIdempotent);
+  wire.accept();
+  wire::Response routing;
+  routing.mutable_routing()->set_epoch(3);
+  routing.mutable_routing()->set_meta_leader("b:2");
+  wire.answer(wire.take(), std::move(routing));
+}
+
 TEST(ClientCoreTest, StartNamesEveryEndpointThatCannotBeReached) {
   Wire wire({"a:1", "b:2"});
   std::optional<std::optional<Error>> started;
@@ -391,12 +418,7 @@ TEST(ClientCoreTest, BytesThatNeverMakeAMessageCostOneDeadline) {
 // Which node leads group 0 is asked anew where the one that did is gone.
 TEST(ClientCoreTest, GroupZerosLeaderIsForgottenWithItsConnection) {
   Wire wire({"a:1", "b:2"});
-  wire.call(Retry::kIdempotent);
-  wire.accept();
-  wire::Response routing;
-  routing.mutable_routing()->set_epoch(3);
-  routing.mutable_routing()->set_meta_leader("b:2");
-  wire.answer(wire.take(), std::move(routing));
+  learn_meta_leader(wire);
   const auto init = [&] {
     Call call;
     call.request.mutable_init_producer();
@@ -422,12 +444,7 @@ TEST(ClientCoreTest, GroupZerosLeaderIsForgottenWithItsConnection) {
 // A leader that answers, if only that it cannot now, is there.
 TEST(ClientCoreTest, GroupZerosLeaderStaysWhereItRefuses) {
   Wire wire({"a:1", "b:2"});
-  wire.call(Retry::kIdempotent);
-  wire.accept();
-  wire::Response routing;
-  routing.mutable_routing()->set_epoch(3);
-  routing.mutable_routing()->set_meta_leader("b:2");
-  wire.answer(wire.take(), std::move(routing));
+  learn_meta_leader(wire);
   Call call;
   call.request.mutable_create_stream();
   call.retry = Retry::kUnlessStarted;
@@ -447,19 +464,7 @@ TEST(ClientCoreTest, GroupZerosLeaderStaysWhereItRefuses) {
 // The leader of a shard that lets a request pass its deadline is not asked again first.
 TEST(ClientCoreTest, ALeaderThatDoesNotAnswerIsForgotten) {
   Wire wire({"a:1"});
-  wire.call(Retry::kIdempotent);
-  wire.accept();
-  wire::Response described;
-  wire::StreamInfo& stream = *described.mutable_describe_stream()->mutable_stream();
-  stream.set_id(1);
-  stream.add_shards()->set_group(4);
-  wire.answer(wire.take(), std::move(described));
-  wire.call(Retry::kIdempotent);
-  wire::Response routing;
-  routing.mutable_routing()->set_epoch(3);
-  routing.mutable_routing()->add_groups()->set_group(4);
-  routing.mutable_routing()->mutable_groups(0)->set_leader("leader:9");
-  wire.answer(wire.take(), std::move(routing));
+  learn_shard_leader(wire);
   wire.call(Retry::kNever, kSecond, shard_zero());
   wire.accept();
   wire.take();
@@ -488,19 +493,7 @@ TEST(ClientCoreTest, SlowAnswerDoesNotCostTheConnection) {
 
 TEST(ClientCoreTest, ShardsGoToTheirLeaderAndComeBackFromAWrongOne) {
   Wire wire({"a:1"});
-  wire.call(Retry::kIdempotent);
-  wire.accept();
-  wire::Response described;
-  wire::StreamInfo& stream = *described.mutable_describe_stream()->mutable_stream();
-  stream.set_id(1);
-  stream.add_shards()->set_group(4);
-  wire.answer(wire.take(), std::move(described));
-  wire.call(Retry::kIdempotent);
-  wire::Response routing;
-  routing.mutable_routing()->set_epoch(3);
-  routing.mutable_routing()->add_groups()->set_group(4);
-  routing.mutable_routing()->mutable_groups(0)->set_leader("leader:9");
-  wire.answer(wire.take(), std::move(routing));
+  learn_shard_leader(wire);
 
   wire.call(Retry::kIdempotent, 10 * kSecond, shard_zero());
   ASSERT_EQ(wire.opened.back().second.address, "leader:9");
