@@ -24,6 +24,7 @@ enum class Buggify : std::uint8_t {
   kRaftShortSupply,
   kRaftWindowShut,
   kRaftProbeAgain,
+  kRaftSnapshotAnyway,
   kRaftEarlyElection,
   kRaftEarlyHeartbeat,
   kRaftProposalRefused,
@@ -39,6 +40,7 @@ enum class Buggify : std::uint8_t {
   kStorageSmallStateFile,
   kStorageSmallChunk,
   kServerCheckpointNow,
+  kServerFreshImage,
   kServerMarkerNow,
   kServerLateLaunch,
   kServerRecentForgotten,
@@ -66,7 +68,7 @@ struct BuggifyPoint {
   std::string_view what;
 };
 
-inline constexpr std::array<BuggifyPoint, 38> kBuggifyPoints = {{
+inline constexpr std::array<BuggifyPoint, 40> kBuggifyPoints = {{
     {.point = Buggify::kRaftShortFetch,
      .name = "raft-short-fetch",
      .what = "a leader asks for one entry at a time"},
@@ -79,6 +81,9 @@ inline constexpr std::array<BuggifyPoint, 38> kBuggifyPoints = {{
     {.point = Buggify::kRaftProbeAgain,
      .name = "raft-probe-again",
      .what = "a follower that was in step is probed again"},
+    {.point = Buggify::kRaftSnapshotAnyway,
+     .name = "raft-snapshot-anyway",
+     .what = "a follower is sent a snapshot that could be sent entries"},
     {.point = Buggify::kRaftEarlyElection,
      .name = "raft-early-election",
      .what = "an election timeout is the shortest allowed"},
@@ -124,6 +129,9 @@ inline constexpr std::array<BuggifyPoint, 38> kBuggifyPoints = {{
     {.point = Buggify::kServerCheckpointNow,
      .name = "server-checkpoint-now",
      .what = "a checkpoint begins before it is due"},
+    {.point = Buggify::kServerFreshImage,
+     .name = "server-fresh-image",
+     .what = "a snapshot is made anew before it is sent"},
     {.point = Buggify::kServerMarkerNow,
      .name = "server-marker-now",
      .what = "a group counts as idle at once"},

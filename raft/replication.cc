@@ -58,7 +58,10 @@ void Core::State::plan_send(const ReplicaId& to, Progress& progress, std::vector
   if (progress.paused()) return;
   if (buggify(Buggify::kRaftProbeAgain)) progress.on_unreachable();
   const Index previous(progress.next().value() - 1);
-  if (!log.term_at(previous)) return ask_for_snapshot(to, progress);
+  // How far behind a follower is that is probed nobody knows; there is a state to send, though.
+  const bool anyway = progress.state() == ProgressState::kProbe && commit > Index() &&
+                      buggify(Buggify::kRaftSnapshotAnyway);
+  if (anyway || !log.term_at(previous)) return ask_for_snapshot(to, progress);
   if (progress.next() <= log.last().index) {
     // A full window lets a message through after a heartbeat was answered: it asks whether what is
     // in flight has arrived.

@@ -19,11 +19,23 @@ namespace lignum::jepsen {
 
 namespace {
 
+// Their rates come from streams of their own: what an older seed draws stays what it was.
 constexpr std::array kYounger = {Buggify::kStorageSmallStateFile, Buggify::kStorageSmallChunk};
+// The same, and asked for so seldom in a run that they have to say yes more often.
+constexpr std::array kSeldom = {Buggify::kRaftSnapshotAnyway, Buggify::kServerFreshImage};
 
 std::uint32_t draw_rare_rate(Random& random) {
   const std::uint32_t drawn = 200'000U >> random.below(9);
   return random.chance(1, 4) ? drawn : 0;
+}
+
+std::uint32_t draw_seldom_rate(Random& random) {
+  const std::uint32_t drawn = 800'000U >> random.below(4);
+  return random.chance(1, 2) ? drawn : 0;
+}
+
+bool is_in(const auto& points, Buggify point) {
+  return std::ranges::find(points, point) != points.end();
 }
 
 }  // namespace
@@ -33,11 +45,11 @@ RareRates draw_rare_rates(Random& random, std::uint64_t seed) {
   if (random.chance(1, 4)) return rates;
   for (std::size_t i = 0; i < rates.size(); ++i) {
     const BuggifyPoint& point = kBuggifyPoints.at(i);
-    if (std::ranges::find(kYounger, point.point) == kYounger.end()) {
-      rates.at(i) = draw_rare_rate(random);
+    Random own(seed, point.name);
+    if (is_in(kSeldom, point.point)) {
+      rates.at(i) = draw_seldom_rate(own);
     } else {
-      Random own(seed, point.name);
-      rates.at(i) = draw_rare_rate(own);
+      rates.at(i) = draw_rare_rate(is_in(kYounger, point.point) ? own : random);
     }
   }
   return rates;

@@ -124,7 +124,8 @@ TEST(Simulator, EveryRarePathIsTakenAndHarmsNobody) {
     plan.faults.kill = 5 * net::kSecond;
     plan.rare.fill(50'000);
     // What is asked for once or twice in a run; and limits that leave a choice.
-    for (const Buggify seldom : {Buggify::kServerProducerBlock, Buggify::kStorageSmallStateFile}) {
+    for (const Buggify seldom : {Buggify::kServerProducerBlock, Buggify::kStorageSmallStateFile,
+                                 Buggify::kServerFreshImage}) {
       plan.rare.at(static_cast<std::size_t>(seldom)) = 1'000'000;
     }
     plan.node.raft = {.inflight_messages_max = 8};
