@@ -365,10 +365,7 @@ void Replica::execute(raft::Output& output) {
   if (output.persist) stage(std::move(*output.persist));
   if (!damage_.empty()) return;
   for (const raft::Fetch& fetch : output.fetch) catch_up_.fetch(fetch);
-  for (const raft::SendSnapshot& each : output.send_snapshot) {
-    if (buggify(Buggify::kServerFreshImage)) upkeep_.checkpoint();
-    sender_.want(each);
-  }
+  for (const raft::SendSnapshot& each : output.send_snapshot) send_snapshot(each);
   for (raft::Message& message : output.send_now) send(std::move(message));
   for (const raft::ReadReady& read : output.reads) reads_.answer(read, applied_.id.index);
 }

@@ -268,6 +268,7 @@ class Replica final : private LogWriter::Events {
   void supply(const raft::Fetch& fetch, Result<std::vector<Entry>> entries);
   void step(raft::Message message);
   // What moves snapshots.
+  void send_snapshot(const raft::SendSnapshot& request);
   void receive_snapshot(net::PeerMessage received);
   // All of it is staged and verified.
   void on_snapshot_ready(const net::SnapshotOffer& offer);

@@ -1,4 +1,5 @@
-// How a replica takes a snapshot in place of its state and log. Part of Replica; see replica.h.
+// How a replica sends a snapshot, and takes one in place of its state and log. Part of Replica;
+// see replica.h.
 
 #include <memory>
 #include <string>
@@ -9,8 +10,10 @@
 #include <fmt/format.h>
 #include "net/peer_message.h"
 #include "net/snapshot_messages.h"
+#include "raft/buggify.h"
 #include "raft/error.h"
 #include "raft/messages.h"
+#include "raft/output.h"
 #include "raft/types.h"
 #include "server/group/log_writer.h"
 #include "server/group/ports.h"
@@ -20,6 +23,11 @@
 #include "storage/log.h"
 
 namespace lignum::server {
+
+void Replica::send_snapshot(const raft::SendSnapshot& request) {
+  if (buggify(Buggify::kServerFreshImage)) upkeep_.checkpoint();
+  sender_.want(request);
+}
 
 void Replica::receive_snapshot(net::PeerMessage received) {
   if (auto* const pull = std::get_if<net::SnapshotPull>(&received.body)) {
