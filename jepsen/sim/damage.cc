@@ -90,8 +90,12 @@ std::vector<Damage::Frame> Damage::frames_of(Bytes bytes, const storage::Segment
                        storage::payload_intact(
                            *header, bytes.subspan(at + frame->payload_at(), header->payload_bytes));
     if (header != nullptr) {
-      found.index = header->index;
+      found.index = found.first = found.last = header->index;
       found.chain = storage::chain_after(*header);
+    } else if (const auto* const skip = std::get_if<storage::Skip>(&frame->body)) {
+      found.first = skip->first;
+      found.last = skip->last.index;
+      found.chain = skip->chain_after;
     }
     if (sound) frames.push_back(found);
     at += frame->bytes;
@@ -99,25 +103,26 @@ std::vector<Damage::Frame> Damage::frames_of(Bytes bytes, const storage::Segment
   return frames;
 }
 
-bool Damage::holds(SimNode& node, GroupId group, const Frame& first, const Frame& last) const {
+bool Damage::holds(SimNode& node, GroupId group, const Struck& struck) const {
   const WithoutBuggify plain;
   const auto image = node.disk().crash(1, kNothingUnsynced);
   const auto place = place_of(*image, group);
   if (!place) return false;
   const auto survey = storage::LogSurvey::make(*place->directory, place->options, {});
-  if (!survey || !first.index || !last.index) return false;
-  Index at(first.index->value() - 1);
-  Hash128 chain;
-  while (at < *last.index) {
-    const auto items = survey->read_kept(at, *last.index, kAnyBytes);
+  if (!survey) return false;
+  storage::LogMark at{.id = {.term = {}, .index = Index(struck.first.value() - 1)}, .chain = {}};
+  while (at.id.index < struck.last) {
+    const auto items = survey->read_kept(at.id.index, struck.last, kAnyBytes);
     if (!items || items->empty()) return false;
     for (const storage::KeptItem& item : *items) {
-      if (item.skip_to) return false;
-      at = item.entry.header.index;
-      chain = storage::chain_after(item.entry.header);
+      // A hole there makes up for one here, not for an entry.
+      if (item.skip_to && item.skip_to->id.index >= struck.entry) return false;
+      at = item.skip_to ? *item.skip_to
+                        : storage::LogMark{.id = item.entry.header.id(),
+                                           .chain = storage::chain_after(item.entry.header)};
     }
   }
-  return chain == last.chain;
+  return at.chain == struck.chain;
 }
 
 Index Damage::imaged(SimNode& node, GroupId group) {
@@ -154,11 +159,13 @@ std::optional<Damage::Struck> Damage::struck(const Target& target) const {
     if (frame.end <= target.begin || frame.begin >= target.end) continue;
     if (target.last && !frame.index) continue;
     if (!may_go(target, frame)) return std::nullopt;
-    if (!frame.index) continue;
-    if (!struck) struck = Struck{.first = frame, .last = frame};
-    struck->last = frame;
+    if (!frame.first) continue;
+    if (!struck) struck = Struck{.first = *frame.first, .last = {}, .entry = {}, .chain = {}};
+    if (struck->entry == Index()) struck->entry = frame.index.value_or(Index());
+    struck->last = frame.last;
+    struck->chain = frame.chain;
   }
-  return struck;
+  return struck && struck->entry > Index() ? struck : std::nullopt;
 }
 
 bool Damage::allowed(SimNode& node, const Target& target) const {
@@ -167,7 +174,7 @@ bool Damage::allowed(SimNode& node, const Target& target) const {
   if (reach_.beyond) return true;
   std::size_t copies = 0;
   for (SimNode* other : nodes_) {
-    if (other != &node && holds(*other, target.group, entries->first, entries->last)) ++copies;
+    if (other != &node && holds(*other, target.group, *entries)) ++copies;
   }
   return copies >= nodes_.size() / 2 + 1;
 }

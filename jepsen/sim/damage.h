@@ -64,6 +64,9 @@ class Damage {
     std::uint64_t flushed = 0;
     // Of an entry.
     std::optional<Index> index;
+    // What an entry or a skip stands for.
+    std::optional<Index> first;
+    Index last;
     Hash128 chain;
   };
   // One segment, and the run of its bytes that is to be struck.
@@ -83,10 +86,13 @@ class Damage {
   [[nodiscard]] bool loses_images(const SimNode& node) const {
     return reach_.beyond || (reach_.images && &node == nodes_.back());
   }
-  // The first and the last entry that the target's bytes belong to.
+  // What the target's bytes belong to: entries, also such as were cleaned.
   struct Struck {
-    Frame first;
-    Frame last;
+    Index first;
+    Index last;
+    // The first that was not cleaned.
+    Index entry;
+    Hash128 chain;
   };
   [[nodiscard]] static std::vector<Frame> frames_of(Bytes bytes,
                                                     const storage::SegmentRecord& record);
@@ -104,8 +110,7 @@ class Damage {
   [[nodiscard]] bool allowed(SimNode& node, const Target& target) const;
   // Nobody has to tell the node how far its log reached.
   [[nodiscard]] static bool knows_end(SimNode& node, GroupId group);
-  [[nodiscard]] bool holds(SimNode& node, GroupId group, const Frame& first,
-                           const Frame& last) const;
+  [[nodiscard]] bool holds(SimNode& node, GroupId group, const Struck& struck) const;
   // The newest entry that an image on the node's disk has applied.
   [[nodiscard]] static Index imaged(SimNode& node, GroupId group);
 
