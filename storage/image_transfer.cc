@@ -27,16 +27,16 @@ bool tells_nothing(const Error& error) {
   return error.code() == Errc::kIo || error.code() == Errc::kTooManyFiles;
 }
 
-Result<void> copy_staged_image(Directory& directory, std::string_view to) {
-  TRY_ASSIGN(leftover, directory.exists(to));
-  if (leftover) TRY(directory.remove(to));
-  TRY_ASSIGN(source, directory.open(kImagePartName, OpenMode::kRead));
-  TRY_ASSIGN(copy, directory.open(to, OpenMode::kCreate));
+// It may be whole in the page cache alone: the log came to its entry without it, and the process
+// ended before its sync, or that sync failed. Over itself: it takes no room, and a crash leaves
+// what was there.
+Result<void> write_again(Directory& directory) {
+  TRY_ASSIGN(file, directory.open(kImagePartName, OpenMode::kReadWrite));
   std::vector<std::byte> bytes(kImageChunkBytes);
   for (std::uint64_t at = 0;;) {
-    TRY_ASSIGN(count, source->read_at(at, bytes));
-    if (count == 0) return copy->sync();
-    TRY(copy->write_at(at, Bytes(bytes).first(count)));
+    TRY_ASSIGN(count, file->read_at(at, bytes));
+    if (count == 0) return file->sync();
+    TRY(file->write_at(at, Bytes(bytes).first(count)));
     at += count;
   }
 }
@@ -105,21 +105,21 @@ Result<std::optional<Index>> settle_staged_image(
     const std::function<std::optional<LogId>(Index)>& id_at) {
   TRY_ASSIGN(left, directory.exists(kImagePartName));
   if (!left) return std::nullopt;
-  std::optional<Index> installed;
-  const auto info = read_staged_image(
-      directory, [](std::string_view, std::string_view) { return Result<void>(); });
-  if (!info && tells_nothing(info.error())) return std::unexpected(info.error());
+  auto info = read_image_info(directory, kImagePartName);
   if (info && info->incarnation == incarnation && id_at(info->applied.index) == info->applied) {
-    // It may be whole in the page cache alone: the log came to its entry without it, the process
-    // ended before its sync, or that sync failed.
-    TRY(copy_staged_image(directory, kImageTemporaryName));
-    TRY(directory.rename(kImageTemporaryName, image_name(info->applied.index)));
-    TRY(directory.sync());
-    installed = info->applied.index;
+    TRY(write_again(directory));
+    info = read_staged_image(directory,
+                             [](std::string_view, std::string_view) { return Result<void>(); });
+    if (info) {
+      TRY(directory.rename(kImagePartName, image_name(info->applied.index)));
+      TRY(directory.sync());
+      return info->applied.index;
+    }
   }
+  if (!info && tells_nothing(info.error())) return std::unexpected(info.error());
   TRY(directory.remove(kImagePartName));
   TRY(directory.sync());
-  return installed;
+  return std::nullopt;
 }
 
 }  // namespace lignum::storage

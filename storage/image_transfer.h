@@ -77,8 +77,8 @@ class StagedImage {
 // The switch was made: the staged image becomes that of `index`, durably; all others go.
 [[nodiscard]] Result<void> install_staged_image(Directory& directory, Index index);
 // Boot: what is left of a transfer. A whole image of an entry that `id_at` says the log has becomes
-// an image like others, copied, since it may never have been synced; everything else is removed.
-// Its index, where that happened. kNoSpace leaves all as it was.
+// an image like others, written once more, since it may never have been synced; anything else is
+// removed. Its index, where that happened. kIo leaves it as it was.
 [[nodiscard]] Result<std::optional<Index>> settle_staged_image(
     Directory& directory, GroupIncarnation incarnation,
     const std::function<std::optional<LogId>(Index)>& id_at);

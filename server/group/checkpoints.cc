@@ -237,7 +237,7 @@ Result<std::string> Checkpoints::settle_snapshot(
   TRY_ASSIGN(left, images_->exists(storage::kImagePartName));
   if (!left) return std::string();
   TRY_ASSIGN(index, storage::settle_staged_image(*images_, incarnation_, id_at));
-  return index ? fmt::format("the snapshot up to entry {} was being installed; it is now",
+  return index ? fmt::format("the image of a snapshot up to entry {} had arrived; it is kept",
                              index->value())
                : std::string("a snapshot that was being received was given up");
 }

@@ -60,8 +60,7 @@ void SnapshotReceiver::on_offer(const net::SnapshotOffer& offer, Index commit) {
   offer_ = offer;
   placed_ = false;
   idle_ticks_ = 0;
-  staged_->image.reset();
-  staged_->image_bytes = 0;
+  drop_image();
   if (staged_->log && staged_->log->mark().id.index > offer.last.id.index) drop_log();
   pull();
 }
@@ -161,7 +160,7 @@ void SnapshotReceiver::run(Work work, std::function<void()> then) {
                      if (!*alive) return;
                      busy_ = false;
                      idle_ticks_ = 0;
-                     if (stopped_) return drop_log();
+                     if (stopped_) return drop_all();
                      if (!outcome && outcome.error().code() != Errc::kOverloaded) {
                        give_up(outcome.error());
                      } else if (outcome) {
@@ -208,8 +207,7 @@ void SnapshotReceiver::verified() {
   // It comes again.
   next_offer_.reset();
   placed_ = false;
-  staged_->image.reset();
-  staged_->image_bytes = 0;
+  drop_image();
   // The cleaner may have freed the segment meanwhile behind which the stage begins.
   const storage::LogMark& after = staged_->log->after();
   const std::vector<storage::LogMark> ours = parts_.log.boundaries(SIZE_MAX);
@@ -224,7 +222,16 @@ void SnapshotReceiver::give_up(const Error& why) {
                                                    parts_.group.value(), why.describe()));
   offer_.reset();
   placed_ = false;
+  drop_all();
+}
+
+void SnapshotReceiver::drop_image() {
   staged_->image.reset();
+  staged_->image_bytes = 0;
+}
+
+void SnapshotReceiver::drop_all() {
+  drop_image();
   drop_log();
 }
 
@@ -255,7 +262,7 @@ void SnapshotReceiver::tick(Index commit) {
   if (offer_->last.id.index <= commit || idle_ticks_ > kGiveUpTicks) {
     offer_.reset();
     placed_ = false;
-    staged_->image.reset();
+    drop_image();
   } else if (idle_ticks_ % kRetryTicks == 0) {
     pull();
   }
@@ -270,7 +277,7 @@ void SnapshotReceiver::stop() {
   stopped_ = true;
   offer_.reset();
   next_offer_.reset();
-  if (!busy_) drop_log();
+  if (!busy_) drop_all();
 }
 
 }  // namespace lignum::server

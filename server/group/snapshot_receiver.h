@@ -83,7 +83,9 @@ class SnapshotReceiver {
   [[nodiscard]] static Result<void> check(Staged& staged, const Parts& parts,
                                           const net::SnapshotOffer& offer);
   void give_up(const Error& why);
+  void drop_image();
   void drop_log();
+  void drop_all();
   void verified();
 
   const Parts parts_;

@@ -335,7 +335,7 @@ TEST(SnapshotTest, APowerCutAtAnyCallLeavesTheOldOrTheNew) {
     trial.cluster.kill(trial.away);
     ASSERT_TRUE(trial.cluster.start(trial.away)) << trial.cluster.node(trial.away).error;
     for (const std::string& each : trial.cluster.node(trial.away).world.reports) {
-      if (each.find("it is now") != std::string::npos) ++installed_at_boot;
+      if (each.find("had arrived; it is kept") != std::string::npos) ++installed_at_boot;
     }
     ASSERT_NO_FATAL_FAILURE(trial.expect_equal());
   }
