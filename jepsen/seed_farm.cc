@@ -304,7 +304,7 @@ class Farm {
           .verdict = Verdict::kCrash,
           .what = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
                                       : fmt::format("exit code {}", WEXITSTATUS(status))});
-    start(worker.next + jobs_);
+    if (!stopping_) start(worker.next + jobs_);
   }
 
   const std::vector<std::uint64_t>& seeds_;

@@ -63,7 +63,7 @@ std::vector<std::uint64_t> parse_range(std::string_view text) {
   const auto last = parse_seed(text.substr(dots + 2));
   std::vector<std::uint64_t> seeds;
   if (!first || !last || *last < *first || *last - *first >= kSeedsMax) return seeds;
-  for (std::uint64_t seed = *first; seed <= *last; ++seed) seeds.push_back(seed);
+  for (std::uint64_t more = 0; more <= *last - *first; ++more) seeds.push_back(*first + more);
   return seeds;
 }
 
@@ -82,6 +82,7 @@ std::optional<std::vector<std::uint64_t>> read_corpus(const std::string& path) {
     if (!seed) return std::nullopt;
     seeds.push_back(*seed);
   }
+  if (file.bad() || seeds.empty()) return std::nullopt;
   return seeds;
 }
 
@@ -133,7 +134,7 @@ int run_sim(const SimOptions& options) {
   if (!options.corpus.empty()) {
     const auto corpus = read_corpus(options.corpus);
     if (!corpus) {
-      fmt::print(stderr, "jepsen: '{}' is no list of seeds, one a line, or cannot be read\n",
+      fmt::print(stderr, "jepsen: '{}' lists no seeds, one a line, or cannot be read\n",
                  options.corpus);
       return kUsage;
     }
