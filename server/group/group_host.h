@@ -181,6 +181,8 @@ class GroupHost {
     bool stopping = false;
     // The replica in the seat was stopped, and nothing is done for another one.
     bool given_up = false;
+    // Looks at the log, one after the other, that found nothing to mend.
+    std::uint32_t fruitless = 0;
     // Before what could not be read is tried again; longer every time.
     std::uint32_t pause_ticks = LogRepairer::kReopenTicks;
     // LogEvidence::flushed, of the replica that was stopped.

@@ -191,11 +191,12 @@ void GroupHost::reopened(Prepared prepared) {
     ports.report(Severity::kError,
                  fmt::format("group {} is halted: {}", group.value(), prepared.damage));
     mending.under_way = false;
-    // Where a look at all of it found nothing that could be mended, another one finds nothing
-    // either.
-    const bool again =
+    // Where two looks at all of it found nothing that could be mended, another one finds nothing
+    // either. One may have come before the damage.
+    const bool found =
         prepared.mended || prepared.passing || prepared.state_from.has_value() || !prepared.looked;
-    const auto how = again ? mend_for(prepared) : std::nullopt;
+    mending.fruitless = found ? 0 : mending.fruitless + 1;
+    const auto how = mending.fruitless < 2 ? mend_for(prepared) : std::nullopt;
     mending.given_up = !how;
     if (how) mend(group, *how);
     return;
@@ -204,6 +205,7 @@ void GroupHost::reopened(Prepared prepared) {
   if (prepared.store_damaged) prepared.checkpoints->store_was_replaced();
   mending.under_way = false;
   mending.pause_ticks = LogRepairer::kReopenTicks;
+  mending.fruitless = 0;
   mending.flushed = Index();
   ports.report(Severity::kInfo,
                fmt::format("group {}: its log is whole; the replica joins again", group.value()));
