@@ -107,7 +107,7 @@ void list_file(ScrubLedger& ledger, Directory& directory, std::string_view name,
 }
 
 void list_leftover(ScrubLedger& ledger, Directory& directory, std::string_view name,
-                   const std::string& path) {
+                   const std::string& path, std::string_view what, std::string_view meaning) {
   const auto bytes = begin_file(ledger, directory, name, path);
   if (!bytes) return;
   const bool zeros = content_end(*bytes, 0) == 0;
@@ -116,8 +116,8 @@ void list_leftover(ScrubLedger& ledger, Directory& directory, std::string_view n
                  .path = path,
                  .byte = 0,
                  .bytes = bytes->size(),
-                 .what = "unfinished work, not a part of the log",
-                 .meaning = "the next start removes or replaces it"});
+                 .what = std::string(what),
+                 .meaning = std::string(meaning)});
   }
   ledger.use_until(bytes->size(), zeros ? ByteUse::kZeroTail : ByteUse::kUnused);
   ledger.end_file();

@@ -31,6 +31,8 @@ void list_file(ScrubLedger& ledger, Directory& directory, std::string_view name,
 // A file that is removed at the next start: prepared for later where it holds only zeros, else the
 // rest of unfinished work, which is a finding.
 void list_leftover(ScrubLedger& ledger, Directory& directory, std::string_view name,
-                   const std::string& path);
+                   const std::string& path,
+                   std::string_view what = "unfinished work, not a part of the log",
+                   std::string_view meaning = "the next start removes or replaces it");
 
 }  // namespace lignum::storage

@@ -240,14 +240,22 @@ Result<void> scrub_images(ScrubLedger& ledger, Directory& directory, const std::
       const auto index = scrub_image(ledger, directory, name, whole, group);
       newest = std::max(newest, index.value_or(Index()));
     } else if (name == kImageTemporaryName || name == kImagePartName) {
-      list_leftover(ledger, directory, name, whole);
-      // A snapshot whose switch was made, and whose image has no name yet: the next start gives it.
+      // Where the switch to a snapshot was made its image may be the only state, and has no name
+      // yet.
       const auto part =
           name == kImagePartName ? check_image(directory, name) : Result<ImageCheck>();
       const bool installed = part && part->damage.empty() && log &&
                              part->info.incarnation == group.incarnation &&
                              part->info.applied.index <= log->last;
-      if (installed) newest = std::max(newest, part->info.applied.index);
+      if (!installed) {
+        list_leftover(ledger, directory, name, whole);
+        continue;
+      }
+      newest = std::max(newest, part->info.applied.index);
+      list_leftover(ledger, directory, name, whole,
+                    fmt::format("the image of a snapshot up to entry {}, without its name yet",
+                                part->info.applied.index.value()),
+                    "the next start gives it one: do not remove it");
     } else {
       list_file(ledger, directory, name, whole, ByteUse::kUnused,
                 "logd does not know this name and leaves it alone");

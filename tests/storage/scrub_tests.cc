@@ -404,6 +404,25 @@ TEST(Scrub, LeftoversAndUnknownNamesAreNoDamage) {
   expect_covered(world.disk(), seen);
 }
 
+// After the switch to a snapshot it may be the only state that the log goes on from.
+TEST(Scrub, AnImageWithoutItsNameYetIsNotToBeRemoved) {
+  ScrubWorld world;
+  world.fill();
+  world.write_image(Index(5));
+  const auto files = world.disk().files();
+  const auto image = std::ranges::find_if(files, [](const SimDisk::FileInfo& file) {
+    return file.path.starts_with("images/3/image-");
+  });
+  ASSERT_NE(image, files.end());
+  world.disk().put("images/3/image.part", world.disk().contents(image->path));
+  Seen seen;
+  EXPECT_EQ(world.scrub(seen).count(FindingKind::kLeftover), 1U);
+  const Finding* const finding = seen.naming("images/3/image.part");
+  ASSERT_NE(finding, nullptr);
+  EXPECT_THAT(finding->what, HasSubstr("without its name yet"));
+  EXPECT_THAT(finding->meaning, HasSubstr("do not remove"));
+}
+
 TEST(Scrub, ALogWhoseFilesWerePutBackIsFoundByItsImage) {
   ScrubWorld world;
   world.fill();
