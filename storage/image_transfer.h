@@ -78,7 +78,7 @@ class StagedImage {
 [[nodiscard]] Result<void> install_staged_image(Directory& directory, Index index);
 // Boot: what is left of a transfer. A whole image of an entry that `id_at` says the log has becomes
 // an image like others, written once more, since it may never have been synced; anything else is
-// removed. Its index, where that happened. kIo leaves it as it was.
+// removed. Its index, where that happened. An error leaves it for the next start.
 [[nodiscard]] Result<std::optional<Index>> settle_staged_image(
     Directory& directory, GroupIncarnation incarnation,
     const std::function<std::optional<LogId>(Index)>& id_at);

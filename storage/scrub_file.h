@@ -29,7 +29,7 @@ void list_file(ScrubLedger& ledger, Directory& directory, std::string_view name,
                const std::string& path, ByteUse use, std::string_view meaning);
 
 // A file that is removed at the next start: prepared for later where it holds only zeros, else the
-// rest of unfinished work, which is a finding.
+// rest of unfinished work, which is a finding: `what` it is, and what its `meaning`.
 void list_leftover(ScrubLedger& ledger, Directory& directory, std::string_view name,
                    const std::string& path,
                    std::string_view what = "unfinished work, not a part of the log",

@@ -255,7 +255,7 @@ Result<void> scrub_images(ScrubLedger& ledger, Directory& directory, const std::
       list_leftover(ledger, directory, name, whole,
                     fmt::format("the image of a snapshot up to entry {}, without its name yet",
                                 part->info.applied.index.value()),
-                    "the next start gives it one: do not remove it");
+                    "the next start gives it one if the log has that entry: do not remove it");
     } else {
       list_file(ledger, directory, name, whole, ByteUse::kUnused,
                 "logd does not know this name and leaves it alone");
